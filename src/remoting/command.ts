@@ -1,0 +1,47 @@
+/** Header serialisations, as the high byte of a frame's mark (Java `SerializeType`). */
+export const Serialization = { JSON: 0, ROCKETMQ: 1 } as const;
+export type Serialization = (typeof Serialization)[keyof typeof Serialization];
+
+/** Bits of `Command.flag` (Java `RemotingCommand`); others are ignored. */
+export const CommandFlag = { RESPONSE: 1, ONE_WAY: 2 } as const;
+
+/** Header map of a command. Made without a prototype, so that no name from the wire meets an inherited one. */
+export type ExtFields = Record<string, string>;
+
+/** One request or reply as it travels: everything of a frame but its lengths. */
+export interface Command {
+  /** Request code, or response code where `flag` says reply. */
+  readonly code: number;
+  /** Signed int32, chosen by the asking side and echoed in the reply. */
+  readonly opaque: number;
+  /** `CommandFlag` bits. */
+  readonly flag: number;
+  /** Version of the side that sent it (`ProtocolVersion`). */
+  readonly version: number;
+  /** Error text of a reply; may also stand on a success. */
+  readonly remark: string | undefined;
+  readonly extFields: ExtFields;
+  readonly body: Buffer;
+}
+
+/** What a caller asks for; the channel adds opaque, flag, version and signature. */
+export interface CommandContent {
+  readonly code: number;
+  readonly extFields: ExtFields;
+  readonly body?: Uint8Array;
+}
+
+export const emptyBody: Buffer = Buffer.alloc(0);
+
+/** An empty header map. */
+export function newExtFields(): ExtFields {
+  return Object.create(null) as ExtFields;
+}
+
+export function isReply(command: Command): boolean {
+  return (command.flag & CommandFlag.RESPONSE) !== 0;
+}
+
+export function isOneWay(command: Command): boolean {
+  return (command.flag & CommandFlag.ONE_WAY) !== 0;
+}
