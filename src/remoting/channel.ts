@@ -1,0 +1,288 @@
+import type { Duplex } from 'node:stream';
+import {
+  type Command,
+  type CommandContent,
+  CommandFlag,
+  emptyBody,
+  isOneWay,
+  isReply,
+  newExtFields,
+  Serialization,
+} from './command.ts';
+import { asBuffer, decodeCommand, encodeCommand } from './command-codec.ts';
+import type { Deadline } from './deadline.ts';
+import { RemotingError } from './errors.ts';
+import { FrameDecoder, frameBytesMaxDefault } from './frame.ts';
+import { ResponseCode } from './response-code.ts';
+import { type Credentials, signRequest } from './signature.ts';
+import { claimedVersion } from './version.ts';
+
+/** What a request from the server is answered with. */
+export interface Answer {
+  readonly code: number;
+  readonly remark?: string;
+  readonly body?: Uint8Array;
+}
+
+/** Answers requests that the server sends us; undefined for a code that is not known. */
+export type ServerRequestHandler = (request: Command) => Promise<Answer | undefined>;
+
+export interface ChannelOptions {
+  /** Requests that may wait for their reply at once; one more is refused as `overloaded`. */
+  readonly inFlightMax: number;
+  /** Bytes that may wait for the network before further requests are refused as `overloaded`. */
+  readonly unsentBytesMax: number;
+  /** Largest frame either way, in bytes. */
+  readonly frameBytesMax: number;
+  /** Requests of the server that may be worked on at once; one more is answered SYSTEM_BUSY. */
+  readonly serverRequestsMax: number;
+  /** Header serialisation of requests whose code allows the choice. */
+  readonly serialization: Serialization;
+  /** Signs every request. */
+  readonly credentials?: Credentials | undefined;
+  readonly onServerRequest?: ServerRequestHandler | undefined;
+}
+
+/** In flight is bounded by the callers' own limits long before; unsent bytes hold about eight messages of the largest size. */
+export const channelDefaults: ChannelOptions = {
+  inFlightMax: 8_192,
+  unsentBytesMax: 33_554_432,
+  frameBytesMax: frameBytesMaxDefault,
+  serverRequestsMax: 64,
+  serialization: Serialization.JSON,
+};
+
+interface Pending {
+  resolve(reply: Command): void;
+  reject(error: RemotingError): void;
+}
+
+/**
+ * One connection to a name server or broker. Requests are pipelined and answered in any order; what is written within one
+ * turn of the event loop leaves in one write. A reply that nobody waits for any more is dropped and counted.
+ */
+export class Channel {
+  /** `host:port` of the server. */
+  readonly address: string;
+  /** Resolves with the reason once the connection has ended. */
+  readonly closed: Promise<RemotingError>;
+  readonly #stream: Duplex;
+  readonly #options: ChannelOptions;
+  readonly #decoder: FrameDecoder;
+  readonly #inFlight = new Map<number, Pending>();
+  #resolveClosed: (reason: RemotingError) => void = () => {};
+  #state: { readonly name: 'open' } | { readonly name: 'closed'; readonly reason: RemotingError } = { name: 'open' };
+  #opaque = 0;
+  #corked = false;
+  #serverRequestCount = 0;
+  #serverVersion: number | undefined;
+  #droppedReplyCount = 0;
+
+  constructor(stream: Duplex, address: string, options: ChannelOptions) {
+    this.#stream = stream;
+    this.address = address;
+    this.#options = options;
+    this.#decoder = new FrameDecoder(options.frameBytesMax);
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+    stream.on('data', (chunk: Buffer) => this.#receive(chunk));
+    stream.on('error', (cause) =>
+      this.#end(new RemotingError('closed', `the connection to ${address} failed`, { address, cause })),
+    );
+    stream.on('close', () => this.#end(new RemotingError('closed', `${address} closed the connection`, { address })));
+    stream.on('end', () => stream.destroy());
+  }
+
+  get isOpen(): boolean {
+    return this.#state.name === 'open';
+  }
+
+  /** Version that the server put into its last reply (`ProtocolVersion`); undefined before the first. */
+  get serverVersion(): number | undefined {
+    return this.#serverVersion;
+  }
+
+  get inFlightCount(): number {
+    return this.#inFlight.size;
+  }
+
+  /** Replies that came after their request had been given up, or that answer no request of ours. */
+  get droppedReplyCount(): number {
+    return this.#droppedReplyCount;
+  }
+
+  /**
+   * Sends a request and waits for its reply, whatever its code.
+   * @throws RemotingError: `timeout` and `cancelled` by the deadline, `closed` when the connection ends (each with
+   * `outcomeUnknown`, once the request was written), `overloaded` when a limit keeps it from being written.
+   */
+  invoke(content: CommandContent, deadline: Deadline): Promise<Command> {
+    return new Promise((resolve, reject) => {
+      this.#checkRoom();
+      deadline.check(`a request to ${this.address}`);
+      const opaque = this.#nextOpaque();
+      this.#write(this.#encodeRequest(content, opaque, 0));
+      const giveUp = (kind: 'timeout' | 'cancelled', what: string): void => {
+        settle();
+        reject(new RemotingError(kind, `${this.address} ${what}`, { address: this.address, outcomeUnknown: true }));
+      };
+      const timer = setTimeout(() => giveUp('timeout', 'did not answer before the deadline'), deadline.remainingMs());
+      const abort = (): void => giveUp('cancelled', 'was asked by a caller that gave up');
+      deadline.signal?.addEventListener('abort', abort, { once: true });
+      const settle = (): void => {
+        clearTimeout(timer);
+        deadline.signal?.removeEventListener('abort', abort);
+        this.#inFlight.delete(opaque);
+      };
+      this.#inFlight.set(opaque, {
+        resolve: (reply) => {
+          settle();
+          resolve(reply);
+        },
+        reject: (error) => {
+          settle();
+          reject(error);
+        },
+      });
+    });
+  }
+
+  /**
+   * Sends a request that gets no reply, not even an error.
+   * @throws RemotingError `closed` or `overloaded` when it was not written.
+   */
+  sendOneWay(content: CommandContent): void {
+    this.#checkRoom();
+    this.#write(this.#encodeRequest(content, this.#nextOpaque(), CommandFlag.ONE_WAY));
+  }
+
+  /** Ends the connection; requests in flight fail as `closed`. What was written before still leaves. */
+  close(): void {
+    this.#stream.end(() => this.#stream.destroy());
+    this.#end(new RemotingError('closed', `the connection to ${this.address} was closed`, { address: this.address }));
+  }
+
+  #checkRoom(): void {
+    const { address } = this;
+    if (this.#state.name === 'closed') {
+      const cause = this.#state.reason;
+      throw new RemotingError('closed', `the connection to ${address} is closed`, { address, cause });
+    }
+    const { inFlightMax, unsentBytesMax } = this.#options;
+    if (this.#inFlight.size >= inFlightMax) {
+      throw new RemotingError('overloaded', `${inFlightMax} requests to ${address} are waiting for replies`, {
+        address,
+      });
+    }
+    if (this.#stream.writableLength >= unsentBytesMax) {
+      throw new RemotingError('overloaded', `${unsentBytesMax} bytes for ${address} are waiting to be sent`, {
+        address,
+      });
+    }
+  }
+
+  /** Servers read opaque as a signed int32; a number that is still waiting for its reply is passed over. */
+  #nextOpaque(): number {
+    do this.#opaque = (this.#opaque + 1) | 0;
+    while (this.#inFlight.has(this.#opaque));
+    return this.#opaque;
+  }
+
+  #encodeRequest(content: CommandContent, opaque: number, flag: number): Buffer[] {
+    const { credentials, serialization, frameBytesMax } = this.#options;
+    const { code, extFields, body } = credentials === undefined ? content : signRequest(content, credentials);
+    const command: Command = {
+      code,
+      opaque,
+      flag,
+      version: claimedVersion,
+      remark: undefined,
+      extFields,
+      body: asBuffer(body),
+    };
+    return encodeCommand(command, serialization, frameBytesMax);
+  }
+
+  #write(parts: readonly Buffer[]): void {
+    if (!this.#corked) {
+      this.#corked = true;
+      this.#stream.cork();
+      setImmediate(() => {
+        this.#corked = false;
+        this.#stream.uncork();
+      });
+    }
+    for (const part of parts) this.#stream.write(part);
+  }
+
+  #receive(chunk: Buffer): void {
+    try {
+      for (const frame of this.#decoder.push(chunk)) this.#take(decodeCommand(frame));
+    } catch (cause) {
+      const { address } = this;
+      this.#end(
+        new RemotingError('malformed', `${address} sent bytes that are not the remoting protocol`, { address, cause }),
+      );
+    }
+  }
+
+  #take(command: Command): void {
+    if (!isReply(command)) {
+      void this.#answer(command);
+      return;
+    }
+    this.#serverVersion = command.version;
+    const pending = this.#inFlight.get(command.opaque);
+    if (pending === undefined) this.#droppedReplyCount += 1;
+    else pending.resolve(command);
+  }
+
+  /** Never fails: whatever a handler throws becomes a reply, and a connection that is gone needs none. */
+  async #answer(request: Command): Promise<void> {
+    const answer = await this.#handle(request);
+    if (isOneWay(request) || !this.isOpen) return;
+    const { code, remark, body } = answer;
+    const reply: Command = {
+      code,
+      opaque: request.opaque,
+      flag: CommandFlag.RESPONSE,
+      version: claimedVersion,
+      remark,
+      extFields: newExtFields(),
+      body: body === undefined ? emptyBody : asBuffer(body),
+    };
+    this.#write(encodeCommand(reply, this.#options.serialization, this.#options.frameBytesMax));
+  }
+
+  async #handle(request: Command): Promise<Answer> {
+    const { onServerRequest, serverRequestsMax } = this.#options;
+    if (this.#serverRequestCount >= serverRequestsMax)
+      return { code: ResponseCode.SYSTEM_BUSY, remark: 'too many requests at once' };
+    this.#serverRequestCount += 1;
+    try {
+      const answer = await onServerRequest?.(request);
+      return (
+        answer ?? {
+          code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
+          remark: `request code ${request.code} is not supported`,
+        }
+      );
+    } catch {
+      return { code: ResponseCode.SYSTEM_ERROR, remark: `request code ${request.code} failed` };
+    } finally {
+      this.#serverRequestCount -= 1;
+    }
+  }
+
+  #end(reason: RemotingError): void {
+    if (this.#state.name === 'closed') return;
+    this.#state = { name: 'closed', reason };
+    if (reason.kind !== 'closed' || reason.cause !== undefined) this.#stream.destroy();
+    const { address } = this;
+    for (const pending of [...this.#inFlight.values()]) {
+      pending.reject(new RemotingError('closed', reason.message, { address, outcomeUnknown: true, cause: reason }));
+    }
+    this.#resolveClosed(reason);
+  }
+}

@@ -1,0 +1,121 @@
+import { type Command, type CommandContent, type ExtFields, newExtFields } from './command.ts';
+import { RemotingError, ResponseError } from './errors.ts';
+import { ResponseCode } from './response-code.ts';
+
+/** How a header field's text is read: `int64` as bigint (offsets), `millis` as a number (times and durations in ms). */
+export type FieldKind = 'string' | 'int32' | 'int64' | 'millis' | 'boolean';
+
+export interface FieldSpec {
+  readonly kind: FieldKind;
+  /** Name on the wire, where it is not the field's own. */
+  readonly wire?: string;
+  readonly optional?: true;
+}
+
+export type FieldTable = Readonly<Record<string, FieldSpec>>;
+
+type ValueOf<K extends FieldKind> = K extends 'string'
+  ? string
+  : K extends 'int64'
+    ? bigint
+    : K extends 'boolean'
+      ? boolean
+      : number;
+
+/** The values that a table declares. */
+export type FieldsOf<T extends FieldTable> = {
+  readonly [N in keyof T as T[N] extends { optional: true } ? never : N]: ValueOf<T[N]['kind']>;
+} & {
+  readonly [N in keyof T as T[N] extends { optional: true } ? N : never]?: ValueOf<T[N]['kind']> | undefined;
+};
+
+/** One request code: its tables give both directions of its request and of its reply. */
+export interface RequestDefinition<Q extends FieldTable, R extends FieldTable> {
+  readonly code: number;
+  readonly name: string;
+  encode(values: FieldsOf<Q>, body?: Uint8Array): CommandContent;
+  /** @throws RemotingError `malformed`, naming the field. */
+  decode(request: Command): FieldsOf<Q>;
+  /**
+   * @param address `host:port` of the server that answered, for the error.
+   * @throws ResponseError when the code is none of the definition's success codes; RemotingError `malformed`.
+   */
+  decodeReply(reply: Command, address: string): FieldsOf<R>;
+}
+
+export interface RequestDeclaration<Q extends FieldTable, R extends FieldTable> {
+  readonly code: number;
+  readonly name: string;
+  readonly request: Q;
+  readonly reply: R;
+  /** Codes that carry the declared reply. Default: SUCCESS. */
+  readonly successCodes?: readonly number[];
+}
+
+/** Declares a request by its header tables (Java: one `CommandCustomHeader` class each way). */
+export function defineRequest<const Q extends FieldTable, const R extends FieldTable>(
+  declaration: RequestDeclaration<Q, R>,
+): RequestDefinition<Q, R> {
+  const { code, name, request, reply, successCodes = [ResponseCode.SUCCESS] } = declaration;
+  return {
+    code,
+    name,
+    encode: (values, body) => ({
+      code,
+      extFields: encodeFields(request, values),
+      ...(body === undefined ? {} : { body }),
+    }),
+    decode: (command) => decodeFields(request, command.extFields, name),
+    decodeReply: (command, address) => {
+      if (!successCodes.includes(command.code)) throw new ResponseError(command.code, command.remark ?? '', address);
+      return decodeFields(reply, command.extFields, `the reply to ${name}`);
+    },
+  };
+}
+
+/** Writes the fields that have a value; absent ones are left out, as the protocol wants null values to be. */
+export function encodeFields<T extends FieldTable>(table: T, values: FieldsOf<T>): ExtFields {
+  const extFields = newExtFields();
+  for (const name in table) {
+    const value = (values as Record<string, unknown>)[name];
+    if (value !== undefined) extFields[table[name]?.wire ?? name] = String(value);
+  }
+  return extFields;
+}
+
+/** @throws RemotingError `malformed`, naming the field, when a required one is missing or a value is not of its kind. */
+export function decodeFields<T extends FieldTable>(table: T, extFields: ExtFields, what: string): FieldsOf<T> {
+  const values: Record<string, unknown> = {};
+  for (const [name, spec] of Object.entries(table)) {
+    const text = extFields[spec.wire ?? name];
+    if (text !== undefined) values[name] = readValue(spec.kind, text, `${name} of ${what}`);
+    else if (spec.optional !== true) throw new RemotingError('malformed', `${what} has no ${name}`);
+  }
+  return values as FieldsOf<T>;
+}
+
+function readValue(kind: FieldKind, text: string, what: string): string | number | bigint | boolean {
+  switch (kind) {
+    case 'string':
+      return text;
+    case 'boolean':
+      return text === 'true';
+    case 'int64':
+      return readInteger(text, what);
+    case 'int32':
+      return readNumber(text, what, 2 ** 31);
+    case 'millis':
+      return readNumber(text, what, Number.MAX_SAFE_INTEGER);
+  }
+}
+
+function readNumber(text: string, what: string, bound: number): number {
+  const value = Number(readInteger(text, what));
+  if (Math.abs(value) > bound) throw new RemotingError('malformed', `${what} is out of range: ${value}`);
+  return value;
+}
+
+function readInteger(text: string, what: string): bigint {
+  if (!/^-?\d{1,19}$/.test(text)) throw new RemotingError('malformed', `${what} is not an integer`);
+  return BigInt(text);
+}

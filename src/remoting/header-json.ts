@@ -1,0 +1,66 @@
+import { type Command, type ExtFields, newExtFields } from './command.ts';
+import { RemotingError } from './errors.ts';
+
+/** A command without its body: what a header carries. */
+export type Header = Omit<Command, 'body'>;
+
+/** Writes header serialisation 0: one JSON object whose `extFields` values are all strings. */
+export function encodeJsonHeader(header: Header): Buffer {
+  const { code, flag, opaque, version, remark, extFields } = header;
+  return Buffer.from(
+    JSON.stringify({
+      code,
+      language: 'NODE_JS',
+      version,
+      opaque,
+      flag,
+      remark,
+      serializeTypeCurrentRPC: 'JSON',
+      extFields,
+    }),
+  );
+}
+
+/** @throws RemotingError `malformed` when the bytes are no JSON object with the numbers that every header has. */
+export function decodeJsonHeader(bytes: Buffer): Header {
+  const value = parseObject(bytes.toString());
+  const remark = value['remark'];
+  return {
+    code: integer(value, 'code'),
+    opaque: integer(value, 'opaque'),
+    flag: integer(value, 'flag'),
+    version: value['version'] === undefined ? 0 : integer(value, 'version'),
+    remark: typeof remark === 'string' ? remark : undefined,
+    extFields: stringFields(value['extFields']),
+  };
+}
+
+function parseObject(text: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new RemotingError('malformed', 'a header is not JSON', { cause });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new RemotingError('malformed', 'a header is not a JSON object');
+  }
+  return value as Record<string, unknown>;
+}
+
+function integer(header: Record<string, unknown>, name: string): number {
+  const value = header[name];
+  if (typeof value === 'number' && Number.isInteger(value) && value === (value | 0)) return value;
+  throw new RemotingError('malformed', `the header field ${name} is not an int32`);
+}
+
+/** Servers write strings; numbers and booleans of other clients are read as their text, null as absent. */
+function stringFields(value: unknown): ExtFields {
+  const fields = newExtFields();
+  if (typeof value !== 'object' || value === null) return fields;
+  for (const [name, field] of Object.entries(value)) {
+    if (typeof field === 'string') fields[name] = field;
+    else if (typeof field === 'number' || typeof field === 'boolean') fields[name] = String(field);
+  }
+  return fields;
+}
