@@ -1,0 +1,140 @@
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+
+/** What a sealed text stands for. A text of one kind never opens as another. */
+export type SealedKind = 'producer' | 'consumer' | 'receipt';
+
+/** Length of a seal key. */
+export const sealKeyBytes = 32;
+
+/** Longest sealed text that is looked at; longer ones are refused before they are decoded. */
+export const sealedCharsMax = 16_384;
+
+const version = 1;
+const keyIdBytes = 4;
+const saltBytes = 16;
+const saltAt = 1 + keyIdBytes;
+const counterAt = saltAt + saltBytes;
+const headerBytes = counterAt + 8;
+const tagBytes = 16;
+
+/** Longest payload that can be sealed: its text is then `sealedCharsMax` long. */
+export const payloadBytesMax = (sealedCharsMax / 4) * 3 - headerBytes - tagBytes;
+
+/** Most sub-keys of other processes that are kept; a sub-key that is not kept is derived anew. */
+const derivedKeysMax = 1024;
+
+/** A text that this proxy did not seal, or not as this kind, or that was altered. The text is the same whatever the cause. */
+export class SealError extends Error {
+  constructor() {
+    super('was not issued by this service, or was altered: use it exactly as it was returned');
+    this.name = 'SealError';
+  }
+}
+
+/**
+ * Turns a payload into an opaque text that only holders of the keys can read, alter or make.
+ *
+ * The text is base64url of: version (1 byte), key id (4), salt (16), counter (8), ciphertext, tag (16); AES-256-GCM, with the kind and
+ * everything before the ciphertext as additional data. No nonce repeats however many texts are sealed and however many processes share
+ * a key: each Sealer draws a salt of its own, encrypts under a sub-key derived from it (HKDF-SHA256), and counts its nonces from zero.
+ */
+export class Sealer {
+  /** By key id: all keys that open. */
+  readonly #keys: ReadonlyMap<number, Uint8Array>;
+  readonly #header: Buffer;
+  readonly #sealingKey: KeyObject;
+  /** By key id and salt, as they stand in the text. Only what opened is kept, so that forged texts push nothing out. */
+  readonly #derivedKeys = new LRUCache<string, KeyObject>({ max: derivedKeysMax });
+  /** Texts sealed so far, the next nonce: below 2^53 for as long as a process can live. */
+  #sealedCount = 0;
+
+  /**
+   * @param keys the first seals, all of them open; 32 bytes each.
+   * @throws RangeError for no key or one of another length.
+   */
+  constructor(keys: readonly Uint8Array[]) {
+    const [first] = keys;
+    if (first === undefined) throw new RangeError('a Sealer needs a key');
+    if (keys.some((key) => key.length !== sealKeyBytes)) throw new RangeError(`a seal key has ${sealKeyBytes} bytes`);
+    // Earlier keys win where two ids agree, which chance does not bring about.
+    this.#keys = new Map(keys.map((key) => [keyId(key), key] as const).reverse());
+    this.#header = Buffer.alloc(headerBytes);
+    this.#header[0] = version;
+    this.#header.writeUInt32BE(keyId(first), 1);
+    randomBytes(saltBytes).copy(this.#header, saltAt);
+    const salt = this.#header.subarray(saltAt, counterAt);
+    this.#sealingKey = deriveKey(first, salt);
+    this.#derivedKeys.set(cacheKey(this.#header), this.#sealingKey);
+  }
+
+  /** @throws RangeError for a payload longer than `payloadBytesMax`. */
+  seal(kind: SealedKind, payload: Uint8Array): string {
+    if (payload.length > payloadBytesMax) {
+      throw new RangeError(`a ${kind} of ${payload.length} bytes is too long to seal: at most ${payloadBytesMax}`);
+    }
+    const sealed = Buffer.allocUnsafe(headerBytes + payload.length + tagBytes);
+    this.#header.copy(sealed);
+    sealed.writeBigUInt64BE(BigInt(this.#sealedCount), counterAt);
+    this.#sealedCount += 1;
+    const cipher = createCipheriv('aes-256-gcm', this.#sealingKey, nonce(sealed));
+    cipher.setAAD(additionalData(kind, sealed));
+    sealed.set(cipher.update(payload), headerBytes);
+    cipher.final();
+    sealed.set(cipher.getAuthTag(), headerBytes + payload.length);
+    return sealed.toString('base64url');
+  }
+
+  /** @throws SealError for anything but what `seal` returned for this kind under one of the keys. */
+  open(kind: SealedKind, text: string): Buffer {
+    if (text.length > sealedCharsMax) throw new SealError();
+    const sealed = Buffer.from(text, 'base64url');
+    // The decoder skips what it does not know: only the one spelling that `seal` writes counts.
+    if (sealed.length < headerBytes + tagBytes || sealed.toString('base64url') !== text) throw new SealError();
+    const masterKey = sealed[0] === version ? this.#keys.get(sealed.readUInt32BE(1)) : undefined;
+    if (masterKey === undefined) throw new SealError();
+    const cached = cacheKey(sealed);
+    const known = this.#derivedKeys.get(cached);
+    const key = known ?? deriveKey(masterKey, sealed.subarray(saltAt, counterAt));
+    const payload = decrypt(key, kind, sealed);
+    if (known === undefined) this.#derivedKeys.set(cached, key);
+    return payload;
+  }
+}
+
+function decrypt(key: KeyObject, kind: SealedKind, sealed: Buffer): Buffer {
+  const decipher = createDecipheriv('aes-256-gcm', key, nonce(sealed), { authTagLength: tagBytes });
+  decipher.setAAD(additionalData(kind, sealed));
+  decipher.setAuthTag(sealed.subarray(sealed.length - tagBytes));
+  const payload = decipher.update(sealed.subarray(headerBytes, sealed.length - tagBytes));
+  try {
+    decipher.final();
+  } catch {
+    throw new SealError();
+  }
+  return payload;
+}
+
+/** The 8-byte counter behind four zero bytes. */
+function nonce(sealed: Buffer): Buffer {
+  const bytes = Buffer.alloc(12);
+  sealed.copy(bytes, 4, counterAt, headerBytes);
+  return bytes;
+}
+
+function additionalData(kind: SealedKind, sealed: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(kind, 'latin1'), sealed.subarray(0, headerBytes)]);
+}
+
+function cacheKey(sealed: Buffer): string {
+  return sealed.toString('latin1', 1, counterAt);
+}
+
+function deriveKey(key: Uint8Array, salt: Uint8Array): KeyObject {
+  return createSecretKey(Buffer.from(hkdfSync('sha256', key, salt, 'rocketmq-grpc-proxy sealing key', sealKeyBytes)));
+}
+
+/** Says which key sealed a text and tells nothing else about it. */
+function keyId(key: Uint8Array): number {
+  return Buffer.from(hkdfSync('sha256', key, '', 'rocketmq-grpc-proxy key id', keyIdBytes)).readUInt32BE();
+}
