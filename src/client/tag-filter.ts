@@ -1,4 +1,4 @@
-import { RemotingError } from '../remoting/errors.ts';
+import { ClientError } from './errors.ts';
 
 /** Which messages of a topic a consumer wants, by their tag. */
 export interface TagFilter {
@@ -15,12 +15,12 @@ const all: TagFilter = { expression: '*', matches: () => true };
 
 /**
  * Reads `a || b`; `*` or nothing means all messages, also those without a tag.
- * @throws RemotingError `malformed`, saying what to write instead.
+ * @throws ClientError `invalid`, saying what to write instead.
  */
 export function parseTagFilter(expression: string): TagFilter {
   if (expression.length > tagExpressionLengthMax) {
-    throw new RemotingError(
-      'malformed',
+    throw new ClientError(
+      'invalid',
       `the tag expression has ${expression.length} characters; at most ${tagExpressionLengthMax} are allowed`,
     );
   }
@@ -36,7 +36,7 @@ export function parseTagFilter(expression: string): TagFilter {
 function checkedTag(tag: string, expression: string): string {
   const problem = problemOf(tag);
   if (problem === undefined) return tag;
-  throw new RemotingError('malformed', `the tag expression ${JSON.stringify(expression)} ${problem}`);
+  throw new ClientError('invalid', `the tag expression ${JSON.stringify(expression)} ${problem}`);
 }
 
 function problemOf(tag: string): string | undefined {
