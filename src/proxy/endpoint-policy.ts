@@ -1,0 +1,245 @@
+import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
+
+/** Most name servers in one endpoint. */
+export const addressesMax = 16;
+
+/** Longest address, `http://` included: a host name has at most 253 characters. */
+export const addressCharsMax = 255;
+
+/** Port of a name server where an endpoint names none; `NamesrvStartup` listens there. */
+const nameServerPort = 9876;
+
+/** One name server or broker, in the one spelling that stands for it. */
+export interface NameServerAddress {
+  /** Lower case; IPv4 in four decimal parts, also where it came as IPv6; IPv6 shortened, without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** `host:port`, with brackets around IPv6: what a channel connects to. */
+  readonly address: string;
+}
+
+/**
+ * Why an address was not taken:
+ * - `malformed`: it is no address;
+ * - `refused`: the settings do not allow it;
+ * - `configuration`: the settings themselves do not do.
+ */
+export type PolicyErrorKind = 'malformed' | 'refused' | 'configuration';
+
+/** An endpoint that is not used, or a setting that says too little. */
+export class PolicyError extends Error {
+  readonly kind: PolicyErrorKind;
+
+  constructor(kind: PolicyErrorKind, message: string) {
+    super(message);
+    this.name = 'PolicyError';
+    this.kind = kind;
+  }
+}
+
+/** What the settings of the same names say; undefined where they are unset. */
+export interface EndpointPolicySettings {
+  /** Address that the proxy listens on. */
+  readonly host: string;
+  readonly allowedEndpoints: string | undefined;
+  readonly allowedBrokers: string | undefined;
+  /** Endpoint of calls that leave theirs empty: always allowed. */
+  readonly defaultEndpoint: string | undefined;
+}
+
+/** Hosts, ports and ranges that one setting allows. */
+interface Rules {
+  /** `*`: whatever it is. */
+  readonly anything: boolean;
+  /** `host`, or `host:port` for that port only. */
+  readonly hosts: ReadonlySet<string>;
+  /** `*.suffix` as `.suffix`, or `.suffix:port`. */
+  readonly suffixes: readonly string[];
+  readonly ranges: BlockList;
+}
+
+/**
+ * Where a client may point the proxy, since an endpoint in a request is a door to whatever network the proxy stands in. What is allowed
+ * is listed; the rest is refused. A name is allowed as a name: it is not resolved here, so a range allows no names.
+ */
+export class EndpointPolicy {
+  readonly #endpoints: Rules;
+  readonly #brokers: Rules;
+
+  private constructor(endpoints: Rules, brokers: Rules) {
+    this.#endpoints = endpoints;
+    this.#brokers = brokers;
+  }
+
+  /**
+   * Bound to loopback and with nothing set, everything is allowed.
+   * @throws PolicyError `configuration` where the proxy listens to others and nothing says which endpoints they may name, and for a
+   * setting that is malformed.
+   */
+  static create(settings: EndpointPolicySettings): EndpointPolicy {
+    const { host, allowedEndpoints, allowedBrokers, defaultEndpoint } = settings;
+    if (allowedEndpoints === undefined && !isLoopback(host)) {
+      throw new PolicyError(
+        'configuration',
+        `PROXY_HOST is ${host}, so others can reach this proxy and name any endpoint: set PROXY_ALLOWED_ENDPOINTS to those that ` +
+          'they may name (host, host:port, *.suffix, address ranges, separated by commas), or to * for all',
+      );
+    }
+    const listed = allowedEndpoints === undefined ? ['*'] : splitRules(allowedEndpoints, 'PROXY_ALLOWED_ENDPOINTS');
+    const own = defaultEndpoint === undefined ? [] : ownAddresses(defaultEndpoint);
+    const endpoints = parseRules([...listed, ...own.map(({ address }) => address)], 'PROXY_ALLOWED_ENDPOINTS');
+    const brokers =
+      allowedBrokers === undefined
+        ? withoutPorts(endpoints)
+        : parseRules(splitRules(allowedBrokers, 'PROXY_ALLOWED_BROKERS'), 'PROXY_ALLOWED_BROKERS');
+    return new EndpointPolicy(endpoints, brokers);
+  }
+
+  /**
+   * The name servers of an endpoint that a client named.
+   * @throws PolicyError `malformed` or `refused`.
+   */
+  checkEndpoint(text: string): NameServerAddress[] {
+    const addresses = parseEndpoint(text);
+    const refused = addresses.find((address) => !allows(this.#endpoints, address));
+    if (refused === undefined) return addresses;
+    throw new PolicyError(
+      'refused',
+      `endpoint ${refused.address} is not allowed here: ask the operator of this proxy to add it to PROXY_ALLOWED_ENDPOINTS`,
+    );
+  }
+
+  /** Whether a `host:port` out of a route may be connected to. */
+  brokerAllowed(address: string): boolean {
+    const parsed = parseAddress(address.trim());
+    return parsed !== undefined && allows(this.#brokers, parsed);
+  }
+}
+
+/**
+ * Reads `host:9876[;host:9876]`; `http://` or `https://` before an address and a slash behind it are taken, and so are commas and blanks
+ * between addresses. The order is kept, repetitions are dropped.
+ * @throws PolicyError `malformed`.
+ */
+export function parseEndpoint(text: string): NameServerAddress[] {
+  if (text.length > addressesMax * (addressCharsMax + 2)) throw malformed('it is too long');
+  const texts = splitList(text);
+  if (texts.length === 0) throw malformed('it is empty');
+  if (texts.length > addressesMax)
+    throw malformed(`it names ${texts.length} addresses, at most ${addressesMax} are allowed`);
+  const addresses = texts.map((one) => {
+    const address = parseAddress(one);
+    if (address === undefined) throw malformed(`${JSON.stringify(one.slice(0, 60))} is no host:port`);
+    return address;
+  });
+  return addresses.filter(({ address }, index) => index === addresses.findIndex((other) => other.address === address));
+}
+
+/** The one text that stands for these name servers: what engines are kept by. */
+export function endpointText(addresses: readonly NameServerAddress[]): string {
+  return addresses.map(({ address }) => address).join(';');
+}
+
+function malformed(why: string): PolicyError {
+  return new PolicyError(
+    'malformed',
+    `the endpoint is malformed: ${why}; expected name servers as host:9876[;host:9876]`,
+  );
+}
+
+function splitList(text: string): string[] {
+  return text.split(/[;,\s]+/).filter((one) => one !== '');
+}
+
+/** A host name, IPv4 or IPv6 in brackets, then perhaps a port; undefined for anything else. */
+function parseAddress(text: string): NameServerAddress | undefined {
+  if (text.length > addressCharsMax) return undefined;
+  const parts = /^(?:https?:\/\/)?(\[[\da-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?\/?$/i.exec(text);
+  const host = parts?.[1] === undefined ? undefined : normalizeHost(parts[1]);
+  const port = parts?.[2] === undefined ? nameServerPort : Number(parts[2]);
+  if (host === undefined || port < 1 || port > 65_535) return undefined;
+  return { host, port, address: isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}` };
+}
+
+/**
+ * One spelling per host. `URL` reads every form of IPv4 that the system's resolver takes (2130706433, 0x7f.1, 0177.0.0.1) and shortens
+ * IPv6; IPv4 inside IPv6 is the IPv4 address, because that is where the connection goes.
+ */
+function normalizeHost(text: string): string | undefined {
+  if (!URL.canParse(`http://${text}`)) return undefined;
+  const host = new URL(`http://${text}`).hostname.replace(/\.$/, '');
+  const mapped = /^\[::ffff:([\da-f]{1,4}):([\da-f]{1,4})\]$/.exec(host);
+  if (mapped?.[1] !== undefined && mapped[2] !== undefined) {
+    const [high, low] = [Number.parseInt(mapped[1], 16), Number.parseInt(mapped[2], 16)];
+    return [high >> 8, high & 255, low >> 8, low & 255].join('.');
+  }
+  const bare = host.replace(/^\[|\]$/g, '');
+  return bare === '' ? undefined : bare;
+}
+
+function isLoopback(host: string): boolean {
+  const bare = normalizeHost(isIPv6(host) ? `[${host}]` : host);
+  return bare === 'localhost' || bare === '::1' || (bare !== undefined && isIPv4(bare) && bare.startsWith('127.'));
+}
+
+function ownAddresses(defaultEndpoint: string): NameServerAddress[] {
+  try {
+    return parseEndpoint(defaultEndpoint);
+  } catch (error) {
+    if (!(error instanceof PolicyError)) throw error;
+    throw new PolicyError('configuration', `ROCKETMQ_ENDPOINT: ${error.message}`);
+  }
+}
+
+function splitRules(text: string, setting: string): string[] {
+  const rules = splitList(text);
+  if (rules.length === 0)
+    throw new PolicyError('configuration', `${setting} lists nothing: list what is allowed, or set it to *`);
+  return rules;
+}
+
+function parseRules(texts: readonly string[], setting: string): Rules {
+  const hosts = new Set<string>();
+  const suffixes: string[] = [];
+  const ranges = new BlockList();
+  for (const text of texts) {
+    if (text === '*') continue;
+    const suffix = /^\*(\.[\w.-]+(?::\d{1,5})?)$/.exec(text)?.[1];
+    if (suffix !== undefined) suffixes.push(suffix.toLowerCase());
+    else if (!addRange(ranges, text)) hosts.add(parseHostRule(text, setting));
+  }
+  return { anything: texts.includes('*'), hosts, suffixes, ranges };
+}
+
+/** Adds `10.0.0.0/8` or `fd00::/8`; false for anything else. */
+function addRange(ranges: BlockList, text: string): boolean {
+  const [, network = '', bits = ''] = /^([^/]+)\/(\d{1,3})$/.exec(text) ?? [];
+  const version = isIP(network);
+  if (version === 0 || Number(bits) > (version === 4 ? 32 : 128)) return false;
+  ranges.addSubnet(network, Number(bits), version === 4 ? 'ipv4' : 'ipv6');
+  return true;
+}
+
+function parseHostRule(text: string, setting: string): string {
+  const address = parseAddress(isIPv6(text) ? `[${text}]` : text);
+  if (address === undefined) {
+    const forms = 'host, host:port, *.suffix, an address range such as 10.0.0.0/8, or *';
+    throw new PolicyError('configuration', `${setting}: ${JSON.stringify(text.slice(0, 60))} is none of ${forms}`);
+  }
+  return /:\d+\/?$/.test(text) && !isIPv6(text) ? address.address : address.host;
+}
+
+/** The same hosts on every port: brokers listen on ports other than their name servers. */
+function withoutPorts(rules: Rules): Rules {
+  const hosts = [...rules.hosts].map((rule) =>
+    isIPv6(rule) ? rule : rule.replace(/:\d+$/, '').replace(/^\[|\]$/g, ''),
+  );
+  return { ...rules, hosts: new Set(hosts), suffixes: rules.suffixes.map((suffix) => suffix.replace(/:\d+$/, '')) };
+}
+
+function allows(rules: Rules, { host, port, address }: NameServerAddress): boolean {
+  if (rules.anything || rules.hosts.has(host) || rules.hosts.has(address)) return true;
+  const version = isIP(host);
+  if (version !== 0) return rules.ranges.check(host, version === 4 ? 'ipv4' : 'ipv6');
+  return rules.suffixes.some((suffix) => host.endsWith(suffix) || `${host}:${port}`.endsWith(suffix));
+}

@@ -1,0 +1,234 @@
+import { describe, expect, it } from 'vitest';
+import {
+  addressCharsMax,
+  addressesMax,
+  EndpointPolicy,
+  type EndpointPolicySettings,
+  endpointText,
+  PolicyError,
+  parseEndpoint,
+} from '../../src/proxy/endpoint-policy.ts';
+
+function policy(given: Partial<EndpointPolicySettings>): EndpointPolicy {
+  return EndpointPolicy.create({
+    host: '0.0.0.0',
+    allowedEndpoints: undefined,
+    allowedBrokers: undefined,
+    defaultEndpoint: undefined,
+    ...given,
+  });
+}
+
+function kindOf(work: () => unknown): string {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof PolicyError) return error.kind;
+    throw error;
+  }
+  return 'taken';
+}
+
+const normalized = (text: string): string => endpointText(parseEndpoint(text));
+
+describe('parseEndpoint', () => {
+  it.each([
+    ['localhost:9876', 'localhost:9876'],
+    ['mq', 'mq:9876'],
+    ['http://MQ_INST_1.Example.COM:80/', 'mq_inst_1.example.com:80'],
+    ['https://mq:443', 'mq:443'],
+    ['b:1;a:2', 'b:1;a:2'],
+    [' a:1 ,b:2;\tc:3; ', 'a:1;b:2;c:3'],
+    ['a:1;A:1;http://a:1/', 'a:1'],
+    ['a:9876;a', 'a:9876'],
+    ['mq.example.com.:9876', 'mq.example.com:9876'],
+    ['[::1]:9876', '[::1]:9876'],
+    ['[2001:DB8:0:0::1]', '[2001:db8::1]:9876'],
+    ['a:65535', 'a:65535'],
+  ])('reads %s as %s', (text, expected) => {
+    expect(normalized(text)).toBe(expected);
+  });
+
+  it.each([
+    ['127.0.0.1', '127.0.0.1:9876'],
+    ['2130706433:1', '127.0.0.1:1'],
+    ['0x7f000001', '127.0.0.1:9876'],
+    ['0x7F.1', '127.0.0.1:9876'],
+    ['127.1:80', '127.0.0.1:80'],
+    ['0177.0.0.01', '127.0.0.1:9876'],
+    ['127.0.0.1.', '127.0.0.1:9876'],
+    ['[::ffff:127.0.0.1]', '127.0.0.1:9876'],
+    ['[::FFFF:7f00:1]:5', '127.0.0.1:5'],
+    ['[0:0:0:0:0:ffff:a9fe:a9fe]', '169.254.169.254:9876'],
+    ['0', '0.0.0.0:9876'],
+  ])('knows the address behind %s', (text, expected) => {
+    expect(normalized(text)).toBe(expected);
+  });
+
+  it.each([
+    '',
+    ' ; ,',
+    'a:0',
+    'a:65536',
+    'a:-1',
+    'a:x',
+    'a:',
+    ':9876',
+    '.',
+    'ftp://a:1',
+    'user@a:1',
+    'a:1/path',
+    'a:1?x=1',
+    'a:1#x',
+    'a%2eb:1',
+    '::1',
+    '[::1',
+    '[::1%25eth0]:1',
+    '[1.2.3.4]:1',
+    '１２７.0.0.1',
+    'ⓔxample.com',
+    '256.1.1.1',
+    '1.2.3.4.5',
+    '0x1ffffffff',
+    'a\u0000b',
+    'a\\b',
+  ])('refuses %j as malformed', (text) => {
+    expect(kindOf(() => parseEndpoint(text))).toBe('malformed');
+  });
+
+  it('takes 16 addresses of 255 characters and no more', () => {
+    const longest = (index: number): string =>
+      `${'a'.repeat(addressCharsMax - 7)}${String(index).padStart(2, 'x')}:9876`;
+    const list = Array.from({ length: addressesMax }, (_, index) => longest(index));
+    expect(parseEndpoint(list.join('; '))).toHaveLength(16);
+    expect(() => parseEndpoint([...Array.from({ length: 17 }, (_, index) => `a${index}`)].join(';'))).toThrow(
+      /17 addresses/,
+    );
+    expect(kindOf(() => parseEndpoint(`b${list[0]}`))).toBe('malformed');
+    expect(() => parseEndpoint(`${list.join('; ')}${' '.repeat(100)}`)).toThrow(/too long/);
+  });
+});
+
+describe('EndpointPolicy', () => {
+  it.each(['127.0.0.1', '127.8.9.1', 'localhost', '::1', '::ffff:127.0.0.1'])(
+    'allows everything when bound to %s',
+    (host) => {
+      const open = policy({ host });
+      expect(open.checkEndpoint('169.254.169.254:80')).toHaveLength(1);
+      expect(open.brokerAllowed('10.0.0.1:10911')).toBe(true);
+    },
+  );
+
+  it.each(['0.0.0.0', '::', '192.168.0.4', 'proxy.example.com', '::ffff:10.0.0.1'])(
+    'demands PROXY_ALLOWED_ENDPOINTS when bound to %s',
+    (host) => {
+      expect(() => policy({ host, defaultEndpoint: 'mq:9876' })).toThrow(/PROXY_ALLOWED_ENDPOINTS/);
+      expect(kindOf(() => policy({ host }))).toBe('configuration');
+    },
+  );
+
+  it('keeps to the list on loopback too, once it is set', () => {
+    const listed = policy({ host: '127.0.0.1', allowedEndpoints: 'mq' });
+    expect(kindOf(() => listed.checkEndpoint('other:9876'))).toBe('refused');
+    expect(listed.brokerAllowed('other:10911')).toBe(false);
+  });
+
+  it('allows all with *', () => {
+    const open = policy({ allowedEndpoints: '*' });
+    expect(open.checkEndpoint('a:1;b:2')).toHaveLength(2);
+    expect(open.brokerAllowed('10.0.0.1:1')).toBe(true);
+  });
+
+  const listed = policy({
+    allowedEndpoints:
+      'mq.example.com:9876, any.example.com; *.cloud.example 10.1.0.0/16 fd00::/8,[2001:db8::7]:9876,192.0.2.9 *.p.example:80',
+    defaultEndpoint: 'http://home:9999',
+  });
+
+  it.each([
+    ['mq.example.com', true],
+    ['MQ.EXAMPLE.COM.:9876', true],
+    ['mq.example.com:80', false],
+    ['any.example.com:1;any.example.com:2', true],
+    ['sub.any.example.com', false],
+    ['a.cloud.example:80', true],
+    ['a.b.cloud.example', true],
+    ['cloud.example', false],
+    ['evilcloud.example', false],
+    ['cloud.example.evil.com', false],
+    ['x.p.example:80', true],
+    ['x.p.example:81', false],
+    ['10.1.2.3', true],
+    ['10.2.2.3', false],
+    ['0x0a010203:1', true],
+    ['[::ffff:10.1.2.3]', true],
+    ['167838211', true],
+    ['[fd12::1]:9876', true],
+    ['[fe80::1]', false],
+    ['[2001:db8:0::7]', true],
+    ['[2001:db8::7]:1', false],
+    ['192.0.2.9:1', true],
+    ['[::ffff:192.0.2.9]:1', true],
+    ['home:9999', true],
+    ['home:9998', false],
+    ['mq.example.com;127.0.0.1', false],
+    ['127.0.0.1', false],
+    ['2130706433', false],
+    ['0x7f.1', false],
+    ['[::ffff:7f00:1]', false],
+    ['169.254.169.254', false],
+    ['[::ffff:169.254.169.254]:80', false],
+    ['0:80', false],
+    ['localhost', false],
+    ['[::1]', false],
+    ['[64:ff9b::a01:203]', false],
+    ['[::10.1.2.3]', false],
+  ])('%s is allowed: %s', (endpoint, allowed) => {
+    expect(kindOf(() => listed.checkEndpoint(endpoint))).toBe(allowed ? 'taken' : 'refused');
+  });
+
+  it('says what is refused and who can change it', () => {
+    expect(() => listed.checkEndpoint('mq.example.com;0x7f.1')).toThrow(
+      /endpoint 127\.0\.0\.1:9876 is not allowed here.*operator.*PROXY_ALLOWED_ENDPOINTS/,
+    );
+  });
+
+  it.each([
+    ['mq.example.com:10911', true],
+    ['any.example.com:10911', true],
+    ['x.cloud.example:10911', true],
+    ['x.p.example:10911', true],
+    ['10.1.9.9:10911', true],
+    ['home:10911', true],
+    ['[2001:db8::7]:10911', true],
+    ['192.0.2.9:10911', true],
+    ['127.0.0.1:10911', false],
+    ['0x7f.1:10911', false],
+    ['10.2.0.1:10911', false],
+    ['', false],
+    ['not an address', false],
+  ])('broker %s is allowed by the hosts of the endpoints: %s', (address, allowed) => {
+    expect(listed.brokerAllowed(address)).toBe(allowed);
+  });
+
+  it('holds brokers to their own list when there is one', () => {
+    const own = policy({
+      allowedEndpoints: '*',
+      allowedBrokers: '10.0.0.0/8,broker:10911',
+      defaultEndpoint: 'mq:9876',
+    });
+    const addresses = ['10.9.9.9:1', 'broker:10911', 'broker:10912', 'mq:10911', '11.0.0.1:10911'];
+    expect(addresses.map((address) => own.brokerAllowed(address))).toEqual([true, true, false, false, false]);
+  });
+
+  it.each([
+    [{ allowedEndpoints: 'a b:x' }, 'PROXY_ALLOWED_ENDPOINTS: "b:x"'],
+    [{ allowedEndpoints: ' , ' }, 'PROXY_ALLOWED_ENDPOINTS lists nothing'],
+    [{ allowedEndpoints: '10.0.0.0/33' }, 'PROXY_ALLOWED_ENDPOINTS: "10.0.0.0/33"'],
+    [{ allowedEndpoints: '*', allowedBrokers: '*x' }, 'PROXY_ALLOWED_BROKERS: "*x"'],
+    [{ allowedEndpoints: '*', defaultEndpoint: 'a:0' }, 'ROCKETMQ_ENDPOINT: '],
+  ])('names the setting that is malformed: %j', (given, named) => {
+    expect(kindOf(() => policy(given))).toBe('configuration');
+    expect(() => policy(given)).toThrow(named);
+  });
+});
