@@ -3,7 +3,6 @@ import {
   type Command,
   type CommandContent,
   CommandFlag,
-  emptyBody,
   isOneWay,
   isReply,
   newExtFields,
@@ -25,7 +24,7 @@ export interface Answer {
 }
 
 /** Answers requests that the server sends us; undefined for a code that is not known. */
-export type ServerRequestHandler = (request: Command) => Promise<Answer | undefined>;
+export type ServerRequestHandler = (request: Command, channel: Channel) => Promise<Answer | undefined>;
 
 export interface ChannelOptions {
   /** Requests that may wait for their reply at once; one more is refused as `overloaded`. */
@@ -41,6 +40,8 @@ export interface ChannelOptions {
   /** Signs every request. */
   readonly credentials?: Credentials | undefined;
   readonly onServerRequest?: ServerRequestHandler | undefined;
+  /** Opaque before the first request's, an int32. Default: 0; tests start next to its end. */
+  readonly opaqueStart?: number | undefined;
 }
 
 /** In flight is bounded by the callers' own limits long before; unsent bytes hold about eight messages of the largest size. */
@@ -52,9 +53,14 @@ export const channelDefaults: ChannelOptions = {
   serialization: Serialization.JSON,
 };
 
+/** Longest time, in ms, that a closed connection may go on sending what was written before. */
+const closeTimeoutMs = 3_000;
+
 interface Pending {
   resolve(reply: Command): void;
   reject(error: RemotingError): void;
+  /** Ends the watch over the request's deadline. */
+  stop(): void;
 }
 
 /**
@@ -72,7 +78,7 @@ export class Channel {
   readonly #inFlight = new Map<number, Pending>();
   #resolveClosed: (reason: RemotingError) => void = () => {};
   #state: { readonly name: 'open' } | { readonly name: 'closed'; readonly reason: RemotingError } = { name: 'open' };
-  #opaque = 0;
+  #opaque: number;
   #corked = false;
   #serverRequestCount = 0;
   #serverVersion: number | undefined;
@@ -82,16 +88,18 @@ export class Channel {
     this.#stream = stream;
     this.address = address;
     this.#options = options;
+    this.#opaque = options.opaqueStart ?? 0;
     this.#decoder = new FrameDecoder(options.frameBytesMax);
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
+    const fail = (what: string, cause?: unknown): void =>
+      this.#fail(new RemotingError('closed', `${address} ${what}`, { address, cause }));
     stream.on('data', (chunk: Buffer) => this.#receive(chunk));
-    stream.on('error', (cause) =>
-      this.#end(new RemotingError('closed', `the connection to ${address} failed`, { address, cause })),
-    );
-    stream.on('close', () => this.#end(new RemotingError('closed', `${address} closed the connection`, { address })));
-    stream.on('end', () => stream.destroy());
+    stream.on('error', (cause) => fail('lost the connection', cause));
+    stream.on('end', () => fail('closed the connection'));
+    stream.on('close', () => fail('closed the connection'));
+    if (stream.destroyed) fail('closed the connection');
   }
 
   get isOpen(): boolean {
@@ -119,32 +127,18 @@ export class Channel {
    */
   invoke(content: CommandContent, deadline: Deadline): Promise<Command> {
     return new Promise((resolve, reject) => {
-      this.#checkRoom();
-      deadline.check(`a request to ${this.address}`);
+      const { address } = this;
+      this.#checkWritable();
+      this.#checkInFlight();
+      deadline.check(`a request to ${address}`);
       const opaque = this.#nextOpaque();
       this.#write(this.#encodeRequest(content, opaque, 0));
-      const giveUp = (kind: 'timeout' | 'cancelled', what: string): void => {
-        settle();
-        reject(new RemotingError(kind, `${this.address} ${what}`, { address: this.address, outcomeUnknown: true }));
-      };
-      const timer = setTimeout(() => giveUp('timeout', 'did not answer before the deadline'), deadline.remainingMs());
-      const abort = (): void => giveUp('cancelled', 'was asked by a caller that gave up');
-      deadline.signal?.addEventListener('abort', abort, { once: true });
-      const settle = (): void => {
-        clearTimeout(timer);
-        deadline.signal?.removeEventListener('abort', abort);
+      const stop = deadline.watch((kind) => {
         this.#inFlight.delete(opaque);
-      };
-      this.#inFlight.set(opaque, {
-        resolve: (reply) => {
-          settle();
-          resolve(reply);
-        },
-        reject: (error) => {
-          settle();
-          reject(error);
-        },
+        const what = kind === 'timeout' ? 'did not answer before the deadline' : 'was asked by a caller that gave up';
+        reject(new RemotingError(kind, `${address} ${what}`, { address, outcomeUnknown: true }));
       });
+      this.#inFlight.set(opaque, { resolve, reject, stop });
     });
   }
 
@@ -153,33 +147,42 @@ export class Channel {
    * @throws RemotingError `closed` or `overloaded` when it was not written.
    */
   sendOneWay(content: CommandContent): void {
-    this.#checkRoom();
+    this.#checkWritable();
     this.#write(this.#encodeRequest(content, this.#nextOpaque(), CommandFlag.ONE_WAY));
   }
 
-  /** Ends the connection; requests in flight fail as `closed`. What was written before still leaves. */
+  /** Ends the connection; requests in flight fail as `closed`. What was written before still leaves, for 3 s at most. */
   close(): void {
-    this.#stream.end(() => this.#stream.destroy());
-    this.#end(new RemotingError('closed', `the connection to ${this.address} was closed`, { address: this.address }));
+    if (!this.isOpen) return;
+    const stream = this.#stream;
+    // A server that reads no more would keep the connection for good.
+    const timer = setTimeout(() => stream.destroy(), closeTimeoutMs);
+    stream.once('close', () => clearTimeout(timer));
+    stream.end(() => stream.destroy());
+    const { address } = this;
+    this.#end(new RemotingError('closed', `the connection to ${address} was closed`, { address }));
   }
 
-  #checkRoom(): void {
+  #checkInFlight(): void {
+    const { address } = this;
+    const { inFlightMax } = this.#options;
+    if (this.#inFlight.size < inFlightMax) return;
+    throw new RemotingError('overloaded', `${inFlightMax} requests to ${address} are waiting for replies`, { address });
+  }
+
+  #checkWritable(): void {
     const { address } = this;
     if (this.#state.name === 'closed') {
       const cause = this.#state.reason;
       throw new RemotingError('closed', `the connection to ${address} is closed`, { address, cause });
     }
-    const { inFlightMax, unsentBytesMax } = this.#options;
-    if (this.#inFlight.size >= inFlightMax) {
-      throw new RemotingError('overloaded', `${inFlightMax} requests to ${address} are waiting for replies`, {
-        address,
-      });
-    }
-    if (this.#stream.writableLength >= unsentBytesMax) {
-      throw new RemotingError('overloaded', `${unsentBytesMax} bytes for ${address} are waiting to be sent`, {
-        address,
-      });
-    }
+    if (!this.#isBackedUp) return;
+    const { unsentBytesMax } = this.#options;
+    throw new RemotingError('overloaded', `${unsentBytesMax} bytes for ${address} are waiting to be sent`, { address });
+  }
+
+  get #isBackedUp(): boolean {
+    return this.#stream.writableLength >= this.#options.unsentBytesMax;
   }
 
   /** Servers read opaque as a signed int32; a number that is still waiting for its reply is passed over. */
@@ -218,10 +221,13 @@ export class Channel {
 
   #receive(chunk: Buffer): void {
     try {
-      for (const frame of this.#decoder.push(chunk)) this.#take(decodeCommand(frame));
+      for (const frame of this.#decoder.push(chunk)) {
+        if (!this.isOpen) return;
+        this.#take(decodeCommand(frame));
+      }
     } catch (cause) {
       const { address } = this;
-      this.#end(
+      this.#fail(
         new RemotingError('malformed', `${address} sent bytes that are not the remoting protocol`, { address, cause }),
       );
     }
@@ -234,15 +240,51 @@ export class Channel {
     }
     this.#serverVersion = command.version;
     const pending = this.#inFlight.get(command.opaque);
-    if (pending === undefined) this.#droppedReplyCount += 1;
-    else pending.resolve(command);
+    if (pending === undefined) {
+      this.#droppedReplyCount += 1;
+      return;
+    }
+    this.#inFlight.delete(command.opaque);
+    pending.stop();
+    pending.resolve(command);
   }
 
-  /** Never fails: whatever a handler throws becomes a reply, and a connection that is gone needs none. */
+  /** Never fails: whatever goes wrong in a handler or with its answer becomes a reply, without its text. */
   async #answer(request: Command): Promise<void> {
-    const answer = await this.#handle(request);
-    if (isOneWay(request) || !this.isOpen) return;
-    const { code, remark, body } = answer;
+    let reply: Buffer[];
+    try {
+      reply = this.#encodeReply(request, await this.#handle(request));
+    } catch {
+      reply = this.#encodeReply(request, {
+        code: ResponseCode.SYSTEM_ERROR,
+        remark: `request code ${request.code} failed`,
+      });
+    }
+    // A server that asks without reading gets no answer: it must not fill our memory.
+    if (isOneWay(request) || !this.isOpen || this.#isBackedUp) return;
+    this.#write(reply);
+  }
+
+  async #handle(request: Command): Promise<Answer> {
+    const { onServerRequest, serverRequestsMax } = this.#options;
+    if (this.#serverRequestCount >= serverRequestsMax) {
+      return { code: ResponseCode.SYSTEM_BUSY, remark: 'too many requests at once' };
+    }
+    this.#serverRequestCount += 1;
+    try {
+      const answer = await onServerRequest?.(request, this);
+      const { code } = request;
+      const unknown = {
+        code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
+        remark: `request code ${code} is not supported`,
+      };
+      return answer ?? unknown;
+    } finally {
+      this.#serverRequestCount -= 1;
+    }
+  }
+
+  #encodeReply(request: Command, { code, remark, body }: Answer): Buffer[] {
     const reply: Command = {
       code,
       opaque: request.opaque,
@@ -250,39 +292,25 @@ export class Channel {
       version: claimedVersion,
       remark,
       extFields: newExtFields(),
-      body: body === undefined ? emptyBody : asBuffer(body),
+      body: asBuffer(body),
     };
-    this.#write(encodeCommand(reply, this.#options.serialization, this.#options.frameBytesMax));
+    return encodeCommand(reply, this.#options.serialization, this.#options.frameBytesMax);
   }
 
-  async #handle(request: Command): Promise<Answer> {
-    const { onServerRequest, serverRequestsMax } = this.#options;
-    if (this.#serverRequestCount >= serverRequestsMax)
-      return { code: ResponseCode.SYSTEM_BUSY, remark: 'too many requests at once' };
-    this.#serverRequestCount += 1;
-    try {
-      const answer = await onServerRequest?.(request);
-      return (
-        answer ?? {
-          code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
-          remark: `request code ${request.code} is not supported`,
-        }
-      );
-    } catch {
-      return { code: ResponseCode.SYSTEM_ERROR, remark: `request code ${request.code} failed` };
-    } finally {
-      this.#serverRequestCount -= 1;
-    }
+  #fail(reason: RemotingError): void {
+    this.#stream.destroy();
+    this.#end(reason);
   }
 
   #end(reason: RemotingError): void {
-    if (this.#state.name === 'closed') return;
+    if (!this.isOpen) return;
     this.#state = { name: 'closed', reason };
-    if (reason.kind !== 'closed' || reason.cause !== undefined) this.#stream.destroy();
     const { address } = this;
-    for (const pending of [...this.#inFlight.values()]) {
+    for (const pending of this.#inFlight.values()) {
+      pending.stop();
       pending.reject(new RemotingError('closed', reason.message, { address, outcomeUnknown: true, cause: reason }));
     }
+    this.#inFlight.clear();
     this.#resolveClosed(reason);
   }
 }

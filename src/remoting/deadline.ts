@@ -1,4 +1,11 @@
+import { setMaxListeners } from 'node:events';
 import { RemotingError } from './errors.ts';
+
+/** Longest time that Node's timers can wait, 24.8 days; asked for more, they fire at once. */
+const durationMsMax = 2 ** 31 - 1;
+
+/** Why a call may wait no longer. */
+export type DeadlineEnd = 'timeout' | 'cancelled';
 
 /**
  * The end of one call, made once at its edge and handed down: every step and every retry gets what is left.
@@ -14,9 +21,11 @@ export class Deadline {
     this.signal = signal;
   }
 
-  /** A deadline `durationMs` from now. */
+  /** A deadline `durationMs` from now, at most 24.8 days. */
   static after(durationMs: number, signal?: AbortSignal): Deadline {
-    return new Deadline(performance.now() + durationMs, signal);
+    // Any number of calls may share a signal. Each takes its listener back, so there is no leak for Node to warn of.
+    if (signal !== undefined) setMaxListeners(0, signal);
+    return new Deadline(performance.now() + Math.min(durationMs, durationMsMax), signal);
   }
 
   /** Milliseconds left; 0 once the deadline has passed. */
@@ -31,8 +40,32 @@ export class Deadline {
 
   /** @throws RemotingError `cancelled` or `timeout` when there is nothing left to wait for. */
   check(what: string): void {
-    if (this.signal?.aborted === true) throw new RemotingError('cancelled', `${what} was cancelled`);
-    if (this.remainingMs() === 0) throw new RemotingError('timeout', `${what} did not end before its deadline`);
+    if (this.signal?.aborted === true) throw endError('cancelled', what);
+    if (this.remainingMs() === 0) throw endError('timeout', what);
+  }
+
+  /**
+   * Calls `onEnd` once, when the deadline passes or the caller gives up; at once where the caller already has.
+   * Returns the function that takes this back: whoever stops waiting must call it.
+   */
+  watch(onEnd: (kind: DeadlineEnd) => void): () => void {
+    const { signal } = this;
+    if (signal?.aborted === true) {
+      onEnd('cancelled');
+      return () => {};
+    }
+    const stop = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    };
+    const end = (kind: DeadlineEnd): void => {
+      stop();
+      onEnd(kind);
+    };
+    const abort = (): void => end('cancelled');
+    const timer = setTimeout(end, Math.ceil(this.remainingMs()), 'timeout');
+    signal?.addEventListener('abort', abort);
+    return stop;
   }
 
   /**
@@ -40,56 +73,31 @@ export class Deadline {
    * @throws RemotingError `cancelled` when the caller gives up meanwhile.
    */
   sleep(durationMs: number): Promise<void> {
-    return this.race<void>('a pause', (resolve) => {
-      const timer = setTimeout(resolve, Math.min(durationMs, this.remainingMs()));
-      return () => clearTimeout(timer);
+    return new Promise((resolve, reject) => {
+      this.atMost(durationMs).watch((kind) => (kind === 'timeout' ? resolve() : reject(endError(kind, 'a pause'))));
     });
   }
 
   /**
-   * Waits for `work`, which must not fail on its own when nobody waits for it any more.
+   * Waits for `work`. Work that goes on longer is left to itself, and a failure of it that comes later is ignored.
    * @throws RemotingError `timeout` or `cancelled`, whichever comes before the work's end.
    */
-  wait<T>(work: Promise<T>, what: string): Promise<T> {
-    return this.race<T>(what, (resolve, reject) => {
-      work.then(resolve, reject);
-      const timer = setTimeout(
-        () => reject(new RemotingError('timeout', `${what} did not end before its deadline`)),
-        this.remainingMs(),
-      );
-      return () => clearTimeout(timer);
+  async wait<T>(work: Promise<T>, what: string): Promise<T> {
+    let stop = (): void => {};
+    const ended = new Promise<never>((_, reject) => {
+      stop = this.watch((kind) => reject(endError(kind, what)));
     });
+    try {
+      return await Promise.race([ended, work]);
+    } finally {
+      stop();
+    }
   }
+}
 
-  private race<T>(
-    what: string,
-    start: (resolve: (value: T) => void, reject: (reason: unknown) => void) => () => void,
-  ): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const { signal } = this;
-      if (signal?.aborted === true) {
-        reject(new RemotingError('cancelled', `${what} was cancelled`));
-        return;
-      }
-      const settle = (): void => {
-        signal?.removeEventListener('abort', abort);
-        stop();
-      };
-      const abort = (): void => {
-        settle();
-        reject(new RemotingError('cancelled', `${what} was cancelled`));
-      };
-      signal?.addEventListener('abort', abort, { once: true });
-      const stop = start(
-        (value) => {
-          settle();
-          resolve(value);
-        },
-        (reason) => {
-          settle();
-          reject(reason);
-        },
-      );
-    });
-  }
+function endError(kind: DeadlineEnd, what: string): RemotingError {
+  return new RemotingError(
+    kind,
+    `${what} ${kind === 'cancelled' ? 'was cancelled' : 'did not end before its deadline'}`,
+  );
 }

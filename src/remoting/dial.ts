@@ -19,7 +19,8 @@ const keepAliveDelayMs = 15_000;
 
 /**
  * Opens a channel to `host:port` (an IPv6 host in brackets).
- * @throws RemotingError `connect` when nobody answers there, `timeout` when nobody does in time, `cancelled`, `malformed`.
+ * @throws RemotingError `connect` when nobody answers there, or not in time, or not by TLS as asked for; `cancelled`;
+ * `malformed` when the text is no address.
  */
 export async function dial(address: string, options: DialOptions, deadline: Deadline): Promise<Channel> {
   const { host, port } = splitAddress(address);

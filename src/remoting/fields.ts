@@ -73,12 +73,18 @@ export function defineRequest<const Q extends FieldTable, const R extends FieldT
   };
 }
 
-/** Writes the fields that have a value; absent ones are left out, as the protocol wants null values to be. */
+/**
+ * Writes the fields that have a value; absent ones are left out, as the protocol wants null values to be.
+ * @throws RemotingError `malformed`, naming the field, when a number is not what its kind can carry: servers would fail on it
+ * with an exception text that names nothing.
+ */
 export function encodeFields<T extends FieldTable>(table: T, values: FieldsOf<T>): ExtFields {
   const extFields = newExtFields();
-  for (const name in table) {
-    const value = (values as Record<string, unknown>)[name];
-    if (value !== undefined) extFields[table[name]?.wire ?? name] = String(value);
+  for (const [name, spec] of Object.entries(table)) {
+    const value = (values as Record<string, string | number | bigint | boolean | undefined>)[name];
+    if (value === undefined) continue;
+    if (!fitsKind(spec.kind, value)) throw new RemotingError('malformed', `${name} cannot be ${value}`);
+    extFields[spec.wire ?? name] = String(value);
   }
   return extFields;
 }
@@ -95,27 +101,29 @@ export function decodeFields<T extends FieldTable>(table: T, extFields: ExtField
 }
 
 function readValue(kind: FieldKind, text: string, what: string): string | number | bigint | boolean {
+  if (kind === 'string') return text;
+  // Java's own reading: whatever is not true is false.
+  if (kind === 'boolean') return text.toLowerCase() === 'true';
+  const value = readInteger(kind, text);
+  if (fitsKind(kind, value)) return value;
+  throw new RemotingError('malformed', `${what} is not of kind ${kind}`);
+}
+
+/** NaN for what is not an integer. */
+function readInteger(kind: FieldKind, text: string): number | bigint {
+  if (!/^-?\d{1,19}$/.test(text)) return Number.NaN;
+  return kind === 'int64' ? BigInt(text) : Number(text);
+}
+
+function fitsKind(kind: FieldKind, value: string | number | bigint | boolean): boolean {
   switch (kind) {
-    case 'string':
-      return text;
-    case 'boolean':
-      return text === 'true';
     case 'int64':
-      return readInteger(text, what);
+      return typeof value === 'bigint' && BigInt.asIntN(64, value) === value;
     case 'int32':
-      return readNumber(text, what, 2 ** 31);
+      return typeof value === 'number' && value === (value | 0);
     case 'millis':
-      return readNumber(text, what, Number.MAX_SAFE_INTEGER);
+      return Number.isSafeInteger(value);
+    default:
+      return true;
   }
-}
-
-function readNumber(text: string, what: string, bound: number): number {
-  const value = Number(readInteger(text, what));
-  if (Math.abs(value) > bound) throw new RemotingError('malformed', `${what} is out of range: ${value}`);
-  return value;
-}
-
-function readInteger(text: string, what: string): bigint {
-  if (!/^-?\d{1,19}$/.test(text)) throw new RemotingError('malformed', `${what} is not an integer`);
-  return BigInt(text);
 }

@@ -7,6 +7,8 @@ export const frameBytesMaxDefault = 16_777_216;
 const lengthBytes = 4;
 const markBytes = 4;
 const headerBytesMax = 0xff_ffff;
+/** How far ahead of the bytes that have arrived their buffer grows; 4 copies each byte 1.3 times at most. */
+const growthFactor = 4;
 
 /** One frame, split into its parts. Header and body are views of the bytes that were received. */
 export interface Frame {
@@ -18,23 +20,23 @@ export interface Frame {
 
 /**
  * Cuts a byte stream into frames: `int32 length, int32 mark, header, body`, big endian, where length counts what follows
- * it and the mark's low 24 bits are the header's length. Bytes are copied once, and only for a frame that arrived in pieces.
+ * it and the mark's low 24 bits are the header's length. A frame that arrives whole is not copied. One that arrives in pieces
+ * is gathered in a buffer that grows with what has arrived: neither an announced length nor tiny pieces cost more than that.
  * After an error the stream has lost its place: the connection must be closed.
  */
 export class FrameDecoder {
   readonly #frameBytesMax: number;
-  readonly #chunks: Buffer[] = [];
-  #bufferedBytes = 0;
-  /** Length field of the frame that is being received; undefined while it is not known. */
-  #length: number | undefined;
+  /** Holds, in its first `#filled` bytes, the start of a frame that is not complete. */
+  #partial: Buffer = emptyBody;
+  #filled = 0;
 
   constructor(frameBytesMax: number = frameBytesMaxDefault) {
     this.#frameBytesMax = frameBytesMax;
   }
 
-  /** Bytes held back for a frame that is not complete; never more than the frame limit and one chunk. */
+  /** Bytes held back for a frame that is not complete; always fewer than the frame limit. */
   get bufferedBytes(): number {
-    return this.#bufferedBytes;
+    return this.#filled;
   }
 
   /**
@@ -43,64 +45,70 @@ export class FrameDecoder {
    */
   push(chunk: Buffer): Frame[] {
     const frames: Frame[] = [];
-    if (chunk.length === 0) return frames;
-    this.#chunks.push(chunk);
-    this.#bufferedBytes += chunk.length;
-    for (;;) {
-      this.#length ??= this.#takeLength();
-      if (this.#length === undefined || this.#bufferedBytes < this.#length) return frames;
-      frames.push(splitFrame(this.#take(this.#length)));
-      this.#length = undefined;
-    }
+    let rest = chunk;
+    while (rest.length > 0) rest = this.#filled === 0 ? this.#cut(rest, frames) : this.#gather(rest, frames);
+    return frames;
   }
 
-  #takeLength(): number | undefined {
-    if (this.#bufferedBytes < lengthBytes) return undefined;
-    const length = this.#take(lengthBytes).readInt32BE(0);
+  /** Takes one frame off the front, or keeps the bytes where it is not whole. Returns what is left. */
+  #cut(bytes: Buffer, frames: Frame[]): Buffer {
+    const frameBytes = this.#frameBytes(bytes);
+    if (frameBytes > bytes.length) {
+      this.#partial = bytes;
+      this.#filled = bytes.length;
+      return emptyBody;
+    }
+    frames.push(splitFrame(bytes.subarray(0, frameBytes)));
+    return bytes.subarray(frameBytes);
+  }
+
+  /** Adds what the frame in hand still lacks. Returns what is left. */
+  #gather(bytes: Buffer, frames: Frame[]): Buffer {
+    const frameBytes = this.#frameBytes(this.#received);
+    const wanted = frameBytes - this.#filled;
+    this.#append(bytes.subarray(0, wanted), frameBytes);
+    const received = this.#received;
+    if (received.length === this.#frameBytes(received)) {
+      frames.push(splitFrame(received));
+      this.#partial = emptyBody;
+      this.#filled = 0;
+    }
+    return bytes.subarray(wanted);
+  }
+
+  get #received(): Buffer {
+    return this.#partial.subarray(0, this.#filled);
+  }
+
+  #append(bytes: Buffer, frameBytes: number): void {
+    const filled = this.#filled + bytes.length;
+    if (filled > this.#partial.length) {
+      const grown = Buffer.allocUnsafe(Math.max(filled, Math.min(growthFactor * filled, frameBytes)));
+      this.#received.copy(grown);
+      this.#partial = grown;
+    }
+    bytes.copy(this.#partial, this.#filled);
+    this.#filled = filled;
+  }
+
+  /** Bytes of the frame that starts here, its length field included; the least that a frame has while that is not known. */
+  #frameBytes(start: Buffer): number {
+    if (start.length < lengthBytes) return lengthBytes + markBytes;
+    const length = start.readInt32BE(0);
     if (length < markBytes || length > this.#frameBytesMax - lengthBytes) {
       throw new RemotingError(
         'malformed',
         `a frame of ${length} bytes was announced; allowed are ${markBytes} to ${this.#frameBytesMax - lengthBytes}`,
       );
     }
-    return length;
-  }
-
-  /** Removes exactly `count` bytes, which must be there, from the front. */
-  #take(count: number): Buffer {
-    this.#bufferedBytes -= count;
-    const first = this.#chunks[0] ?? emptyBody;
-    if (first.length > count) {
-      this.#chunks[0] = first.subarray(count);
-      return first.subarray(0, count);
-    }
-    if (first.length === count) {
-      this.#chunks.shift();
-      return first;
-    }
-    return this.#gather(count);
-  }
-
-  #gather(count: number): Buffer {
-    const bytes = Buffer.allocUnsafe(count);
-    let filled = 0;
-    let used = 0;
-    while (filled < count) {
-      const chunk = this.#chunks[used] ?? emptyBody;
-      const wanted = Math.min(chunk.length, count - filled);
-      chunk.copy(bytes, filled, 0, wanted);
-      filled += wanted;
-      if (wanted < chunk.length) this.#chunks[used] = chunk.subarray(wanted);
-      else used += 1;
-    }
-    this.#chunks.splice(0, used);
-    return bytes;
+    return lengthBytes + length;
   }
 }
 
 function splitFrame(bytes: Buffer): Frame {
-  const mark = bytes.readInt32BE(0);
-  const bodyStart = markBytes + (mark & headerBytesMax);
+  const mark = bytes.readInt32BE(lengthBytes);
+  const headerStart = lengthBytes + markBytes;
+  const bodyStart = headerStart + (mark & headerBytesMax);
   if (bodyStart > bytes.length) {
     throw new RemotingError(
       'malformed',
@@ -109,7 +117,7 @@ function splitFrame(bytes: Buffer): Frame {
   }
   return {
     serialization: mark >>> 24,
-    header: bytes.subarray(markBytes, bodyStart),
+    header: bytes.subarray(headerStart, bodyStart),
     body: bodyStart === bytes.length ? emptyBody : bytes.subarray(bodyStart),
   };
 }

@@ -8,12 +8,11 @@ export interface JsonObject {
 
 const depthMax = 64;
 const scalarPattern = /null|true|false|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
-const stringPattern = /"(?:[^"\\]|\\.)*"/sy;
 const spacePattern = /\s*/y;
 
 /**
  * Reads JSON as RocketMQ writes it. Its fastjson leaves integer keys without quotes (`{0:"10.0.0.1:10911"}`) and puts whole
- * objects where keys belong (`{{"queueId":0}:3}`); such a key is read as its JSON text.
+ * objects where keys belong (`{{"queueId":0}:3}`); such a key is read as the text that stands there.
  * @throws RemotingError `malformed` when the text is neither.
  */
 export function readJson(body: Buffer): Json {
@@ -87,9 +86,12 @@ class TolerantReader {
     return value;
   }
 
+  /** Keys are cut out, not written anew: keys within keys would double in length at each level. */
   #key(): string {
+    this.#match(spacePattern);
+    const start = this.#at;
     const key = this.#value();
-    return typeof key === 'string' ? key : JSON.stringify(key);
+    return typeof key === 'string' ? key : this.#text.slice(start, this.#at);
   }
 
   #array(): Json[] {
@@ -102,10 +104,12 @@ class TolerantReader {
   }
 
   #string(): string {
-    const text = this.#match(stringPattern);
-    if (text === undefined) throw this.#malformed();
+    let end = this.#at + 1;
+    while (end < this.#text.length && this.#text[end] !== '"') end += this.#text[end] === '\\' ? 2 : 1;
     try {
-      return JSON.parse(text) as string;
+      const text = JSON.parse(this.#text.slice(this.#at, end + 1)) as string;
+      this.#at = end + 1;
+      return text;
     } catch {
       throw this.#malformed();
     }

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import type { CommandContent, ExtFields } from './command.ts';
+import { type CommandContent, type ExtFields, newExtFields } from './command.ts';
 
 /** What a request is signed with; the secret itself never travels. */
 export interface Credentials {
@@ -13,9 +13,8 @@ export interface Credentials {
  * code nor a time, so it protects nothing on an untrusted network. Must be the last change to the header.
  */
 export function signRequest(content: CommandContent, credentials: Credentials): CommandContent {
-  const extFields: ExtFields = Object.assign(Object.create(null), content.extFields, {
-    AccessKey: credentials.accessKey,
-  });
+  const extFields: ExtFields = Object.assign(newExtFields(), content.extFields, { AccessKey: credentials.accessKey });
+  delete extFields['Signature'];
   const hmac = createHmac('sha1', credentials.secretKey);
   for (const name of Object.keys(extFields).sort()) hmac.update(extFields[name] ?? '');
   if (content.body !== undefined) hmac.update(content.body);
