@@ -1,0 +1,91 @@
+import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
+import { describe, expect, test } from 'vitest';
+import { decompressBody } from '../../src/remoting/compression.ts';
+import { RemotingError } from '../../src/remoting/errors.ts';
+import { bodyCrcOf, type StoredMessage } from '../../src/remoting/stored-message.ts';
+import { SysFlag } from '../../src/remoting/sys-flag.ts';
+
+const mebibyte = 1_048_576;
+const zlibFlag = SysFlag.COMPRESSED | SysFlag.COMPRESSION_ZLIB;
+
+function stored(body: Buffer, sysFlag: number): StoredMessage {
+  return {
+    topic: 't',
+    queueId: 0,
+    queueOffset: 0n,
+    commitLogOffset: 0n,
+    flag: 0,
+    sysFlag,
+    bornTimestampMs: 0,
+    bornHost: '127.0.0.1:1',
+    storeTimestampMs: 0,
+    storeHost: '127.0.0.1:1',
+    reconsumeTimes: 0,
+    preparedTransactionOffset: 0n,
+    bodyCrc: bodyCrcOf(body),
+    body,
+    properties: new Map(),
+  };
+}
+
+describe('decompressBody', () => {
+  // UtilAll.compress of rocketmq-common 5.5.0, level 5.
+  const byJava = Buffer.from('785eabca2c50a81ac583060300bc6390ed', 'hex');
+
+  test.each([
+    ['with the type zlib', zlibFlag],
+    ['without a type, as older clients send', SysFlag.COMPRESSED],
+  ])('reads what Java compressed, %s', async (_, sysFlag) => {
+    const body = await decompressBody(stored(byJava, sysFlag), 400);
+    expect(body.toString()).toBe('zip '.repeat(100));
+  });
+
+  test('returns a body as it is that is not compressed, whatever type it names', async () => {
+    const body = Buffer.from('plain');
+    expect(await decompressBody(stored(body, SysFlag.COMPRESSION_LZ4), 1)).toBe(body);
+  });
+
+  test('returns an empty body as it is', async () => {
+    expect(await decompressBody(stored(Buffer.alloc(0), zlibFlag), 1)).toHaveLength(0);
+  });
+
+  test('unfolds up to the limit, and not one byte more', async () => {
+    const body = deflateSync(Buffer.alloc(mebibyte, 'x'));
+    expect(await decompressBody(stored(body, zlibFlag), mebibyte)).toHaveLength(mebibyte);
+    await expect(decompressBody(stored(body, zlibFlag), mebibyte - 1)).rejects.toThrow('more than 1048575 bytes');
+  });
+
+  test('a body that unfolds a thousandfold costs little more memory than the limit', async () => {
+    const bomb = deflateSync(Buffer.alloc(64 * mebibyte));
+    const peakBefore = process.resourceUsage().maxRSS;
+    const results = await Promise.allSettled(
+      Array.from({ length: 16 }, () => decompressBody(stored(bomb, zlibFlag), mebibyte)),
+    );
+    const grownKibibytes = process.resourceUsage().maxRSS - peakBefore;
+    for (const result of results) expect(result).toMatchObject({ status: 'rejected', reason: { kind: 'malformed' } });
+    // Sixteen of them unfolded as a whole would be 1 GiB.
+    expect(grownKibibytes).toBeLessThan(128 * 1024);
+  });
+
+  test.each([
+    ['text', Buffer.from('this is no zlib stream')],
+    ['gzip', gzipSync('x')],
+    ['raw deflate', deflateRawSync('x')],
+    ['a stream that is cut', deflateSync(Buffer.alloc(1000, 'abc')).subarray(0, 10)],
+    ['a stream with a damaged checksum', Buffer.concat([byJava.subarray(0, -1), Buffer.from([0])])],
+  ])('refuses %s', async (_, body) => {
+    const failure = decompressBody(stored(body, zlibFlag), mebibyte);
+    await expect(failure).rejects.toThrow(RemotingError);
+    await expect(failure).rejects.toMatchObject({ kind: 'malformed', cause: expect.any(Error) });
+  });
+
+  test.each([
+    ['LZ4', SysFlag.COMPRESSION_LZ4],
+    ['ZSTD', SysFlag.COMPRESSION_ZSTD],
+    ['the unknown type 4', 0x400],
+  ])('names %s, which it cannot read', async (name, type) => {
+    const failure = decompressBody(stored(byJava, SysFlag.COMPRESSED | type), mebibyte);
+    await expect(failure).rejects.toThrow(RemotingError);
+    await expect(failure).rejects.toThrow(name);
+  });
+});
