@@ -1,0 +1,160 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type ListenAddress, listen } from './listen.ts';
+import type { ProxyMetrics } from './metrics.ts';
+
+/** Whether calls can be served, and if not, what is missing. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly reason?: string;
+}
+
+export interface StatusServerOptions {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Undefined when `ENABLE_METRICS` is off. */
+  readonly metrics: ProxyMetrics | undefined;
+  readonly ready: () => Readiness;
+}
+
+/** The second port: what the proxy does and whether it can be used, for people, probes and Prometheus. */
+export interface StatusServer {
+  readonly port: number;
+  /** Stops listening and ends every connection, idle ones at once, busy ones after a second. */
+  close(): Promise<void>;
+}
+
+/** Longest a client may take for its headers, and for its whole request. */
+const requestTimeoutMs = 5000;
+
+/** Longest a connection stays open without a request. */
+const idleTimeoutMs = 5000;
+
+/** Longest a connection stays open on which nothing moves, such as an answer that is not read. */
+const stalledTimeoutMs = 30_000;
+
+const headerBytesMax = 8192;
+
+const connectionsMax = 256;
+
+/** How long answers in progress may go on once the server closes. */
+const closeTimeoutMs = 1000;
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+/**
+ * Starts the status server: `/metrics`, `/health`, `/livez` and `/readyz`.
+ * @throws ListenError
+ */
+export async function startStatusServer(options: StatusServerOptions): Promise<StatusServer> {
+  const server = createServer({
+    maxHeaderSize: headerBytesMax,
+    headersTimeout: requestTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    connectionsCheckingInterval: 1000,
+    keepAliveTimeout: idleTimeoutMs,
+  });
+  server.maxConnections = connectionsMax;
+  server.setTimeout(stalledTimeoutMs);
+  server.on('request', (request, response) => {
+    // The body of a probe, if it has one, is not looked at.
+    request.resume();
+    answer(options, request).then(
+      (found) => send(request, response, found),
+      () => send(request, response, json(500, { error: 'internal error' })),
+    );
+  });
+  const address: ListenAddress = { host: options.host, port: options.port, portSetting: 'METRICS_PORT' };
+  const port = await listen(server, address);
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = setTimeout(() => server.closeAllConnections(), closeTimeoutMs);
+      server.close(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  return {
+    port,
+    close: () => {
+      closed ??= close();
+      return closed;
+    },
+  };
+}
+
+async function answer(options: StatusServerOptions, request: IncomingMessage): Promise<Answer> {
+  const { path, query } = split(request.url ?? '/');
+  const found = await route(options, request, path, query);
+  if (found === undefined) return json(404, { error: `nothing is served at ${path.slice(0, 100)}` });
+  if (request.method === 'GET' || request.method === 'HEAD') return found;
+  return json(405, { error: 'only GET and HEAD are served here' });
+}
+
+async function route(
+  options: StatusServerOptions,
+  request: IncomingMessage,
+  path: string,
+  query: URLSearchParams,
+): Promise<Answer | undefined> {
+  switch (path) {
+    case '/metrics':
+      return metricsAnswer(options.metrics, query.get('format'), request.headers.accept);
+    case '/health':
+      return json(200, { status: 'healthy', time: new Date().toISOString() });
+    case '/livez':
+      return json(200, { live: true });
+    case '/readyz': {
+      const { ready, reason } = options.ready();
+      return ready ? json(200, { ready }) : json(503, { ready, reason: reason ?? 'not ready yet' });
+    }
+    default:
+      return undefined;
+  }
+}
+
+async function metricsAnswer(
+  metrics: ProxyMetrics | undefined,
+  format: string | null,
+  accept: string | undefined,
+): Promise<Answer> {
+  if (metrics === undefined) return json(404, { error: 'metrics are switched off: ENABLE_METRICS is false' });
+  if (format === 'prometheus' || (format === null && prefersText(accept))) {
+    return { status: 200, type: metrics.prometheusContentType, body: await metrics.prometheusText() };
+  }
+  return json(200, metrics.snapshot());
+}
+
+/** Prometheus asks for OpenMetrics or plain text first; a browser, curl and the clients of the replaced product do not. */
+function prefersText(accept: string | undefined): boolean {
+  const types = (accept ?? '').split(',').map((range) => range.split(';', 1)[0]?.trim().toLowerCase());
+  const first = types.find(
+    (type) => type === 'application/openmetrics-text' || type === 'text/plain' || type === 'application/json',
+  );
+  return first !== undefined && first !== 'application/json';
+}
+
+function split(url: string): { readonly path: string; readonly query: URLSearchParams } {
+  const [path = '/', query = ''] = url.split('?', 2);
+  return { path, query: new URLSearchParams(query) };
+}
+
+function json(status: number, body: object): Answer {
+  return { status, type: 'application/json', body: `${JSON.stringify(body)}\n` };
+}
+
+function send(request: IncomingMessage, response: ServerResponse, { status, type, body }: Answer): void {
+  response.writeHead(status, {
+    'content-type': type,
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    ...(status === 405 ? { allow: 'GET, HEAD' } : {}),
+  });
+  response.end(request.method === 'HEAD' ? undefined : body);
+}
