@@ -6,6 +6,7 @@ import {
   isOneWay,
   isReply,
   newExtFields,
+  nextOpaque,
   Serialization,
 } from './command.ts';
 import { asBuffer, decodeCommand, encodeCommand } from './command-codec.ts';
@@ -40,8 +41,6 @@ export interface ChannelOptions {
   /** Signs every request. */
   readonly credentials?: Credentials | undefined;
   readonly onServerRequest?: ServerRequestHandler | undefined;
-  /** Opaque before the first request's, an int32. Default: 0; tests start next to its end. */
-  readonly opaqueStart?: number | undefined;
 }
 
 /** In flight is bounded by the callers' own limits long before; unsent bytes hold about eight messages of the largest size. */
@@ -78,7 +77,7 @@ export class Channel {
   readonly #inFlight = new Map<number, Pending>();
   #resolveClosed: (reason: RemotingError) => void = () => {};
   #state: { readonly name: 'open' } | { readonly name: 'closed'; readonly reason: RemotingError } = { name: 'open' };
-  #opaque: number;
+  #opaque = 0;
   #corked = false;
   #serverRequestCount = 0;
   #serverVersion: number | undefined;
@@ -88,7 +87,6 @@ export class Channel {
     this.#stream = stream;
     this.address = address;
     this.#options = options;
-    this.#opaque = options.opaqueStart ?? 0;
     this.#decoder = new FrameDecoder(options.frameBytesMax);
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
@@ -185,10 +183,8 @@ export class Channel {
     return this.#stream.writableLength >= this.#options.unsentBytesMax;
   }
 
-  /** Servers read opaque as a signed int32; a number that is still waiting for its reply is passed over. */
   #nextOpaque(): number {
-    do this.#opaque = (this.#opaque + 1) | 0;
-    while (this.#inFlight.has(this.#opaque));
+    this.#opaque = nextOpaque(this.#opaque, this.#inFlight);
     return this.#opaque;
   }
 

@@ -45,3 +45,14 @@ export function isReply(command: Command): boolean {
 export function isOneWay(command: Command): boolean {
   return (command.flag & CommandFlag.ONE_WAY) !== 0;
 }
+
+/**
+ * The opaque after `opaque`. Servers read it as a signed int32, so it wraps; a number in `taken`, still waiting for its reply, is
+ * passed over.
+ */
+export function nextOpaque(opaque: number, taken: { has(opaque: number): boolean }): number {
+  let next = opaque;
+  do next = (next + 1) | 0;
+  while (taken.has(next));
+  return next;
+}
