@@ -1,0 +1,182 @@
+import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
+
+/** What one HTTP/2 connection may do. Times in milliseconds. */
+export interface Http2Limits {
+  /** How often it is asked for a sign of life. */
+  readonly keepaliveIntervalMs: number;
+  /** How long it may give none after that. */
+  readonly keepaliveTimeoutMs: number;
+  /** Longest a client may take to send one request whole. */
+  readonly readTimeoutMs: number;
+  /** Longest it stays open without a stream. */
+  readonly idleMs: number;
+  /** Streams younger than this count as abuse when they are reset: no caller gives up on an answer that fast. */
+  readonly youngStreamMs: number;
+  /** Most such resets at once; after that, `youngResetsPerSecond`. */
+  readonly youngResetsMax: number;
+  readonly youngResetsPerSecond: number;
+  /** Most PING and SETTINGS frames in a row to which our only output is their acknowledgement. */
+  readonly controlFramesMax: number;
+  /** Longest the socket stays open for the peer to read the last of a session that has ended. */
+  readonly closeGraceMs: number;
+  /** Longest wait for the client to see that the connection is about to drain. */
+  readonly drainNoticeMs: number;
+}
+
+interface OpenStream {
+  readonly stream: ServerHttp2Stream;
+  readonly openedMs: number;
+  /** True once nothing more is expected from the client. */
+  requestWhole: boolean;
+}
+
+/** Bytes of a PING and of an acknowledgement of SETTINGS on the wire. */
+const pingBytes = 17;
+const settingsAckBytes = 9;
+
+/**
+ * Watches over one HTTP/2 connection: is the peer alive, does it send its requests in time, does it abuse the protocol, may it be
+ * closed. Node's own guards send GOAWAY and then leave the socket open; here it is destroyed.
+ */
+export class Http2Guard {
+  readonly #session: ServerHttp2Session;
+  readonly #socket: Socket;
+  readonly #limits: Http2Limits;
+  readonly #abused: (what: string) => void;
+  readonly #streams = new Set<OpenStream>();
+  #lastUsedMs: number;
+  #lastPingMs: number;
+  /** When the peer began to owe a sign of life; undefined when it owes none. */
+  #silentSinceMs: number | undefined;
+  #bytesReadAtPing = 0;
+  #youngResets = 0;
+  #youngResetsAtMs: number;
+  #controlFrames = 0;
+  #controlBytes = 0;
+  #otherBytesSent = 0;
+  #abusive = false;
+  #endedSinceMs: number | undefined;
+
+  /** @param abused is told once what the peer did, before its connection is ended. */
+  constructor(session: ServerHttp2Session, socket: Socket, limits: Http2Limits, abused: (what: string) => void) {
+    this.#session = session;
+    this.#socket = socket;
+    this.#limits = limits;
+    this.#abused = abused;
+    this.#lastUsedMs = performance.now();
+    this.#lastPingMs = this.#lastUsedMs;
+    this.#youngResetsAtMs = this.#lastUsedMs;
+    session.on('stream', (stream) => this.#watch(stream));
+    session.on('ping', () => this.#controlFrame(pingBytes));
+    session.on('remoteSettings', () => this.#controlFrame(settingsAckBytes));
+    session.on('error', ignore);
+  }
+
+  /** To be called about once a second. */
+  sweep(nowMs: number): void {
+    if (this.#session.destroyed) {
+      // Node waits for the peer to close its side, however long that takes.
+      this.#endedSinceMs ??= nowMs;
+      if (nowMs - this.#endedSinceMs >= this.#limits.closeGraceMs) this.#socket.destroy();
+      return;
+    }
+    this.#checkLife(nowMs);
+    this.#checkRequests(nowMs);
+    if (this.#streams.size > 0) this.#lastUsedMs = nowMs;
+    else if (nowMs - this.#lastUsedMs >= this.#limits.idleMs) this.#session.close();
+  }
+
+  /**
+   * Lets open streams end and takes no new ones. The peer is first told that the end is near, and the number of the last stream only
+   * once it has had the time of one round trip to hear it, so that no request on its way is lost (RFC 9113, section 6.8).
+   */
+  drain(): void {
+    if (this.#session.destroyed || this.#session.closed) return;
+    this.#session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
+    const close = (): void => {
+      clearTimeout(timer);
+      this.#session.close();
+    };
+    const timer = setTimeout(close, this.#limits.drainNoticeMs);
+    this.#session.once('close', () => clearTimeout(timer));
+    if (!this.#ping(close)) close();
+  }
+
+  #watch(stream: ServerHttp2Stream): void {
+    const open: OpenStream = { stream, openedMs: performance.now(), requestWhole: stream.endAfterHeaders };
+    this.#streams.add(open);
+    stream.on('error', ignore);
+    stream.once('close', () => {
+      this.#streams.delete(open);
+      const isReset = stream.rstCode !== constants.NGHTTP2_NO_ERROR && !stream.writableEnded;
+      if (isReset && performance.now() - open.openedMs < this.#limits.youngStreamMs) this.#youngReset();
+    });
+  }
+
+  #youngReset(): void {
+    const nowMs = performance.now();
+    const forgiven = ((nowMs - this.#youngResetsAtMs) / 1000) * this.#limits.youngResetsPerSecond;
+    this.#youngResets = Math.max(0, this.#youngResets - forgiven) + 1;
+    this.#youngResetsAtMs = nowMs;
+    if (this.#youngResets > this.#limits.youngResetsMax) this.#endForAbuse('streams reset as soon as they were opened');
+  }
+
+  /** Clients that stream measure their bandwidth with PINGs, so only those count that come while we have nothing to send. */
+  #controlFrame(acknowledgementBytes: number): void {
+    this.#controlBytes += acknowledgementBytes;
+    this.#controlFrames += 1;
+    const otherBytesSent = this.#socket.bytesWritten - this.#controlBytes;
+    if (otherBytesSent > this.#otherBytesSent) {
+      this.#otherBytesSent = otherBytesSent;
+      this.#controlFrames = 0;
+    }
+    if (this.#controlFrames > this.#limits.controlFramesMax) this.#endForAbuse('a flood of PING or SETTINGS frames');
+  }
+
+  #endForAbuse(what: string): void {
+    if (this.#abusive) return;
+    this.#abusive = true;
+    this.#abused(what);
+    // The grace is for the peer to read why; a peer that does not read is not waited for.
+    setTimeout(() => this.#socket.destroy(), this.#limits.closeGraceMs).unref();
+    if (!this.#session.destroyed) this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+
+  #checkLife(nowMs: number): void {
+    if (this.#silentSinceMs === undefined) {
+      if (nowMs - this.#lastPingMs < this.#limits.keepaliveIntervalMs) return;
+      this.#lastPingMs = nowMs;
+      this.#silentSinceMs = nowMs;
+      this.#bytesReadAtPing = this.#socket.bytesRead;
+      this.#ping(() => {
+        this.#silentSinceMs = undefined;
+      });
+    } else if (this.#socket.bytesRead !== this.#bytesReadAtPing) {
+      // The answer may wait behind a large upload: any byte is a sign of life.
+      this.#bytesReadAtPing = this.#socket.bytesRead;
+      this.#silentSinceMs = nowMs;
+    } else if (nowMs - this.#silentSinceMs >= this.#limits.keepaliveTimeoutMs) {
+      this.#session.destroy();
+      this.#socket.destroy();
+    }
+  }
+
+  #ping(answered: () => void): boolean {
+    // A PING of ours is nothing that the peer made us say.
+    this.#controlBytes += pingBytes;
+    return this.#session.ping((error) => {
+      if (error === null) answered();
+    });
+  }
+
+  #checkRequests(nowMs: number): void {
+    for (const open of this.#streams) {
+      if (open.requestWhole || nowMs - open.openedMs < this.#limits.readTimeoutMs) continue;
+      open.requestWhole = open.stream.state.remoteClose === 1;
+      if (!open.requestWhole) open.stream.close(constants.NGHTTP2_CANCEL);
+    }
+  }
+}
+
+function ignore(): void {}

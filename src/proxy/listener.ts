@@ -1,0 +1,302 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer as createHttp2Server,
+  type Http2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from 'node:http2';
+import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Log } from '../log.ts';
+import { awaitProtocol, type WireProtocol } from './first-bytes.ts';
+import { Http2Guard, type Http2Limits } from './http2-guard.ts';
+import { listen } from './listen.ts';
+
+/** One request of either HTTP version: the shape of connect-node's adapter. It must not throw. */
+export type RequestHandler = (
+  request: IncomingMessage | Http2ServerRequest,
+  response: ServerResponse | Http2ServerResponse,
+) => void;
+
+/** What the listener counts: `ProxyMetrics` does. */
+export interface ConnectionCounter {
+  connectionOpened(): void;
+  connectionClosed(): void;
+  connectionRefused(): void;
+  error(): void;
+}
+
+/** What no setting changes. Times in milliseconds. */
+export interface ListenerLimits
+  extends Omit<Http2Limits, 'keepaliveIntervalMs' | 'keepaliveTimeoutMs' | 'readTimeoutMs'> {
+  /** Longest a new connection may take to show whether it speaks HTTP/1.1 or HTTP/2. */
+  readonly firstBytesMs: number;
+  /** Longest an HTTP/1.1 client may take for its headers. */
+  readonly headersMs: number;
+  /** Most bytes of the headers of one request; an HTTP/2 field counts 32 more. */
+  readonly headerBytesMax: number;
+  /** Most header fields of one request. */
+  readonly headerFieldsMax: number;
+  /** Bytes of one request that may be on their way before its handler reads them. */
+  readonly streamWindowBytes: number;
+  /** The same for all requests of one connection together. */
+  readonly connectionWindowBytes: number;
+  /** Megabytes that nghttp2 may hold for one connection before it refuses streams. */
+  readonly sessionMemoryMb: number;
+  /** How often the connections are looked over. */
+  readonly sweepMs: number;
+}
+
+export const listenerLimits: ListenerLimits = {
+  firstBytesMs: 5000,
+  headersMs: 10_000,
+  headerBytesMax: 16_384,
+  headerFieldsMax: 128,
+  idleMs: 120_000,
+  youngStreamMs: 100,
+  youngResetsMax: 200,
+  youngResetsPerSecond: 20,
+  controlFramesMax: 1000,
+  closeGraceMs: 1000,
+  drainNoticeMs: 1000,
+  streamWindowBytes: 262_144,
+  connectionWindowBytes: 1_048_576,
+  sessionMemoryMb: 64,
+  sweepMs: 1000,
+};
+
+export interface ListenerOptions {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Most streams at a time on one HTTP/2 connection. */
+  readonly maxConcurrent: number;
+  /** Most connections at a time; more are closed at once. */
+  readonly maxConnections: number;
+  readonly readTimeoutMs: number;
+  readonly keepaliveIntervalMs: number;
+  readonly keepaliveTimeoutMs: number;
+  readonly handler: RequestHandler;
+  readonly counter: ConnectionCounter;
+  readonly log: Log;
+  /** For tests. Default: `listenerLimits`. */
+  readonly limits?: Partial<ListenerLimits>;
+}
+
+/** One accepted connection. */
+interface Connection {
+  readonly socket: Socket;
+  /** Kept, since a closed socket no longer knows. */
+  readonly peer: string;
+  /** Undefined until its first bytes have come. */
+  protocol: WireProtocol | undefined;
+  /** Only for HTTP/2. */
+  guard: Http2Guard | undefined;
+}
+
+/**
+ * One cleartext port for gRPC (HTTP/2 with prior knowledge), gRPC-web and Connect (HTTP/1.1 and HTTP/2). Node's two servers share one
+ * handler; which of them a connection goes to is decided by its first bytes.
+ */
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #limits: ListenerLimits;
+  readonly #http2Limits: Http2Limits;
+  /** Listens, and serves HTTP/1.1. */
+  readonly #http1: Server;
+  /** Does not listen: it is handed its connections. */
+  readonly #http2: Http2Server;
+  readonly #connections = new Set<Connection>();
+  readonly #http1Responses = new Set<ServerResponse>();
+  readonly #sweeper: NodeJS.Timeout;
+  #port = 0;
+  #stopped: Promise<void> | undefined;
+  #drained: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
+
+  private constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#limits = { ...listenerLimits, ...options.limits };
+    const { keepaliveIntervalMs, keepaliveTimeoutMs, readTimeoutMs } = options;
+    this.#http2Limits = { ...this.#limits, keepaliveIntervalMs, keepaliveTimeoutMs, readTimeoutMs };
+    this.#http1 = this.#createHttp1();
+    this.#http2 = this.#createHttp2();
+    this.#sweeper = setInterval(() => this.#sweep(), this.#limits.sweepMs).unref();
+  }
+
+  /** @throws ListenError when the port cannot be had. */
+  static async start(options: ListenerOptions): Promise<Listener> {
+    const listener = new Listener(options);
+    const { host, port } = options;
+    try {
+      listener.#port = await listen(listener.#http1, { host, port, portSetting: 'GRPC_PORT' });
+    } catch (error) {
+      clearInterval(listener.#sweeper);
+      throw error;
+    }
+    return listener;
+  }
+
+  /** The port that it listens on. */
+  get port(): number {
+    return this.#port;
+  }
+
+  /**
+   * Takes no new connections and calls, waits up to `timeoutMs` for the calls in progress, then closes. Streams without an end of
+   * their own are for their handlers to end.
+   */
+  drain(timeoutMs: number): Promise<void> {
+    this.#drained ??= this.#drain(timeoutMs);
+    return this.#drained;
+  }
+
+  /** Ends everything at once. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #drain(timeoutMs: number): Promise<void> {
+    const stopped = this.#stop();
+    for (const { socket, protocol, guard } of this.#connections) {
+      if (protocol === undefined) socket.destroy();
+      guard?.drain();
+    }
+    for (const response of this.#http1Responses) announceClose(response);
+    const given = new AbortController();
+    await Promise.race([stopped, sleep(timeoutMs, undefined, given).catch(ignore)]);
+    given.abort();
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    const stopped = this.#stop();
+    clearInterval(this.#sweeper);
+    for (const { socket } of this.#connections) socket.destroy();
+    await stopped;
+  }
+
+  /** Stops accepting; fulfilled when the last connection has gone. */
+  #stop(): Promise<void> {
+    this.#stopped ??= new Promise((resolve) => {
+      this.#http1.close(() => resolve());
+    });
+    return this.#stopped;
+  }
+
+  #createHttp1(): Server {
+    const { readTimeoutMs, maxConnections, counter } = this.#options;
+    const limits = this.#limits;
+    const server = createServer({
+      maxHeaderSize: limits.headerBytesMax,
+      headersTimeout: Math.min(limits.headersMs, readTimeoutMs),
+      requestTimeout: readTimeoutMs,
+      connectionsCheckingInterval: limits.sweepMs,
+      keepAliveTimeout: limits.idleMs,
+      keepAlive: true,
+      keepAliveInitialDelay: this.#options.keepaliveIntervalMs,
+    });
+    server.maxHeadersCount = limits.headerFieldsMax;
+    server.maxConnections = maxConnections;
+    server.on('drop', () => counter.connectionRefused());
+    server.on('request', (request, response) => this.#handleHttp1(request, response));
+    // Node enforces the time limits of HTTP/1.1 only in a server that listens itself; so this one does, and gives the others away.
+    const [serve] = server.listeners('connection');
+    server.removeAllListeners('connection');
+    server.on('connection', (socket) => this.#accept(socket, () => serve?.call(server, socket)));
+    return server;
+  }
+
+  #createHttp2(): Http2Server {
+    const limits = this.#limits;
+    const server = createHttp2Server({
+      maxSessionMemory: limits.sessionMemoryMb,
+      maxHeaderListPairs: limits.headerFieldsMax,
+      settings: {
+        enablePush: false,
+        maxConcurrentStreams: this.#options.maxConcurrent,
+        maxHeaderListSize: limits.headerBytesMax,
+        initialWindowSize: limits.streamWindowBytes,
+      },
+    });
+    server.on('request', (request, response) => {
+      // Streams that were reset before their turn cost nothing more.
+      if (!response.stream.destroyed) this.#handle(request, response);
+    });
+    return server;
+  }
+
+  #accept(socket: Socket, serveHttp1: () => void): void {
+    const connection: Connection = {
+      socket,
+      peer: socket.remoteAddress ?? 'a peer that has gone',
+      protocol: undefined,
+      guard: undefined,
+    };
+    this.#connections.add(connection);
+    this.#options.counter.connectionOpened();
+    // A broken connection is noticed by its end.
+    socket.on('error', ignore);
+    socket.once('close', () => {
+      this.#connections.delete(connection);
+      this.#options.counter.connectionClosed();
+    });
+    awaitProtocol(socket, this.#limits.firstBytesMs, (protocol) => {
+      connection.protocol = protocol;
+      if (protocol === 'http2') this.#serveHttp2(connection);
+      else serveHttp1();
+    });
+  }
+
+  #serveHttp2(connection: Connection): void {
+    const { socket, peer } = connection;
+    const adopt = (session: ServerHttp2Session): void => {
+      session.setLocalWindowSize(this.#limits.connectionWindowBytes);
+      connection.guard = new Http2Guard(session, socket, this.#http2Limits, (what) => {
+        this.#options.counter.error();
+        this.#options.log.warn({ peer }, `closed an HTTP/2 connection for ${what}`);
+      });
+    };
+    // Emitted before `emit` returns.
+    this.#http2.once('session', adopt);
+    this.#http2.emit('connection', socket);
+    this.#http2.off('session', adopt);
+  }
+
+  #handleHttp1(request: IncomingMessage, response: ServerResponse): void {
+    this.#http1Responses.add(response);
+    response.once('close', () => {
+      this.#http1Responses.delete(response);
+      // Where the client could not be told any more, its connection counts as idle from the next turn on.
+      if (this.#stopped !== undefined) setImmediate(() => this.#http1.closeIdleConnections());
+    });
+    if (this.#stopped !== undefined) announceClose(response);
+    this.#handle(request, response);
+  }
+
+  #handle(request: IncomingMessage | Http2ServerRequest, response: ServerResponse | Http2ServerResponse): void {
+    request.on('error', ignore);
+    response.on('error', ignore);
+    try {
+      this.#options.handler(request, response);
+    } catch (error) {
+      this.#options.counter.error();
+      this.#options.log.error({ error }, 'a request handler threw');
+      if (response.headersSent) request.socket.destroy();
+      else response.writeHead(500).end();
+    }
+  }
+
+  #sweep(): void {
+    const nowMs = performance.now();
+    for (const { guard } of this.#connections) guard?.sweep(nowMs);
+  }
+}
+
+function announceClose(response: ServerResponse): void {
+  if (!response.headersSent) response.setHeader('connection', 'close');
+}
+
+function ignore(): void {}
