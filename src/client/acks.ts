@@ -1,0 +1,104 @@
+import type { Channel } from '../remoting/channel.ts';
+import { Deadline } from '../remoting/deadline.ts';
+import { encodePopReceipt, type PopReceipt } from '../remoting/pop-receipt.ts';
+import { ackMessage } from '../remoting/requests/ack-message.ts';
+import { type AckedRange, decodeBatchAckReply, encodeBatchAck } from '../remoting/requests/batch-ack-message.ts';
+import { ProtocolVersion } from '../remoting/version.ts';
+import { receiptTopic, type Subscriber } from './subscriber.ts';
+
+/** Most messages of one batch ack. */
+const batchMax = 1_024;
+const ackTimeoutMs = 5_000;
+
+interface PendingAck {
+  readonly subscriber: Subscriber;
+  readonly receipt: PopReceipt;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Acknowledges messages. Acks for one broker within one turn of the event loop go as one request, which costs the broker far less. */
+export class Acks {
+  readonly #pending = new Map<Channel, PendingAck[]>();
+
+  /** @throws RemotingError or ResponseError when the broker did not take it; the message may then be delivered again. */
+  ack(subscriber: Subscriber, receipt: PopReceipt, channel: Channel, deadline: Deadline): Promise<void> {
+    const acked = new Promise<void>((resolve, reject) => {
+      const pending = this.#pending.get(channel);
+      const entry = { subscriber, receipt, resolve, reject };
+      if (pending !== undefined) {
+        pending.push(entry);
+        return;
+      }
+      this.#pending.set(channel, [entry]);
+      setImmediate(() => this.#flush(channel));
+    });
+    return deadline.wait(acked, 'an ack');
+  }
+
+  #flush(channel: Channel): void {
+    const pending = this.#pending.get(channel) ?? [];
+    this.#pending.delete(channel);
+    const takesBatches = (channel.serverVersion ?? 0) >= ProtocolVersion.V5_1_3;
+    const size = takesBatches ? batchMax : 1;
+    for (let start = 0; start < pending.length; start += size)
+      void this.#send(channel, pending.slice(start, start + size));
+  }
+
+  async #send(channel: Channel, acks: readonly PendingAck[]): Promise<void> {
+    try {
+      const [first] = acks;
+      if (first !== undefined && acks.length === 1) await sendOne(channel, first);
+      else await sendBatch(channel, acks);
+      for (const { resolve } of acks) resolve();
+    } catch (error) {
+      for (const { reject } of acks) reject(error);
+    }
+  }
+}
+
+async function sendOne(channel: Channel, { subscriber, receipt }: PendingAck): Promise<void> {
+  const content = ackMessage.encode({
+    consumerGroup: subscriber.group,
+    topic: receiptTopic(subscriber, receipt),
+    queueId: receipt.queueId,
+    extraInfo: encodePopReceipt(receipt),
+    offset: receipt.queueOffset,
+  });
+  ackMessage.decodeReply(await channel.invoke(content, Deadline.after(ackTimeoutMs)), channel.address);
+}
+
+async function sendBatch(channel: Channel, acks: readonly PendingAck[]): Promise<void> {
+  const brokerName = acks[0]?.receipt.brokerName ?? '';
+  const content = encodeBatchAck(brokerName, rangesOf(acks));
+  decodeBatchAckReply(await channel.invoke(content, Deadline.after(ackTimeoutMs)), channel.address);
+}
+
+/** Joins the acks that share a checkpoint. */
+function rangesOf(acks: readonly PendingAck[]): AckedRange[] {
+  const ranges = new Map<string, AckedRange & { readonly queueOffsets: bigint[] }>();
+  for (const { subscriber, receipt } of acks) {
+    const { retry, queueId, startOffset, popTimeMs, reviveQueueId, invisibleDurationMs } = receipt;
+    const { group: consumerGroup, topic } = subscriber;
+    const key = [consumerGroup, topic, retry, queueId, startOffset, popTimeMs, reviveQueueId, invisibleDurationMs].join(
+      ' ',
+    );
+    const range = ranges.get(key);
+    if (range !== undefined) range.queueOffsets.push(receipt.queueOffset);
+    else {
+      const queueOffsets = [receipt.queueOffset];
+      ranges.set(key, {
+        consumerGroup,
+        topic,
+        retry,
+        queueId,
+        startOffset,
+        popTimeMs,
+        reviveQueueId,
+        invisibleDurationMs,
+        queueOffsets,
+      });
+    }
+  }
+  return [...ranges.values()];
+}

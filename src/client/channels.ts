@@ -1,0 +1,96 @@
+import { type Channel, channelDefaults } from '../remoting/channel.ts';
+import { Deadline } from '../remoting/deadline.ts';
+import { dial } from '../remoting/dial.ts';
+import { RemotingError } from '../remoting/errors.ts';
+import { ClientError } from './errors.ts';
+import type { ConnectionOptions } from './options.ts';
+
+/** How long an address that refused a connection is left alone, in ms: callers meanwhile fail at once, with the same cause. */
+export const redialDelayMs = 250;
+
+interface Refusal {
+  readonly untilMs: number;
+  readonly error: unknown;
+}
+
+/** One channel per server address, opened on first use, shared by all, opened again after it was lost. */
+export class Channels {
+  readonly #options: ConnectionOptions;
+  readonly #onOpen: (channel: Channel) => void;
+  readonly #open = new Map<string, Channel>();
+  readonly #opening = new Map<string, Promise<Channel>>();
+  readonly #refused = new Map<string, Refusal>();
+  readonly #closing = new AbortController();
+
+  /** @param onOpen called with every new channel before anybody else has it. */
+  constructor(options: ConnectionOptions, onOpen: (channel: Channel) => void = () => {}) {
+    this.#options = options;
+    this.#onOpen = onOpen;
+  }
+
+  /** The channels that are open now. */
+  get all(): readonly Channel[] {
+    return [...this.#open.values()];
+  }
+
+  /**
+   * The channel to `host:port`.
+   * @throws RemotingError `connect` when there is none to be had, `timeout`, `cancelled`; ClientError `closed`.
+   */
+  async get(address: string, deadline: Deadline): Promise<Channel> {
+    if (this.#closing.signal.aborted) throw new ClientError('closed', 'the client has been closed');
+    const open = this.#open.get(address);
+    if (open !== undefined) return open;
+    const refusal = this.#refused.get(address);
+    if (refusal !== undefined && refusal.untilMs > performance.now()) {
+      throw new RemotingError('connect', `cannot connect to ${address}: the last try failed just now`, {
+        address,
+        cause: refusal.error,
+      });
+    }
+    return deadline.wait(this.#opening.get(address) ?? this.#dial(address), `connecting to ${address}`);
+  }
+
+  /** Closes every channel; later calls fail. */
+  close(): void {
+    this.#closing.abort();
+    for (const channel of this.#open.values()) channel.close();
+  }
+
+  #dial(address: string): Promise<Channel> {
+    const { connectTimeoutMs } = this.#options;
+    // Callers with different deadlines share it, so it has one of its own.
+    const deadline = Deadline.after(connectTimeoutMs, this.#closing.signal);
+    const opening = dial(address, { ...channelDefaults, ...this.#options }, deadline).then(
+      (channel) => this.#opened(channel),
+      (error: unknown) => {
+        this.#opening.delete(address);
+        this.#refuse(address, error);
+        throw error;
+      },
+    );
+    this.#opening.set(address, opening);
+    // Every waiter may have left by the time it fails.
+    opening.catch(() => {});
+    return opening;
+  }
+
+  #opened(channel: Channel): Channel {
+    const { address } = channel;
+    this.#opening.delete(address);
+    this.#refused.delete(address);
+    if (this.#closing.signal.aborted) channel.close();
+    this.#open.set(address, channel);
+    void channel.closed.then(() => {
+      if (this.#open.get(address) === channel) this.#open.delete(address);
+    });
+    this.#onOpen(channel);
+    return channel;
+  }
+
+  #refuse(address: string, error: unknown): void {
+    const now = performance.now();
+    for (const [other, { untilMs }] of this.#refused) if (untilMs <= now) this.#refused.delete(other);
+    this.#refused.set(address, { untilMs: now + redialDelayMs, error });
+  }
+}

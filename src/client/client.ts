@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Deadline } from '../remoting/deadline.ts';
+import { createMessageIds } from '../remoting/message-id.ts';
+import { TransactionOutcome } from '../remoting/requests/end-transaction.ts';
+import { Acks } from './acks.ts';
+import { BrokerClocks } from './broker-clocks.ts';
+import { Channels } from './channels.ts';
+import { type Cluster, createCluster } from './cluster.ts';
+import { GroupSettings } from './group-settings.ts';
+import { Heartbeats } from './heartbeats.ts';
+import { NameServers } from './name-servers.ts';
+import type { ClientOptions } from './options.ts';
+import { PopConsumer, type PopConsumerOptions, type PopParts } from './pop-consumer.ts';
+import { Producer } from './producer.ts';
+import { ReleasedMessages } from './released-messages.ts';
+import { Routes } from './routes.ts';
+import { createServerRequestHandler } from './server-requests.ts';
+import { type TransactionChecker, Transactions } from './transactions.ts';
+
+/** A client of one RocketMQ cluster, under one set of credentials: its connections are shared by all that is made from it. */
+export class RocketMQClient {
+  readonly producer: Producer;
+  readonly transactions: Transactions;
+  readonly #nameServerChannels: Channels;
+  readonly #cluster: Cluster;
+  readonly #popParts: PopParts;
+  readonly #consumers = new Set<PopConsumer>();
+  readonly #timers: readonly NodeJS.Timeout[];
+
+  /** @param checkTransaction asked when a broker wants to know how a transaction ended that this client has not ended. */
+  constructor(options: ClientOptions, checkTransaction: TransactionChecker = () => TransactionOutcome.UNKNOWN) {
+    const { log, producerGroup } = options;
+    const heartbeats = new Heartbeats(createClientId(), producerGroup, log);
+    const onServerRequest = createServerRequestHandler(heartbeats, () => this.transactions);
+    const brokers = new Channels({ ...options, onServerRequest }, (channel) => heartbeats.greet(channel));
+    this.#nameServerChannels = new Channels(options);
+    const routes = new Routes(new NameServers(options.nameServers, this.#nameServerChannels), options.routesMax);
+    this.#cluster = createCluster({ routes, heartbeats, brokers }, options.brokerAllowed);
+    this.producer = new Producer(this.#cluster, options, createMessageIds());
+    this.transactions = new Transactions(this.producer, producerGroup, checkTransaction, log);
+    this.#popParts = {
+      ...options,
+      cluster: this.#cluster,
+      clocks: new BrokerClocks(),
+      acks: new Acks(),
+      groups: new GroupSettings(log),
+      released: new ReleasedMessages(),
+    };
+    this.#timers = [
+      setInterval(() => void heartbeats.beatAll(brokers.all), options.heartbeatIntervalMs).unref(),
+      setInterval(() => void routes.refresh(), options.routeRefreshIntervalMs).unref(),
+    ];
+  }
+
+  /**
+   * Makes sure that messages for the topic have somewhere to go: a name server answers, it knows the topic or a broker that would
+   * create it, and one of its brokers answers.
+   * @throws ClientError `noRoute`, `noBroker`; RemotingError `connect`, `timeout`, `cancelled`.
+   */
+  async checkTopic(topic: string, deadline: Deadline): Promise<void> {
+    const route = await this.#cluster.routes.findForSend(topic, deadline);
+    const names = [...new Set(route.writeQueues.map(({ brokerName }) => brokerName))];
+    const tries = names.map(async (name) => {
+      const channel = await this.#cluster.broker(route, name, deadline);
+      await this.#cluster.heartbeats.versionOf(channel, deadline);
+    });
+    await Promise.any(tries).catch((cause: AggregateError) => {
+      throw cause.errors[0];
+    });
+  }
+
+  /** A consumer of one topic for one group; `open` it first, `close` it in the end. */
+  popConsumer(options: PopConsumerOptions): PopConsumer {
+    const consumer = new PopConsumer(this.#popParts, options, () => this.#consumers.delete(consumer));
+    this.#consumers.add(consumer);
+    return consumer;
+  }
+
+  /** Ends consumers and connections; what is under way fails as `closed`. */
+  close(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+    for (const consumer of this.#consumers) consumer.close();
+    this.#cluster.brokers.close();
+    this.#nameServerChannels.close();
+  }
+}
+
+/** Unique among all clients of a cluster: two with one id would take each other's place at the brokers. */
+function createClientId(): string {
+  return `${hostname()}@${process.pid}#${randomBytes(6).toString('hex')}`;
+}

@@ -1,0 +1,35 @@
+import type { Channel } from '../remoting/channel.ts';
+import type { Deadline } from '../remoting/deadline.ts';
+import { RemotingError } from '../remoting/errors.ts';
+import type { Channels } from './channels.ts';
+import { ClientError } from './errors.ts';
+import type { Heartbeats } from './heartbeats.ts';
+import type { Route } from './route.ts';
+import type { Routes } from './routes.ts';
+
+/** The brokers of one cluster as producers and consumers see them: routes, connections, versions. */
+export interface Cluster {
+  readonly routes: Routes;
+  readonly heartbeats: Heartbeats;
+  /** The broker connections; name servers have theirs apart. */
+  readonly brokers: Channels;
+  /**
+   * The connection to a broker's master.
+   * @throws ClientError `noBroker` when the route has no master of that name; RemotingError `connect` when it cannot be reached.
+   */
+  broker(route: Route, brokerName: string, deadline: Deadline): Promise<Channel>;
+}
+
+export function createCluster(parts: Omit<Cluster, 'broker'>, brokerAllowed: (address: string) => boolean): Cluster {
+  return {
+    ...parts,
+    async broker(route, brokerName, deadline) {
+      const address = route.masters.get(brokerName);
+      if (address === undefined) throw new ClientError('noBroker', `broker ${brokerName} has no master now`);
+      if (!brokerAllowed(address)) {
+        throw new RemotingError('connect', `the address of broker ${brokerName} is not allowed`, { address });
+      }
+      return parts.brokers.get(address, deadline);
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import { LRUCache } from 'lru-cache';
+import type { Channel } from '../remoting/channel.ts';
+import type { Deadline } from '../remoting/deadline.ts';
+import {
+  decodeSubscriptionGroup,
+  getSubscriptionGroup,
+  retryMaxTimesDefault,
+  type SubscriptionGroup,
+} from '../remoting/requests/get-subscription-group.ts';
+import type { ClientLog } from './options.ts';
+
+const groupsMax = 4_096;
+const freshDurationMs = 60_000;
+
+/** What brokers say of consumer groups, remembered for a minute. */
+export class GroupSettings {
+  readonly #log: ClientLog;
+  readonly #known = new LRUCache<string, SubscriptionGroup>({ max: groupsMax, ttl: freshDurationMs });
+
+  constructor(log: ClientLog) {
+    this.#log = log;
+  }
+
+  /**
+   * Asks a broker for the group, which makes it where brokers create groups by themselves.
+   * @throws ResponseError SUBSCRIPTION_GROUP_NOT_EXIST where they do not; RemotingError.
+   */
+  async read(group: string, channel: Channel, deadline: Deadline): Promise<SubscriptionGroup> {
+    const reply = await channel.invoke(getSubscriptionGroup.encode({ group }), deadline);
+    getSubscriptionGroup.decodeReply(reply, channel.address);
+    const settings = decodeSubscriptionGroup(reply);
+    this.#known.set(group, settings);
+    return settings;
+  }
+
+  /** Redeliveries after which a message of the group is dead; the brokers' default where this one does not say. */
+  async retryMaxTimes(group: string, channel: Channel, deadline: Deadline): Promise<number> {
+    try {
+      return (this.#known.get(group) ?? (await this.read(group, channel, deadline))).retryMaxTimes;
+    } catch (error) {
+      this.#log.warn({ err: error, group }, 'the settings of a consumer group could not be read');
+      return retryMaxTimesDefault;
+    }
+  }
+}

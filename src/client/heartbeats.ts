@@ -1,0 +1,113 @@
+import type { Channel } from '../remoting/channel.ts';
+import { Deadline } from '../remoting/deadline.ts';
+import { RemotingError } from '../remoting/errors.ts';
+import {
+  type ConsumerHeartbeat,
+  decodeHeartbeatReply,
+  encodeHeartbeat,
+  type Subscription,
+} from '../remoting/requests/heartbeat.ts';
+import { unregisterClient } from '../remoting/requests/unregister-client.ts';
+import type { ClientLog } from './options.ts';
+
+const heartbeatTimeoutMs = 3_000;
+
+interface Member {
+  readonly group: string;
+  readonly subscription: Subscription;
+}
+
+/**
+ * Tells brokers which groups live here: they ask producers about open transactions, show consumers to operators, and tie both to
+ * the connection. Their answer also tells the broker's version.
+ */
+export class Heartbeats {
+  readonly #clientId: string;
+  readonly #producerGroup: string;
+  readonly #log: ClientLog;
+  readonly #members = new Set<Member>();
+  readonly #greetings = new WeakMap<Channel, Promise<number>>();
+
+  constructor(clientId: string, producerGroup: string, log: ClientLog) {
+    this.#clientId = clientId;
+    this.#producerGroup = producerGroup;
+    this.#log = log;
+  }
+
+  /** Consumers and what they subscribe to, from the next heartbeat on, until the returned function is called. */
+  join(group: string, topic: string, expression: string): () => boolean {
+    const member: Member = { group, subscription: { topic, expression, version: Date.now() } };
+    this.#members.add(member);
+    return () => {
+      this.#members.delete(member);
+      return ![...this.#members].some((other) => other.group === group);
+    };
+  }
+
+  /** What each consumer group here subscribes to. */
+  get consumers(): readonly ConsumerHeartbeat[] {
+    const groups = new Map<string, Map<string, Subscription>>();
+    for (const { group, subscription } of this.#members) {
+      const topics = groups.get(group) ?? new Map<string, Subscription>();
+      groups.set(group, topics.set(subscription.topic, subscription));
+    }
+    return [...groups].map(([groupName, topics]) => ({ groupName, subscriptions: [...topics.values()] }));
+  }
+
+  /** Sends the first heartbeat of a connection; `versionOf` waits for its answer. */
+  greet(channel: Channel): void {
+    const greeting = this.#beat(channel, Deadline.after(heartbeatTimeoutMs));
+    this.#greetings.set(channel, greeting);
+    greeting.catch(() => this.#greetings.delete(channel));
+  }
+
+  /**
+   * The version of the broker at the other end (`ProtocolVersion`).
+   * @throws RemotingError when it does not answer in time.
+   */
+  async versionOf(channel: Channel, deadline: Deadline): Promise<number> {
+    if (channel.serverVersion !== undefined) return channel.serverVersion;
+    if (!this.#greetings.has(channel)) this.greet(channel);
+    const version = await deadline.wait(
+      this.#greetings.get(channel) ?? Promise.resolve(0),
+      `asking ${channel.address} for its version`,
+    );
+    return version;
+  }
+
+  /** Sends a heartbeat on each connection; one that fails is told to the log and tried again the next time. */
+  async beatAll(channels: readonly Channel[]): Promise<void> {
+    const beats = channels.map((channel) =>
+      this.#beat(channel, Deadline.after(heartbeatTimeoutMs)).catch((error: unknown) => {
+        this.#log.debug({ err: error, broker: channel.address }, 'a heartbeat failed');
+      }),
+    );
+    await Promise.all(beats);
+  }
+
+  /** Takes a consumer group off the brokers at once, so that they do not show it for another 120 s. */
+  leave(group: string, channels: readonly Channel[]): void {
+    const request = unregisterClient.encode({ clientId: this.#clientId, consumerGroup: group });
+    for (const channel of channels) {
+      channel.invoke(request, Deadline.after(heartbeatTimeoutMs)).catch((error: unknown) => {
+        this.#log.debug(
+          { err: error, broker: channel.address, group },
+          'a consumer group could not be taken off a broker',
+        );
+      });
+    }
+  }
+
+  async #beat(channel: Channel, deadline: Deadline): Promise<number> {
+    const { consumers } = this;
+    const content = encodeHeartbeat({ clientId: this.#clientId, producerGroups: [this.#producerGroup], consumers });
+    const reply = await channel.invoke(content, deadline);
+    try {
+      decodeHeartbeatReply(reply, channel.address);
+    } catch (error) {
+      if (error instanceof RemotingError) throw error;
+      this.#log.warn({ err: error, broker: channel.address }, 'a broker refused a heartbeat');
+    }
+    return reply.version;
+  }
+}

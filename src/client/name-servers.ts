@@ -1,0 +1,60 @@
+import type { Command, CommandContent } from '../remoting/command.ts';
+import type { Deadline } from '../remoting/deadline.ts';
+import { RemotingError } from '../remoting/errors.ts';
+import { decodeRoute, getRoute, type TopicRoute } from '../remoting/requests/get-route.ts';
+import { ResponseCode } from '../remoting/response-code.ts';
+import type { Channels } from './channels.ts';
+
+/** Longest wait for one name server before the next is asked, in ms. */
+const attemptTimeoutMs = 3_000;
+
+/** The name servers of one cluster. They do not talk to each other, so their routes may differ for up to 30 s. */
+export class NameServers {
+  readonly #addresses: readonly string[];
+  readonly #channels: Channels;
+  #current = 0;
+
+  constructor(addresses: readonly string[], channels: Channels) {
+    this.#addresses = addresses;
+    this.#channels = channels;
+  }
+
+  /**
+   * The route of a topic, or undefined when no name server that can be reached has one.
+   * @throws RemotingError `connect` naming the endpoint when none can be reached; `timeout`, `cancelled`; ResponseError.
+   */
+  async route(topic: string, deadline: Deadline): Promise<TopicRoute | undefined> {
+    const request = getRoute.encode({ topic, acceptStandardJsonOnly: true });
+    let failure: unknown;
+    let answered = false;
+    for (let tries = 0; tries < this.#addresses.length; tries += 1) {
+      const address = this.#addresses[this.#current % this.#addresses.length] ?? '';
+      try {
+        const reply = await this.#ask(address, request, deadline);
+        if (reply.code !== ResponseCode.TOPIC_NOT_EXIST) {
+          getRoute.decodeReply(reply, address);
+          return decodeRoute(reply);
+        }
+        answered = true;
+      } catch (error) {
+        deadline.check(`asking ${address} for a route`);
+        failure = error;
+      }
+      this.#current += 1;
+    }
+    if (answered) return undefined;
+    throw this.#unreachable(failure);
+  }
+
+  async #ask(address: string, request: CommandContent, deadline: Deadline): Promise<Command> {
+    const attempt = deadline.atMost(attemptTimeoutMs);
+    const channel = await this.#channels.get(address, attempt);
+    return channel.invoke(request, attempt);
+  }
+
+  #unreachable(cause: unknown): unknown {
+    if (!(cause instanceof RemotingError)) return cause;
+    const endpoint = this.#addresses.join(';');
+    return new RemotingError('connect', `no name server answers at ${endpoint}`, { address: endpoint, cause });
+  }
+}

@@ -1,0 +1,67 @@
+import type { ServerRequestHandler } from '../remoting/channel.ts';
+import { connectTimeoutMsDefault, type TlsOptions } from '../remoting/dial.ts';
+import type { Credentials } from '../remoting/signature.ts';
+
+/** Whose brokers they are: which property delays a message, since cloud brokers say version 4 and can do more than it. */
+export type Vendor = 'apache' | 'aliyun' | 'volcengine';
+
+/** Where the client tells what happens; pino's own shape. */
+export interface ClientLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface ClientOptions {
+  /** Name servers as `host:port`. One is used until it fails, then the next. */
+  readonly nameServers: readonly string[];
+  readonly credentials?: Credentials | undefined;
+  /** TLS on every connection. */
+  readonly tls?: TlsOptions | undefined;
+  readonly vendor: Vendor;
+  /** May a broker address that a name server gave be dialled? */
+  readonly brokerAllowed: (address: string) => boolean;
+  readonly log: ClientLog;
+  /** Group under which messages are sent and transactions are checked. */
+  readonly producerGroup: string;
+  /** Longest time for one connection to be made, in ms. */
+  readonly connectTimeoutMs: number;
+  /** Longest wait for one reply, in ms, where the call has more; then another try may be made. */
+  readonly requestTimeoutMs: number;
+  /** Tries of one send, the first included. More of them make retry storms out of outages. */
+  readonly sendAttemptsMax: number;
+  /** Sends to one broker that may wait for its reply at once; more wait their turn. */
+  readonly sendsInFlightMax: number;
+  /** Sends that may wait their turn at one broker; one more is refused. */
+  readonly sendsWaitingMax: number;
+  /** How often brokers hear that the client lives, in ms; they forget it after 120 s. */
+  readonly heartbeatIntervalMs: number;
+  /** How often routes in use are asked for again, in ms. */
+  readonly routeRefreshIntervalMs: number;
+  /** Topics whose route is remembered. */
+  readonly routesMax: number;
+  /** Longest body that is taken out of a compressed message, in bytes. */
+  readonly bodyBytesMax: number;
+}
+
+/** Defaults of official clients where they have one: 30 s heartbeat and route refresh, 3 s to connect. */
+export const clientDefaults = {
+  vendor: 'apache',
+  brokerAllowed: () => true,
+  producerGroup: 'rocketmq-grpc-proxy',
+  connectTimeoutMs: connectTimeoutMsDefault,
+  requestTimeoutMs: 5_000,
+  sendAttemptsMax: 3,
+  sendsInFlightMax: 512,
+  sendsWaitingMax: 16_384,
+  heartbeatIntervalMs: 30_000,
+  routeRefreshIntervalMs: 30_000,
+  routesMax: 4_096,
+  bodyBytesMax: 4_194_304,
+} as const satisfies Partial<ClientOptions>;
+
+/** What of the options a connection needs, and who answers the server's requests on it. */
+export type ConnectionOptions = Pick<ClientOptions, 'credentials' | 'tls' | 'connectTimeoutMs'> & {
+  readonly onServerRequest?: ServerRequestHandler | undefined;
+};

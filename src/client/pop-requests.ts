@@ -1,0 +1,123 @@
+import type { Channel } from '../remoting/channel.ts';
+import { Deadline } from '../remoting/deadline.ts';
+import { MessageProperty } from '../remoting/message.ts';
+import { encodePopReceipt, type PopReceipt, popReceipts } from '../remoting/pop-receipt.ts';
+import { changeInvisibleDuration } from '../remoting/requests/change-invisible-duration.ts';
+import { notification } from '../remoting/requests/notification.ts';
+import { PopInitMode, popMessage } from '../remoting/requests/pop-message.ts';
+import { deadLetterDelayLevel, sendMessageBack } from '../remoting/requests/send-message-back.ts';
+import { decodeStoredMessages, type StoredMessage } from '../remoting/stored-message.ts';
+import type { BrokerClocks } from './broker-clocks.ts';
+import { receiptTopic, type Subscriber } from './subscriber.ts';
+import type { TagFilter } from './tag-filter.ts';
+
+const allQueues = -1;
+/** What a broker may take beyond the time that it was asked to wait, in ms. */
+const answerTimeoutMs = 5_000;
+
+/** One broker as one subscriber pops from it. */
+export interface PopSource {
+  readonly subscriber: Subscriber;
+  readonly filter: TagFilter;
+  readonly brokerName: string;
+  readonly channel: Channel;
+  readonly clocks: BrokerClocks;
+}
+
+/** A message as it came, with the receipt of this delivery. */
+export interface PoppedMessage {
+  readonly stored: StoredMessage;
+  readonly receipt: PopReceipt;
+}
+
+/**
+ * Takes up to `countMax` messages, without waiting for any. Not to be given up once it was sent: what the broker then hands out
+ * nobody would get before its invisible duration is over.
+ */
+export async function takeMessages(
+  source: PopSource,
+  countMax: number,
+  invisibleDurationMs: number,
+  onDamaged: (error: Error) => void,
+): Promise<PoppedMessage[]> {
+  const { subscriber, filter, brokerName, channel, clocks } = source;
+  const request = popMessage.encode({
+    consumerGroup: subscriber.group,
+    topic: subscriber.topic,
+    queueId: allQueues,
+    messageCountMax: countMax,
+    invisibleDurationMs,
+    pollDurationMs: 0,
+    bornTimeMs: clocks.birth(brokerName),
+    initMode: PopInitMode.MAX,
+    expressionType: 'TAG',
+    expression: filter.expression,
+    order: false,
+  });
+  const reply = await channel.invoke(request, Deadline.after(answerTimeoutMs));
+  const fields = popMessage.decodeReply(reply, channel.address);
+  if (fields.popTimeMs !== undefined && fields.popTimeMs > 0) clocks.learn(brokerName, fields.popTimeMs);
+  const stored = decodeStoredMessages(reply.body, onDamaged);
+  const receipts = popReceipts(fields, brokerName, stored);
+  return stored.flatMap((message, index) => {
+    const receipt = receipts[index];
+    return receipt === undefined ? [] : [{ stored: message, receipt }];
+  });
+}
+
+/** Waits, at most `pollDurationMs`, until there is something to take. Giving up early does no harm. */
+export async function waitForMessages(
+  source: PopSource,
+  pollDurationMs: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { subscriber, brokerName, channel, clocks } = source;
+  const request = notification.encode({
+    consumerGroup: subscriber.group,
+    topic: subscriber.topic,
+    queueId: allQueues,
+    pollDurationMs,
+    bornTimeMs: clocks.birth(brokerName),
+  });
+  const reply = await channel.invoke(request, Deadline.after(pollDurationMs + answerTimeoutMs, signal));
+  const { hasMessage, pollingFull } = notification.decodeReply(reply, channel.address);
+  if (pollingFull === true && !hasMessage) await Deadline.after(pollDurationMs, signal).sleep(pollDurationMs);
+  return hasMessage;
+}
+
+/** Spends the receipt and returns the one that replaces it; 0 ms makes the message visible at once. */
+export async function changeInvisible(
+  subscriber: Subscriber,
+  receipt: PopReceipt,
+  invisibleDurationMs: number,
+  channel: Channel,
+  deadline: Deadline,
+): Promise<PopReceipt> {
+  const request = changeInvisibleDuration.encode({
+    consumerGroup: subscriber.group,
+    topic: receiptTopic(subscriber, receipt),
+    queueId: receipt.queueId,
+    extraInfo: encodePopReceipt(receipt),
+    offset: receipt.queueOffset,
+    invisibleDurationMs,
+  });
+  const reply = changeInvisibleDuration.decodeReply(await channel.invoke(request, deadline), channel.address);
+  return { ...receipt, ...reply, startOffset: receipt.queueOffset };
+}
+
+/** Puts a message into the dead letter queue of its group; it still has to be acknowledged. */
+export async function sendToDeadLetters(
+  subscriber: Subscriber,
+  stored: StoredMessage,
+  channel: Channel,
+): Promise<void> {
+  const request = sendMessageBack.encode({
+    offset: stored.commitLogOffset,
+    group: subscriber.group,
+    delayLevel: deadLetterDelayLevel,
+    originMessageId: stored.properties.get(MessageProperty.UNIQ_KEY),
+    originTopic: subscriber.topic,
+    maxReconsumeTimes: 0,
+  });
+  sendMessageBack.decodeReply(await channel.invoke(request, Deadline.after(answerTimeoutMs)), channel.address);
+}

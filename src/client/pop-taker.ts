@@ -1,0 +1,93 @@
+import type { Channel } from '../remoting/channel.ts';
+import { decompressBody } from '../remoting/compression.ts';
+import { Deadline } from '../remoting/deadline.ts';
+import { MessageProperty } from '../remoting/message.ts';
+import type { PopConsumerOptions, PopParts } from './pop-consumer.ts';
+import { type PoppedMessage, type PopSource, sendToDeadLetters, takeMessages } from './pop-requests.ts';
+import type { ReceivedMessage } from './received-message.ts';
+
+/**
+ * Takes messages from a broker and makes them ready to be handed out: those that the group does not want, and those that failed too
+ * often, end here.
+ */
+export class PopTaker {
+  readonly #parts: PopParts;
+  readonly #consumer: PopConsumerOptions;
+
+  constructor(parts: PopParts, consumer: PopConsumerOptions) {
+    this.#parts = parts;
+    this.#consumer = consumer;
+  }
+
+  /** Up to `countMax` messages; none when there are none. Fails as a request fails. */
+  async take(source: PopSource, countMax: number): Promise<readonly ReceivedMessage[]> {
+    const { subscriber, invisibleDurationMs } = this.#consumer;
+    const popped = await takeMessages(source, countMax, invisibleDurationMs, (error) => {
+      this.#parts.log.error({ err: error, ...subscriber }, 'a stored message is damaged and cannot be delivered');
+    });
+    const messages = await Promise.all(popped.map((message) => this.#receive(source, message)));
+    return messages.filter((message) => message !== undefined);
+  }
+
+  async #receive(source: PopSource, popped: PoppedMessage): Promise<ReceivedMessage | undefined> {
+    const { stored, receipt } = popped;
+    const { subscriber, channel } = source;
+    const tag = stored.properties.get(MessageProperty.TAGS);
+    // Brokers compare hashes of tags only; what this group does not want is done with.
+    if (!source.filter.matches(tag)) return this.#finish(source, popped);
+    if (stored.reconsumeTimes > 0 && (await this.#isDead(stored.reconsumeTimes, channel)))
+      return this.#bury(source, popped);
+    try {
+      return {
+        messageId: stored.properties.get(MessageProperty.UNIQ_KEY) ?? '',
+        topic: subscriber.topic,
+        body: await decompressBody(stored, this.#parts.bodyBytesMax),
+        tag,
+        properties: stored.properties,
+        bornTimestampMs: stored.bornTimestampMs,
+        reconsumeTimes: stored.reconsumeTimes,
+        receipt,
+      };
+    } catch (error) {
+      this.#parts.log.error(
+        { err: error, ...subscriber, receipt },
+        'a message cannot be read; it comes again until it is dead',
+      );
+      return undefined;
+    }
+  }
+
+  async #isDead(reconsumeTimes: number, channel: Channel): Promise<boolean> {
+    const deadline = Deadline.after(this.#parts.requestTimeoutMs);
+    return (
+      reconsumeTimes > (await this.#parts.groups.retryMaxTimes(this.#consumer.subscriber.group, channel, deadline))
+    );
+  }
+
+  async #bury(source: PopSource, popped: PoppedMessage): Promise<undefined> {
+    const { subscriber, channel } = source;
+    try {
+      await sendToDeadLetters(subscriber, popped.stored, channel);
+      this.#parts.log.warn(
+        { ...subscriber, receipt: popped.receipt },
+        'a message failed too often and is in the dead letter queue',
+      );
+      return this.#finish(source, popped);
+    } catch (error) {
+      this.#parts.log.warn(
+        { err: error, ...subscriber },
+        'a dead message could not be moved to the dead letter queue; it comes again',
+      );
+      return undefined;
+    }
+  }
+
+  #finish({ subscriber, channel }: PopSource, { receipt }: PoppedMessage): undefined {
+    this.#parts.acks
+      .ack(subscriber, receipt, channel, Deadline.after(this.#parts.requestTimeoutMs))
+      .catch((error: unknown) => {
+        this.#parts.log.debug({ err: error, ...subscriber }, 'an ack of our own failed; the message comes again');
+      });
+    return undefined;
+  }
+}

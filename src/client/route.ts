@@ -1,0 +1,75 @@
+import type { MessageQueue } from '../remoting/message.ts';
+import { QueuePermission, type TopicRoute } from '../remoting/requests/get-route.ts';
+
+const masterId = 0;
+/** Queues that an auto-created topic gets, where its template has as many; what official clients ask for. */
+export const autoCreatedQueueCount = 4;
+
+/** Where a topic lives: what sending and receiving need of a route. */
+export interface Route {
+  readonly topic: string;
+  /** In the order in which official clients number them: by broker name, then queue id. */
+  readonly writeQueues: readonly MessageQueue[];
+  /** Broker names that have queues to read, and a master. */
+  readonly readBrokerNames: readonly string[];
+  /** Most read queues that any of the brokers has. */
+  readonly readQueueCount: number;
+  /** Broker name to `host:port` of its master. */
+  readonly masters: ReadonlyMap<string, string>;
+  /** True when the topic does not exist yet and a first send makes it. */
+  readonly autoCreated: boolean;
+}
+
+/** Reads a name server's answer as Java `MQClientInstance.topicRouteData2TopicPublishInfo` does. */
+export function routeOf(topic: string, data: TopicRoute): Route {
+  const masters = new Map<string, string>();
+  for (const { brokerName, addresses } of data.brokers) {
+    const master = addresses.get(masterId);
+    if (master !== undefined) masters.set(brokerName, master);
+  }
+  const readable = data.queues.filter(
+    ({ brokerName, permission }) => (permission & QueuePermission.READ) !== 0 && masters.has(brokerName),
+  );
+  return {
+    topic,
+    writeQueues: writeQueuesOf(topic, data, masters),
+    readBrokerNames: readable.map(({ brokerName }) => brokerName),
+    readQueueCount: Math.max(0, ...readable.map(({ readQueueCount }) => readQueueCount)),
+    masters,
+    autoCreated: false,
+  };
+}
+
+/** The route of a topic that the brokers of `template` make on its first message. */
+export function autoCreatedRoute(topic: string, template: Route): Route {
+  const writeQueues = template.writeQueues
+    .filter(({ queueId }) => queueId < autoCreatedQueueCount)
+    .map((queue) => ({ ...queue, topic }));
+  return { ...template, topic, writeQueues, autoCreated: true };
+}
+
+function writeQueuesOf(topic: string, data: TopicRoute, masters: ReadonlyMap<string, string>): MessageQueue[] {
+  if (data.orderTopicConfiguration !== '') return orderedQueues(topic, data.orderTopicConfiguration);
+  return data.queues
+    .filter(({ brokerName, permission }) => (permission & QueuePermission.WRITE) !== 0 && masters.has(brokerName))
+    .toSorted((one, other) => compareNames(one.brokerName, other.brokerName))
+    .flatMap(({ brokerName, writeQueueCount }) => numbered(topic, brokerName, writeQueueCount));
+}
+
+/** `broker-a:4;broker-b:4`, in its own order. */
+function orderedQueues(topic: string, configuration: string): MessageQueue[] {
+  return configuration.split(';').flatMap((part) => {
+    const [brokerName = '', count = '0'] = part.split(':');
+    return numbered(topic, brokerName, Math.min(Number(count) || 0, 4_096));
+  });
+}
+
+function numbered(topic: string, brokerName: string, count: number): MessageQueue[] {
+  return Array.from({ length: count }, (_, queueId) => ({ topic, brokerName, queueId }));
+}
+
+/** By UTF-16 code units, as Java's `String.compareTo`. */
+function compareNames(one: string, other: string): number {
+  if (one === other) return 0;
+  return one < other ? -1 : 1;
+}

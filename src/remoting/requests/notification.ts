@@ -1,0 +1,25 @@
+import { defineRequest } from '../fields.ts';
+import { RequestCode } from '../request-code.ts';
+
+/**
+ * Waits until a POP would find something, without taking it (Java `NotificationRequestHeader`, 5.x brokers). It also looks at the
+ * group's retry topic, but is not woken by it.
+ */
+export const notification = defineRequest({
+  code: RequestCode.NOTIFICATION,
+  name: 'NOTIFICATION',
+  request: {
+    consumerGroup: { kind: 'string' },
+    topic: { kind: 'string' },
+    /** -1: all queues of the broker. */
+    queueId: { kind: 'int32' },
+    pollDurationMs: { wire: 'pollTime', kind: 'millis' },
+    /** Now, by the broker's clock; 0: the broker takes its own. */
+    bornTimeMs: { wire: 'bornTime', kind: 'millis' },
+  },
+  reply: {
+    hasMessage: { wire: 'hasMsg', kind: 'boolean' },
+    /** True when the broker holds too many requests already, and so did not wait. */
+    pollingFull: { kind: 'boolean', optional: true },
+  },
+});
