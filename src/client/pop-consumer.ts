@@ -101,20 +101,26 @@ export class PopConsumer {
   async *stream(options: PopStreamOptions): AsyncGenerator<ReceivedMessage> {
     if (this.#closed) throw new ClientError('closed', 'the consumer has been closed');
     const ending = new AbortController();
-    const end = (): void => ending.abort();
-    options.signal.addEventListener('abort', end, { once: true });
-    if (options.signal.aborted) end();
     const stream = new PopStream(this.#parts, this.#options, { ...options, signal: ending.signal });
     this.#streams.set(stream, ending);
     const stopRenewal = this.#startRenewal(stream.inFlight);
+    // A reader that is gone may never ask for the next message, so the end of the stream does not wait for it.
+    const ended = new Promise<void>((resolve) => {
+      ending.signal.addEventListener('abort', () => {
+        stopRenewal();
+        this.#streams.delete(stream);
+        resolve(this.#releaseAll(stream));
+      });
+    });
+    const end = (): void => ending.abort();
+    options.signal.addEventListener('abort', end, { once: true });
+    if (options.signal.aborted) end();
     try {
       yield* stream.messages();
     } finally {
-      end();
       options.signal.removeEventListener('abort', end);
-      stopRenewal();
-      this.#streams.delete(stream);
-      await this.#releaseAll(stream);
+      end();
+      await ended;
     }
   }
 

@@ -7,6 +7,7 @@ import { type SendMessageReply, sendMessage } from '../remoting/requests/send-me
 import { ResponseCode } from '../remoting/response-code.ts';
 import { SysFlag } from '../remoting/sys-flag.ts';
 import { defaultTopic } from '../remoting/topic-names.ts';
+import { isVersion5 } from '../remoting/version.ts';
 import { backoffMs } from './backoff.ts';
 import type { Cluster } from './cluster.ts';
 import { type Delivery, deliveryProperty } from './delivery.ts';
@@ -131,6 +132,7 @@ export class Producer {
     const { queue, route } = draft;
     const attempt = deadline.atMost(this.#options.requestTimeoutMs);
     const channel = await this.#cluster.broker(route, queue.brokerName, attempt);
+    await this.#checkBody(draft.message.body, channel, attempt);
     const content = sendMessage.encode(await this.#fields(draft, channel, attempt), draft.message.body);
     const reply = await this.#gate(channel.address).run(() => channel.invoke(content, attempt), attempt);
     return sendResult(draft, channel, sendMessage.decodeReply(reply, channel.address));
@@ -160,6 +162,12 @@ export class Producer {
     // Only a time depends on the broker's version, which a new connection may still have to ask for.
     const version = delivery.kind === 'time' ? await this.#cluster.heartbeats.versionOf(channel, deadline) : 0;
     return deliveryProperty(delivery, this.#options.vendor, version, Date.now());
+  }
+
+  async #checkBody(body: Uint8Array, channel: Channel, deadline: Deadline): Promise<void> {
+    if (body.length > 0) return;
+    if (!isVersion5(await this.#cluster.heartbeats.versionOf(channel, deadline))) return;
+    throw new ClientError('invalid', 'RocketMQ 5 cannot store a message with an empty body');
   }
 
   #gate(address: string): Gate {
