@@ -30,6 +30,9 @@ export interface PopReply {
   readonly orderCountInfo?: string | undefined;
 }
 
+/** Most characters of one list in a reply; 64 messages take less than 2,000. */
+const infoLengthMax = 65_536;
+
 const int32Max = 2_147_483_647n;
 const int64Max = 9_223_372_036_854_775_807n;
 const millisMax = BigInt(Number.MAX_SAFE_INTEGER);
@@ -58,9 +61,7 @@ export function decodePopReceipt(text: string): PopReceipt {
   if (parts.length !== 8 || queueOffset === undefined || brokerName === undefined || brokerName === '') {
     throw new RemotingError('malformed', 'a POP receipt has eight parts, none of them empty');
   }
-  if (retry !== '0' && retry !== '1' && retry !== '2') {
-    throw new RemotingError('malformed', 'the fifth part of a POP receipt is 0, 1 or 2');
-  }
+  if (!isRetryKind(retry)) throw notAKind();
   // An invisible duration below zero is legal: it makes a message visible at once.
   const shown = invisible?.startsWith('-') === true ? invisible.slice(1) : invisible;
   const invisibleDurationMs = Number(readInteger(shown, millisMax)) * (shown === invisible ? 1 : -1);
@@ -84,12 +85,26 @@ function readInteger(text: string | undefined, max: bigint): bigint {
   return value;
 }
 
+function isRetryKind(text: string | undefined): text is PopReceipt['retry'] {
+  return text === '0' || text === '1' || text === '2';
+}
+
+function notAKind(): RemotingError {
+  return new RemotingError('malformed', 'POP data names a kind of topic that is not 0, 1 or 2');
+}
+
 function notAnInteger(): RemotingError {
   return new RemotingError('malformed', 'POP data has a number that is none, or is out of range');
 }
 
+/** One message that a POP took, as its reply lists it. */
+type Slot = Pick<PopReceipt, 'retry' | 'queueId' | 'startOffset' | 'queueOffset'>;
+
 /**
- * The receipts of the messages that one POP brought, in their order (Java `MQClientAPIImpl.processPopResponse`).
+ * The receipts of the messages that one POP brought, in their order (compare Java `MQClientAPIImpl.processPopResponse`). Brokers list
+ * offsets in the order of the messages, and the list counts: the offset inside a message is greater from then on when a broker has
+ * stored a message and failed to put it into its queue. Where list and messages do not go together one by one, each message must be
+ * listed with its own offset.
  * @throws RemotingError `malformed` when the reply does not account for a message.
  */
 export function popReceipts(reply: PopReply, brokerName: string, messages: readonly StoredMessage[]): PopReceipt[] {
@@ -97,72 +112,97 @@ export function popReceipts(reply: PopReply, brokerName: string, messages: reado
   if (popTimeMs === undefined || invisibleDurationMs === undefined || reviveQueueId === undefined) {
     throw new RemotingError('malformed', 'the reply to a POP brought messages, but not when and how they were popped');
   }
-  const startOffsets = parseInfo(reply.startOffsetInfo);
-  const queueOffsets = parseOffsetLists(reply.msgOffsetInfo);
-  const receiptOf = (message: StoredMessage): PopReceipt => {
-    const own = ownReceipt(message, popTimeMs);
-    if (own !== undefined) return own;
-    const retry = retryKindOf(message.topic);
-    const { queueId, queueOffset } = message;
-    const queue = `${retry} ${queueId}`;
-    const start = startOffsets.get(queue);
-    if (start === undefined || queueOffsets.get(queue)?.has(String(queueOffset)) !== true) {
-      throw new RemotingError(
-        'malformed',
-        `the reply to a POP does not list offset ${queueOffset} of queue ${queueId}`,
-      );
-    }
-    const startOffset = readInteger(start, int64Max);
-    return { startOffset, popTimeMs, invisibleDurationMs, reviveQueueId, retry, brokerName, queueId, queueOffset };
-  };
-  return messages.map(receiptOf);
+  const slots = slotsOf(reply);
+  const kinds = messages.map((message) => kindOf(message, popTimeMs));
+  const inOrder =
+    slots.length === messages.length &&
+    slots.every((slot, index) => messages[index]?.queueId === slot.queueId && isOfKind(slot, kinds[index]));
+  const found = inOrder ? slots : messages.map(slotFinder(slots, kinds));
+  return found.map((slot) => ({ ...slot, popTimeMs, invisibleDurationMs, reviveQueueId, brokerName }));
 }
 
-/** Offsets that a POP took, by the first two parts of their entry. */
-function parseOffsetLists(text: string | undefined): Map<string, ReadonlySet<string>> {
-  const lists = new Map<string, ReadonlySet<string>>();
-  for (const [queue, offsets] of parseInfo(text)) lists.set(queue, new Set(offsets.split(',')));
-  return lists;
+function slotsOf(reply: PopReply): Slot[] {
+  const startOffsets = parseInfo(reply.startOffsetInfo);
+  const slots: Slot[] = [];
+  for (const [queue, offsets] of parseInfo(reply.msgOffsetInfo)) {
+    const [retry, queueId] = queue.split(' ');
+    if (!isRetryKind(retry)) throw notAKind();
+    const place = {
+      retry,
+      queueId: Number(readInteger(queueId, int32Max)),
+      startOffset: readInteger(startOffsets.get(queue), int64Max),
+    };
+    for (const offset of offsets.split(',')) slots.push({ ...place, queueOffset: readInteger(offset, int64Max) });
+  }
+  return slots;
 }
 
 /**
- * The receipt that the broker itself put on a message of the retry topic, when it gave the message the normal topic's name. Brokers
- * do not look for the property inside batches, so a producer may have put it there: only one of this POP counts.
+ * Which topic a message says it comes from. Brokers give a retried message the name of the normal topic, and a receipt instead that
+ * says more. That property may also come from a producer, since brokers do not look for it inside batches, so it proves nothing
+ * unless it is of this POP and this message, and its lack proves nothing at all.
  */
-function ownReceipt(message: StoredMessage, popTimeMs: number): PopReceipt | undefined {
+function kindOf(message: StoredMessage, popTimeMs: number): PopReceipt['retry'] {
   const text = message.properties.get(MessageProperty.POP_CK);
-  if (text === undefined) return undefined;
+  const named = retryKindOf(message.topic);
+  if (named !== '0' || text === undefined) return named;
   try {
-    const receipt = decodePopReceipt(text);
-    const { queueId, queueOffset } = receipt;
-    const isOfThisPop =
-      receipt.popTimeMs === popTimeMs && queueId === message.queueId && queueOffset === message.queueOffset;
-    return isOfThisPop ? receipt : undefined;
+    const own = decodePopReceipt(text);
+    const isOfThisPop = own.popTimeMs === popTimeMs && own.queueId === message.queueId;
+    return isOfThisPop && own.queueOffset === message.queueOffset ? own.retry : '0';
   } catch (error) {
-    if (error instanceof RemotingError) return undefined;
+    if (error instanceof RemotingError) return '0';
     throw error;
   }
+}
+
+function isOfKind(slot: Slot, kind: PopReceipt['retry'] | undefined): boolean {
+  return kind === '0' || kind === slot.retry;
+}
+
+function slotFinder(
+  slots: readonly Slot[],
+  kinds: readonly PopReceipt['retry'][],
+): (message: StoredMessage, index: number) => Slot {
+  const byOffset = new Map<string, Slot[]>();
+  for (const slot of slots) {
+    const key = `${slot.queueId} ${slot.queueOffset}`;
+    byOffset.set(key, [...(byOffset.get(key) ?? []), slot]);
+  }
+  return ({ queueId, queueOffset }, index) => {
+    const candidates = byOffset.get(`${queueId} ${queueOffset}`) ?? [];
+    const slot =
+      candidates.find(({ retry }) => retry === kinds[index]) ?? candidates.find((each) => isOfKind(each, kinds[index]));
+    if (slot !== undefined) return slot;
+    throw new RemotingError('malformed', `the reply to a POP does not list offset ${queueOffset} of queue ${queueId}`);
+  };
 }
 
 /**
  * How often each message of an ordered POP came before: the count of its offset where the broker lists it, else the one of its queue,
  * else the message's own.
+ * @param receipts What `popReceipts` made of the same reply and messages.
  * @throws RemotingError `malformed`.
  */
-export function popReconsumeTimes(reply: PopReply, messages: readonly StoredMessage[]): number[] {
+export function popReconsumeTimes(
+  reply: PopReply,
+  messages: readonly StoredMessage[],
+  receipts: readonly PopReceipt[],
+): number[] {
   const counts = parseInfo(reply.orderCountInfo);
-  return messages.map((message) => {
-    const retry = retryKindOf(message.topic);
-    const ofOffset = counts.get(`${retry} qo${message.queueId}%${message.queueOffset}`);
-    const count = ofOffset ?? counts.get(`${retry} ${message.queueId}`) ?? '0';
-    return Number(readInteger(count, int32Max)) || message.reconsumeTimes;
+  return receipts.map(({ retry, queueId, queueOffset }, index) => {
+    const count = counts.get(`${retry} qo${queueId}%${queueOffset}`) ?? counts.get(`${retry} ${queueId}`) ?? '0';
+    return Number(readInteger(count, int32Max)) || (messages[index]?.reconsumeTimes ?? 0);
   });
 }
 
 /** Entries of three parts, by the first two; an empty text has none. */
-function parseInfo(text: string | undefined): Map<string, string> {
+function parseInfo(text = ''): Map<string, string> {
   const values = new Map<string, string>();
-  if (text === undefined || text === '') return values;
+  if (text === '') return values;
+  if (text.length > infoLengthMax) {
+    throw new RemotingError('malformed', `an offset list in the reply to a POP is over ${infoLengthMax} characters`);
+  }
   for (const entry of text.split(';')) {
     const [retry, queue, value, ...more] = entry.split(' ');
     const key = `${retry} ${queue}`;

@@ -119,8 +119,7 @@ const texts = (values: readonly string[]): readonly Buffer[] => values.map((valu
 function readPopReply(command: Command): void {
   const reply = popMessage.decodeReply({ ...command, code: 0 }, '127.0.0.1:10911');
   const messages = decodeStoredMessages(command.body, () => undefined);
-  popReceipts(reply, 'broker-a', messages);
-  popReconsumeTimes(reply, messages);
+  popReconsumeTimes(reply, messages, popReceipts(reply, 'broker-a', messages));
 }
 
 interface Target {

@@ -152,24 +152,82 @@ describe('popReceipts', () => {
     ]);
   });
 
-  test('a retried message with the normal name has its receipt from the broker', () => {
-    // Brokers that keep POP state in a table write revive queue 0 here, whatever the reply says.
+  test('a retried message with the normal name is found by what the broker put on it', () => {
     const own = '50 1700000000000 60000 0 1 broker-a 2 50';
     const messages = [stored({ queueOffset: 50n, properties: new Map([['POP_CK', own]]) }), stored({})];
     expect(popReceipts(reply, 'broker-a', messages)).toEqual([
-      { ...receipt, startOffset: 50n, reviveQueueId: 0, retry: '1', queueOffset: 50n },
+      { ...receipt, startOffset: 50n, retry: '1', queueOffset: 50n },
       receipt,
     ]);
   });
 
   test.each([
     ['is no receipt', 'x'],
-    ['is of another POP', '100 1600000000000 60000 3 0 broker-a 2 105'],
-    ['is of another queue', '100 1700000000000 60000 3 0 broker-a 1 105'],
-    ['is of another message', '100 1700000000000 60000 3 0 broker-a 2 104'],
+    ['is of another POP', '100 1600000000000 60000 3 1 broker-a 2 105'],
+    ['is of another queue', '100 1700000000000 60000 3 1 broker-a 1 105'],
+    ['is of another message', '100 1700000000000 60000 3 1 broker-a 2 104'],
   ])('a receipt that a producer put into a message counts for nothing when it %s', (_, forged) => {
     const messages = [stored({ properties: new Map([['POP_CK', forged]]) })];
     expect(popReceipts(reply, 'broker-a', messages)).toEqual([receipt]);
+  });
+
+  describe('where the lists go with the messages one by one', () => {
+    // Seen on 5.5.0: retry topic first, then the normal one, both with one queue.
+    const both: PopReply = { ...reply, startOffsetInfo: '1 0 1;0 0 3', msgOffsetInfo: '1 0 1,3;0 0 3,4' };
+    const retried = (queueOffset: bigint, ck: string) =>
+      stored({ queueId: 0, queueOffset, properties: new Map([['POP_CK', ck]]) });
+    const expected = [
+      { ...receipt, retry: '1', startOffset: 1n, queueId: 0, queueOffset: 1n },
+      { ...receipt, retry: '1', startOffset: 1n, queueId: 0, queueOffset: 3n },
+      { ...receipt, retry: '0', startOffset: 3n, queueId: 0, queueOffset: 3n },
+      { ...receipt, retry: '0', startOffset: 3n, queueId: 0, queueOffset: 4n },
+    ];
+    const first = retried(1n, '1 1700000000000 60000 3 1 broker-a 0 1');
+
+    test('equal offsets of two topics are told apart', () => {
+      const second = retried(3n, '1 1700000000000 60000 3 1 broker-a 0 3');
+      const messages = [
+        first,
+        second,
+        stored({ queueId: 0, queueOffset: 3n }),
+        stored({ queueId: 0, queueOffset: 4n }),
+      ];
+      expect(popReceipts(both, 'broker-a', messages)).toEqual(expected);
+    });
+
+    test('even for a retried message whose own receipt a producer forged, which brokers leave in place', () => {
+      const second = retried(3n, '1 2 3 4 0 x 0 9');
+      const messages = [
+        first,
+        second,
+        stored({ queueId: 0, queueOffset: 3n }),
+        stored({ queueId: 0, queueOffset: 4n }),
+      ];
+      expect(popReceipts(both, 'broker-a', messages)).toEqual(expected);
+    });
+
+    // Seen on 5.5.0 after a send with sysFlag 16 from an IPv4 host: stored, lost, and all later messages carry greater offsets.
+    test('the listed offset counts, where the one inside the message has run ahead', () => {
+      const drifted: PopReply = { ...reply, startOffsetInfo: '0 0 3', msgOffsetInfo: '0 0 3,4' };
+      const messages = [stored({ queueId: 0, queueOffset: 3n }), stored({ queueId: 0, queueOffset: 6n })];
+      expect(popReceipts(drifted, 'broker-a', messages).map(({ queueOffset }) => queueOffset)).toEqual([3n, 4n]);
+    });
+
+    test('messages in another order than the lists are found by their own offsets', () => {
+      const second = retried(3n, '1 1700000000000 60000 3 1 broker-a 0 3');
+      const messages = [
+        stored({ queueId: 0, queueOffset: 3n }),
+        stored({ queueId: 0, queueOffset: 4n }),
+        first,
+        second,
+      ];
+      expect(popReceipts(both, 'broker-a', messages)).toEqual([...expected.slice(2), ...expected.slice(0, 2)]);
+    });
+
+    test('a message that is missing, because it was damaged, moves no other', () => {
+      const messages = [first, stored({ queueId: 0, queueOffset: 3n }), stored({ queueId: 0, queueOffset: 4n })];
+      expect(popReceipts(both, 'broker-a', messages)).toEqual([expected[0], expected[2], expected[3]]);
+    });
   });
 
   test.each<[string, PopReply]>([
@@ -183,6 +241,10 @@ describe('popReceipts', () => {
     ['an entry of two parts', { ...reply, startOffsetInfo: '0 2 100;0' }],
     ['an entry of four parts', { ...reply, msgOffsetInfo: '0 2 105 1' }],
     ['an empty entry', { ...reply, msgOffsetInfo: '0 2 105;' }],
+    ['a kind that there is not', { ...reply, startOffsetInfo: '3 2 105', msgOffsetInfo: '3 2 105' }],
+    ['a queue that is no number', { ...reply, startOffsetInfo: '0 x 105', msgOffsetInfo: '0 x 105' }],
+    ['an offset that is no number', { ...reply, msgOffsetInfo: '0 2 105,' }],
+    ['a list without an end', { ...reply, msgOffsetInfo: `0 2 105${',105'.repeat(20_000)}` }],
     ['no time of the POP', { ...reply, popTimeMs: undefined }],
     ['no invisible duration', { ...reply, invisibleDurationMs: undefined }],
     ['no revive queue', { ...reply, reviveQueueId: undefined }],
@@ -194,9 +256,11 @@ describe('popReceipts', () => {
 describe('popReconsumeTimes', () => {
   const reply: PopReply = { orderCountInfo: '0 2 1;0 qo2%105 4;0 3 0;0 qo2%106 0' };
 
+  const at = (queueId: number, queueOffset: bigint) => ({ ...receipt, queueId, queueOffset });
+
   test('the count of the offset comes before the one of its queue', () => {
     const messages = [stored({ queueOffset: 105n }), stored({ queueOffset: 104n })];
-    expect(popReconsumeTimes(reply, messages)).toEqual([4, 1]);
+    expect(popReconsumeTimes(reply, messages, [at(2, 105n), at(2, 104n)])).toEqual([4, 1]);
   });
 
   test("the message's own stays where the broker counts none", () => {
@@ -206,11 +270,12 @@ describe('popReconsumeTimes', () => {
       stored({ queueOffset: 106n, reconsumeTimes: 7 }),
       stored({ topic: '%RETRY%g_topic', reconsumeTimes: 6 }),
     ];
-    expect(popReconsumeTimes(reply, messages)).toEqual([2, 5, 7, 6]);
-    expect(popReconsumeTimes({}, messages)).toEqual([2, 5, 7, 6]);
+    const receipts = [at(3, 105n), at(4, 105n), at(2, 106n), { ...at(2, 105n), retry: '1' as const }];
+    expect(popReconsumeTimes(reply, messages, receipts)).toEqual([2, 5, 7, 6]);
+    expect(popReconsumeTimes({}, messages, receipts)).toEqual([2, 5, 7, 6]);
   });
 
   test.each(['0 2 x', '0 2 -1', '0 2 2147483648', '0 2', ';'])('%j is malformed', (orderCountInfo) => {
-    expect(() => popReconsumeTimes({ orderCountInfo }, [stored({})])).toThrow(RemotingError);
+    expect(() => popReconsumeTimes({ orderCountInfo }, [stored({})], [receipt])).toThrow(RemotingError);
   });
 });
