@@ -111,7 +111,8 @@ function layoutOf(record: Buffer, sysFlag: number): Layout {
   const reconsumeTimes = storeTimestamp + 8 + storedHostBytes((sysFlag & SysFlag.STORE_HOST_V6) !== 0);
   const body = reconsumeTimes + 16;
   const topicLengthBytes = topicLengthBytesOf(record.readInt32BE(at.magic));
-  const bodyEnd = after(record, body, body > record.length ? -1 : record.readInt32BE(body - 4), topicLengthBytes);
+  if (body > record.length) throw lengthsDiffer(record);
+  const bodyEnd = after(record, body, record.readInt32BE(body - 4), topicLengthBytes);
   const topic = bodyEnd + topicLengthBytes;
   const topicEnd = after(record, topic, record.readIntBE(bodyEnd, topicLengthBytes), 2);
   const properties = topicEnd + 2;
