@@ -19,12 +19,13 @@ const keepAliveDelayMs = 15_000;
 
 /**
  * Opens a channel to `host:port` (an IPv6 host in brackets).
- * @throws RemotingError `connect` when nobody answers there, or not in time, or not by TLS as asked for; `cancelled`;
- * `malformed` when the text is no address.
+ * @throws RemotingError `connect` when nobody answers there, or not in time, or not by TLS as asked for; `cancelled`, and
+ * `timeout` when no time was left to begin with; `malformed` when the text is no address.
  */
 export async function dial(address: string, options: DialOptions, deadline: Deadline): Promise<Channel> {
   const { host, port } = splitAddress(address);
   const { tls, connectTimeoutMs } = options;
+  deadline.check(`connecting to ${address}`);
   const socket = tls === undefined ? connect({ host, port }) : connectTls({ ...tls, host, port });
   try {
     await deadline
@@ -56,7 +57,7 @@ function reasonOf(cause: unknown): string {
 
 /** @throws RemotingError `malformed` when the text is not `host:port`. */
 export function splitAddress(address: string): { readonly host: string; readonly port: number } {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(address);
+  const match = /^(?:\[([^\]]+)\]|([^\s:/[\]]+)):(\d{1,5})$/.exec(address);
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
   if (host === undefined || port < 1 || port > 65_535) {

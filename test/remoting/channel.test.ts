@@ -477,6 +477,7 @@ describe('the end of a connection', () => {
   test('comes at once with a stream that has ended already', async () => {
     const stream = memoryStream(() => {});
     stream.destroy();
+    await once(stream, 'close');
     const channel = new Channel(stream, 'memory:1', channelDefaults);
     expect(await channel.closed).toMatchObject({ kind: 'closed' });
     await expect(channel.invoke(content, soon())).rejects.toMatchObject({ kind: 'closed', outcomeUnknown: false });
