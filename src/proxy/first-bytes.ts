@@ -14,8 +14,8 @@ export function protocolOf(bytes: Uint8Array): WireProtocol | undefined {
 }
 
 /**
- * Waits until a new connection shows what it speaks, then hands it over with every byte in its place: the server that it goes to
- * reads it from the start. A connection that shows nothing within `timeoutMs`, or ends before, is destroyed.
+ * Waits until a new connection shows what it speaks, then hands it over, paused and with every byte in its place: the server that it
+ * goes to reads it from the start. A connection that shows nothing within `timeoutMs`, or ends before, is destroyed.
  */
 export function awaitProtocol(socket: Socket, timeoutMs: number, decided: (protocol: WireProtocol) => void): void {
   let bytes: Buffer = Buffer.alloc(0);

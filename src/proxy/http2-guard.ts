@@ -20,8 +20,6 @@ export interface Http2Limits {
   readonly controlFramesMax: number;
   /** Longest the socket stays open for the peer to read the last of a session that has ended. */
   readonly closeGraceMs: number;
-  /** Longest wait for the client to see that the connection is about to drain. */
-  readonly drainNoticeMs: number;
 }
 
 interface OpenStream {
@@ -87,20 +85,9 @@ export class Http2Guard {
     else if (nowMs - this.#lastUsedMs >= this.#limits.idleMs) this.#session.close();
   }
 
-  /**
-   * Lets open streams end and takes no new ones. The peer is first told that the end is near, and the number of the last stream only
-   * once it has had the time of one round trip to hear it, so that no request on its way is lost (RFC 9113, section 6.8).
-   */
+  /** Lets open streams end and takes no new ones: GOAWAY names the last, so that clients send the others elsewhere. */
   drain(): void {
-    if (this.#session.destroyed || this.#session.closed) return;
-    this.#session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
-    const close = (): void => {
-      clearTimeout(timer);
-      this.#session.close();
-    };
-    const timer = setTimeout(close, this.#limits.drainNoticeMs);
-    this.#session.once('close', () => clearTimeout(timer));
-    if (!this.#ping(close)) close();
+    this.#session.close();
   }
 
   #watch(stream: ServerHttp2Stream): void {
@@ -149,8 +136,10 @@ export class Http2Guard {
       this.#lastPingMs = nowMs;
       this.#silentSinceMs = nowMs;
       this.#bytesReadAtPing = this.#socket.bytesRead;
-      this.#ping(() => {
-        this.#silentSinceMs = undefined;
+      // A PING of ours is nothing that the peer made us say.
+      this.#controlBytes += pingBytes;
+      this.#session.ping((error) => {
+        if (error === null) this.#silentSinceMs = undefined;
       });
     } else if (this.#socket.bytesRead !== this.#bytesReadAtPing) {
       // The answer may wait behind a large upload: any byte is a sign of life.
@@ -160,14 +149,6 @@ export class Http2Guard {
       this.#session.destroy();
       this.#socket.destroy();
     }
-  }
-
-  #ping(answered: () => void): boolean {
-    // A PING of ours is nothing that the peer made us say.
-    this.#controlBytes += pingBytes;
-    return this.#session.ping((error) => {
-      if (error === null) answered();
-    });
   }
 
   #checkRequests(nowMs: number): void {

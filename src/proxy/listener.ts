@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import {
   createServer as createHttp2Server,
@@ -59,7 +60,6 @@ export const listenerLimits: ListenerLimits = {
   youngResetsPerSecond: 20,
   controlFramesMax: 1000,
   closeGraceMs: 1000,
-  drainNoticeMs: 1000,
   streamWindowBytes: 262_144,
   connectionWindowBytes: 1_048_576,
   sessionMemoryMb: 64,
@@ -174,8 +174,10 @@ export class Listener {
   async #close(): Promise<void> {
     const stopped = this.#stop();
     clearInterval(this.#sweeper);
+    // The server says that it has closed a moment before the last connections do.
+    const ends = [...this.#connections].map(({ socket }) => once(socket, 'close'));
     for (const { socket } of this.#connections) socket.destroy();
-    await stopped;
+    await Promise.all([stopped, ...ends]);
   }
 
   /** Stops accepting; fulfilled when the last connection has gone. */
@@ -205,7 +207,12 @@ export class Listener {
     // Node enforces the time limits of HTTP/1.1 only in a server that listens itself; so this one does, and gives the others away.
     const [serve] = server.listeners('connection');
     server.removeAllListeners('connection');
-    server.on('connection', (socket) => this.#accept(socket, () => serve?.call(server, socket)));
+    server.on('connection', (socket) =>
+      this.#accept(socket, () => {
+        serve?.call(server, socket);
+        socket.resume();
+      }),
+    );
     return server;
   }
 
