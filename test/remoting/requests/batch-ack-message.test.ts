@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest';
+import {
+  type AckedRange,
+  decodeBatchAckReply,
+  encodeBatchAck,
+} from '../../../src/remoting/requests/batch-ack-message.ts';
+import { blankCommand } from '../../support/loopback-server.ts';
+
+const range: AckedRange = {
+  consumerGroup: 'g',
+  topic: 'T',
+  retry: '0',
+  startOffset: 100n,
+  queueId: 3,
+  reviveQueueId: 2,
+  popTimeMs: 1_700_000_000_123,
+  invisibleDurationMs: 30_000,
+  queueOffsets: [100n, 101n, 109n, 131n],
+};
+
+/** What Java's `BatchAckMessageRequestBody.encode()` (5.5.0) writes for `range`. */
+const javaBody =
+  '{"acks":[{"b":"AwIAgA==","c":"g","it":30000,"pt":1700000000123,"q":3,"r":"0","rq":2,"so":100,"t":"T"}],"brokerName":"broker-a"}';
+
+function bodyOf(ranges: readonly AckedRange[]): unknown {
+  return JSON.parse(Buffer.from(encodeBatchAck('broker-a', ranges).body ?? []).toString());
+}
+
+test('says what Java says, whatever the order of the offsets', () => {
+  expect(bodyOf([range])).toEqual(JSON.parse(javaBody));
+  expect(bodyOf([{ ...range, queueOffsets: range.queueOffsets.toReversed() }])).toEqual(JSON.parse(javaBody));
+  expect(encodeBatchAck('broker-a', [range])).toMatchObject({ code: 200151, extFields: {} });
+});
+
+test('carries any number of ranges, also empty ones', () => {
+  expect(bodyOf([])).toEqual({ brokerName: 'broker-a', acks: [] });
+  expect(bodyOf([range, { ...range, queueOffsets: [] }])).toMatchObject({ acks: [{ b: 'AwIAgA==' }, { b: '' }] });
+});
+
+test('refuses an offset outside its checkpoint instead of allocating for it', () => {
+  const bodyFor = (offset: bigint) => () => bodyOf([{ ...range, queueOffsets: [offset] }]);
+  expect(bodyFor(100n + 1_048_575n)).not.toThrow();
+  for (const offset of [99n, -1n, 100n + 1_048_576n, 2n ** 62n]) {
+    expect(bodyFor(offset)).toThrow(
+      expect.objectContaining({ kind: 'malformed', message: expect.stringContaining(String(offset)) }),
+    );
+  }
+});
+
+test('takes SUCCESS and throws any other code', () => {
+  expect(decodeBatchAckReply(blankCommand, 'h:1')).toEqual({});
+  expect(() => decodeBatchAckReply({ ...blankCommand, code: 208 }, 'h:1')).toThrow(
+    expect.objectContaining({ code: 208 }),
+  );
+});

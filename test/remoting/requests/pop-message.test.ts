@@ -1,0 +1,91 @@
+import { describe, expect, test } from 'vitest';
+import { ResponseError } from '../../../src/remoting/errors.ts';
+import { notification } from '../../../src/remoting/requests/notification.ts';
+import { PopInitMode, popMessage, popMessagesMax } from '../../../src/remoting/requests/pop-message.ts';
+import { blankCommand } from '../../support/loopback-server.ts';
+
+describe('POP_MESSAGE', () => {
+  test('has the code and the fields that Java writes', () => {
+    const content = popMessage.encode({
+      consumerGroup: 'g',
+      topic: 'T',
+      queueId: -1,
+      messageCountMax: popMessagesMax,
+      invisibleDurationMs: 30_000,
+      pollDurationMs: 5_000,
+      bornTimeMs: 1_700_000_000_123,
+      initMode: PopInitMode.MAX,
+      expressionType: 'TAG',
+      expression: 'a||b',
+      order: false,
+    });
+    // Java `PopMessageRequestHeader` 5.5.0 with the same values.
+    expect(content).toEqual({
+      code: 200050,
+      extFields: {
+        bornTime: '1700000000123',
+        consumerGroup: 'g',
+        exp: 'a||b',
+        expType: 'TAG',
+        initMode: '1',
+        invisibleTime: '30000',
+        maxMsgNums: '32',
+        order: 'false',
+        pollTime: '5000',
+        queueId: '-1',
+        topic: 'T',
+      },
+    });
+  });
+
+  test('reads the reply that Java writes', () => {
+    const extFields = {
+      invisibleTime: '30000',
+      msgOffsetInfo: '0 3 42,43',
+      orderCountInfo: '0 3 1',
+      popTime: '1700000000123',
+      restNum: '9',
+      reviveQid: '2',
+      startOffsetInfo: '0 3 42',
+    };
+    expect(popMessage.decodeReply({ ...blankCommand, extFields }, 'h:1')).toEqual({
+      popTimeMs: 1_700_000_000_123,
+      invisibleDurationMs: 30_000,
+      reviveQueueId: 2,
+      restCount: 9n,
+      startOffsetInfo: '0 3 42',
+      msgOffsetInfo: '0 3 42,43',
+      orderCountInfo: '0 3 1',
+    });
+  });
+
+  test('takes the codes that say nothing there as an empty answer, and no other', () => {
+    for (const code of [0, 19, 210]) expect(popMessage.decodeReply({ ...blankCommand, code }, 'h:1')).toEqual({});
+    for (const code of [1, 2, 20, 209, 211]) {
+      expect(() => popMessage.decodeReply({ ...blankCommand, code }, 'h:1')).toThrow(ResponseError);
+    }
+  });
+});
+
+describe('NOTIFICATION', () => {
+  test('has the code and the fields that Java writes, but for the optional order', () => {
+    const values = {
+      consumerGroup: 'g',
+      topic: 'T',
+      queueId: -1,
+      pollDurationMs: 5_000,
+      bornTimeMs: 1_700_000_000_123,
+    };
+    expect(notification.encode(values)).toEqual({
+      code: 200054,
+      extFields: { bornTime: '1700000000123', consumerGroup: 'g', pollTime: '5000', queueId: '-1', topic: 'T' },
+    });
+  });
+
+  test('reads whether there is something', () => {
+    const reply = (extFields: Record<string, string>) =>
+      notification.decodeReply({ ...blankCommand, extFields }, 'h:1');
+    expect(reply({ hasMsg: 'true', pollingFull: 'false' })).toEqual({ hasMessage: true, pollingFull: false });
+    expect(reply({ hasMsg: 'false' })).toEqual({ hasMessage: false });
+  });
+});
