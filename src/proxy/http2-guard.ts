@@ -96,8 +96,8 @@ export class Http2Guard {
     stream.on('error', ignore);
     stream.once('close', () => {
       this.#streams.delete(open);
-      const isReset = stream.rstCode !== constants.NGHTTP2_NO_ERROR && !stream.writableEnded;
-      if (isReset && performance.now() - open.openedMs < this.#limits.youngStreamMs) this.#youngReset();
+      // Aborted: reset before our answer was whole.
+      if (stream.aborted && performance.now() - open.openedMs < this.#limits.youngStreamMs) this.#youngReset();
     });
   }
 
@@ -127,7 +127,7 @@ export class Http2Guard {
     this.#abused(what);
     // The grace is for the peer to read why; a peer that does not read is not waited for.
     setTimeout(() => this.#socket.destroy(), this.#limits.closeGraceMs).unref();
-    if (!this.#session.destroyed) this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    this.#session.destroy(new Error(what), constants.NGHTTP2_ENHANCE_YOUR_CALM);
   }
 
   #checkLife(nowMs: number): void {
