@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import type { Deadline } from '../remoting/deadline.ts';
 import { createMessageIds } from '../remoting/message-id.ts';
 import { TransactionOutcome } from '../remoting/requests/end-transaction.ts';
+import { defaultTopic } from '../remoting/topic-names.ts';
 import { Acks } from './acks.ts';
 import { BrokerClocks } from './broker-clocks.ts';
 import { Channels } from './channels.ts';
@@ -23,6 +24,7 @@ export class RocketMQClient {
   readonly producer: Producer;
   readonly transactions: Transactions;
   readonly #nameServerChannels: Channels;
+  readonly #nameServers: NameServers;
   readonly #cluster: Cluster;
   readonly #popParts: PopParts;
   readonly #consumers = new Set<PopConsumer>();
@@ -35,7 +37,8 @@ export class RocketMQClient {
     const onServerRequest = createServerRequestHandler(heartbeats, () => this.transactions);
     const brokers = new Channels({ ...options, onServerRequest }, (channel) => heartbeats.greet(channel));
     this.#nameServerChannels = new Channels(options);
-    const routes = new Routes(new NameServers(options.nameServers, this.#nameServerChannels), options.routesMax);
+    this.#nameServers = new NameServers(options.nameServers, this.#nameServerChannels);
+    const routes = new Routes(this.#nameServers, options.routesMax);
     this.#cluster = createCluster({ routes, heartbeats, brokers }, options.brokerAllowed);
     this.producer = new Producer(this.#cluster, options, createMessageIds());
     this.transactions = new Transactions(this.producer, producerGroup, checkTransaction, log);
@@ -70,11 +73,21 @@ export class RocketMQClient {
     });
   }
 
+  /** Makes sure that a name server answers. @throws RemotingError `connect`, `timeout`, `cancelled`. */
+  async checkNameServers(deadline: Deadline): Promise<void> {
+    await this.#nameServers.route(defaultTopic, deadline);
+  }
+
   /** A consumer of one topic for one group; `open` it first, `close` it in the end. */
   popConsumer(options: PopConsumerOptions): PopConsumer {
     const consumer = new PopConsumer(this.#popParts, options, () => this.#consumers.delete(consumer));
     this.#consumers.add(consumer);
     return consumer;
+  }
+
+  /** Consumers that were made and not yet closed. */
+  get consumerCount(): number {
+    return this.#consumers.size;
   }
 
   /** Ends consumers and connections; what is under way fails as `closed`. */

@@ -62,7 +62,7 @@ export const listenerLimits: ListenerLimits = {
   closeGraceMs: 1000,
   streamWindowBytes: 262_144,
   connectionWindowBytes: 1_048_576,
-  sessionMemoryMb: 64,
+  sessionMemoryMb: 10,
   sweepMs: 1000,
 };
 

@@ -1,0 +1,14 @@
+import { Deadline } from '../remoting/deadline.ts';
+
+/** What a handler knows of the call that it serves, however the call arrived. */
+export interface Call {
+  /** Aborted when the caller has gone or its deadline has passed. */
+  readonly signal: AbortSignal;
+  /** What the caller left of its deadline, in ms; undefined where it set none. */
+  readonly timeoutMs: number | undefined;
+}
+
+/** The deadline of a call: the caller's, at most `longestMs`. */
+export function deadlineOf(call: Call, longestMs: number): Deadline {
+  return Deadline.after(Math.min(call.timeoutMs ?? longestMs, longestMs), call.signal);
+}

@@ -1,0 +1,75 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { parseTagFilter } from '../client/tag-filter.ts';
+import type {
+  CleanupConsumerRequest,
+  CleanupConsumerResponseSchema,
+  CreateConsumerRequest,
+  CreateConsumerResponseSchema,
+} from '../gen/rocketmq/rocketmq_pb.ts';
+import { RemotingError } from '../remoting/errors.ts';
+import { type Call, deadlineOf } from './call.ts';
+import { invalid } from './failures.ts';
+import { groupName, topicName } from './names.ts';
+import { createTimeoutMs, keyOf } from './producers.ts';
+import type { Sessions } from './sessions.ts';
+import type { Targets } from './targets.ts';
+
+/** Handlers of consumer ids. */
+export interface ConsumerHandlers {
+  createConsumer(
+    request: CreateConsumerRequest,
+    call: Call,
+  ): Promise<MessageInitShape<typeof CreateConsumerResponseSchema>>;
+  cleanupConsumer(request: CleanupConsumerRequest): Promise<MessageInitShape<typeof CleanupConsumerResponseSchema>>;
+}
+
+export function createConsumerHandlers(targets: Targets, sessions: Sessions): ConsumerHandlers {
+  return {
+    async createConsumer(request, call) {
+      const target = targets.resolve(request);
+      const { namespace } = target;
+      const topic = topicName(request.topic, namespace);
+      const group = groupName(request.groupId, namespace);
+      const session = sessions.prepareConsumer({
+        ...keyOf(target),
+        topic,
+        group,
+        tagExpression: tagExpression(request),
+      });
+      try {
+        const { topicExists } = await targets.reach(target, () => session.open(deadlineOf(call, createTimeoutMs)));
+        const consumerId = sessions.register(session);
+        return { success: true, message: readyText(request, topicExists), consumerId };
+      } catch (error) {
+        session.release();
+        throw error;
+      }
+    },
+
+    async cleanupConsumer({ consumerId, groupId, topic }) {
+      if (consumerId === '' && groupId === '') {
+        return { success: true, message: 'nothing was cleaned up: name a consumer_id or a group_id', cleanedCount: 0 };
+      }
+      const cleanedCount =
+        consumerId === ''
+          ? sessions.cleanUpConsumers(groupId, topic === '' ? undefined : topic)
+          : sessions.cleanUpConsumer(consumerId);
+      return { success: true, message: `${cleanedCount} consumers were cleaned up`, cleanedCount };
+    },
+  };
+}
+
+/** The expression as brokers get it. @throws ConnectError INVALID_ARGUMENT. */
+function tagExpression({ tagExpression: text }: CreateConsumerRequest): string {
+  try {
+    return parseTagFilter(text).expression;
+  } catch (error) {
+    if (error instanceof RemotingError) throw invalid(`tag_expression: ${error.message}`, error);
+    throw error;
+  }
+}
+
+function readyText({ topic, groupId }: CreateConsumerRequest, topicExists: boolean): string {
+  if (topicExists) return `consumer of group ${groupId} for topic ${topic} is ready`;
+  return `topic ${topic} does not exist yet; the consumer of group ${groupId} receives from it as soon as it does`;
+}

@@ -1,0 +1,109 @@
+import { Code } from '@connectrpc/connect';
+import { RocketMQClient } from '../client/client.ts';
+import { type ClientLog, type ClientOptions, clientDefaults, type Vendor } from '../client/options.ts';
+import { TransactionOutcome } from '../remoting/requests/end-transaction.ts';
+import { failure } from './failures.ts';
+
+/** Clusters and credentials that may be in use at once. */
+export const enginesMax = 1_024;
+/** An engine that nobody used for this long is closed, in ms. */
+export const engineIdleMs = 300_000;
+
+/** What an engine belongs to. */
+export interface EngineKey {
+  /** Normalised endpoint. */
+  readonly endpoint: string;
+  readonly accessKeyId: string;
+  readonly accessKeySecret: string;
+}
+
+export interface EnginesOptions {
+  readonly vendor: Vendor | 'auto';
+  readonly brokerAllowed: (address: string) => boolean;
+  readonly log: ClientLog;
+  /** Changes of the client's defaults. */
+  readonly client?: Partial<ClientOptions>;
+}
+
+interface Engine {
+  readonly client: RocketMQClient;
+  usedAtMs: number;
+}
+
+/** One client for each endpoint and credentials, shared by all sessions; made on first use, closed when idle. */
+export class Engines {
+  readonly #options: EnginesOptions;
+  readonly #engines = new Map<string, Engine>();
+  #closed = false;
+
+  constructor(options: EnginesOptions) {
+    this.#options = options;
+  }
+
+  get count(): number {
+    return this.#engines.size;
+  }
+
+  /** @throws ConnectError RESOURCE_EXHAUSTED when there are too many, UNAVAILABLE when the proxy is closing. */
+  get(key: EngineKey): RocketMQClient {
+    if (this.#closed) throw failure(Code.Unavailable, 'SHUTTING_DOWN', 'the proxy is shutting down');
+    const text = JSON.stringify([key.endpoint, key.accessKeyId, key.accessKeySecret]);
+    const engine = this.#engines.get(text) ?? this.#create(text, key);
+    engine.usedAtMs = performance.now();
+    return engine.client;
+  }
+
+  /** Closes what nobody used for a while. */
+  sweep(nowMs: number = performance.now()): void {
+    for (const [key, { client, usedAtMs }] of this.#engines) {
+      if (nowMs - usedAtMs < engineIdleMs || client.consumerCount > 0) continue;
+      this.#engines.delete(key);
+      client.close();
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const { client } of this.#engines.values()) client.close();
+    this.#engines.clear();
+  }
+
+  #create(text: string, key: EngineKey): Engine {
+    if (this.#engines.size >= enginesMax) {
+      throw failure(
+        Code.ResourceExhausted,
+        'OVERLOADED',
+        `this proxy serves ${enginesMax} endpoints and access keys already`,
+      );
+    }
+    const { brokerAllowed, log, client: changes } = this.#options;
+    const { endpoint, accessKeyId: accessKey, accessKeySecret: secretKey } = key;
+    const client = new RocketMQClient(
+      {
+        ...clientDefaults,
+        nameServers: endpoint.split(';'),
+        credentials: accessKey === '' ? undefined : { accessKey, secretKey },
+        vendor: vendorOf(endpoint, this.#options.vendor),
+        brokerAllowed,
+        log,
+        ...changes,
+      },
+      // The published API has no way to end a transaction: what is stored is committed.
+      () => TransactionOutcome.COMMIT,
+    );
+    const engine = { client, usedAtMs: performance.now() };
+    this.#engines.set(text, engine);
+    return engine;
+  }
+}
+
+const vendorHosts: readonly (readonly [Vendor, RegExp])[] = [
+  ['volcengine', /\.i?volces\.com(?=[:;]|$)/],
+  ['aliyun', /\.aliyuncs\.com(?=[:;]|$)/],
+];
+
+/** By the endpoint's host where the setting leaves it open. */
+export function vendorOf(endpoint: string, setting: Vendor | 'auto'): Vendor {
+  if (setting !== 'auto') return setting;
+  return vendorHosts.find(([, host]) => host.test(endpoint))?.[0] ?? 'apache';
+}

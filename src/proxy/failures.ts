@@ -1,0 +1,147 @@
+import { Code, ConnectError } from '@connectrpc/connect';
+import { ClientError, type ClientErrorKind } from '../client/errors.ts';
+import { ErrorInfoSchema, RetryInfoSchema } from '../gen/google/rpc/error_details_pb.ts';
+import { RemotingError, type RemotingErrorKind, ResponseError } from '../remoting/errors.ts';
+import { ResponseCode } from '../remoting/response-code.ts';
+import { PolicyError } from './endpoint-policy.ts';
+
+/** Why a call failed, for programs: `reason` of the google.rpc.ErrorInfo that every error carries. */
+export type Reason =
+  | 'INVALID_REQUEST'
+  | 'ID_NOT_FOUND'
+  | 'RECEIPT_EXPIRED'
+  | 'ENDPOINT_NOT_ALLOWED'
+  | 'ENDPOINT_UNREACHABLE'
+  | 'TOPIC_NOT_FOUND'
+  | 'GROUP_NOT_FOUND'
+  | 'BROKER_UNREACHABLE'
+  | 'BROKER_REFUSED'
+  | 'BROKER_BUSY'
+  | 'BROKER_FAILED'
+  | 'NOT_SUPPORTED'
+  | 'NOT_STORED'
+  | 'OUTCOME_UNKNOWN'
+  | 'DEADLINE'
+  | 'CANCELLED'
+  | 'OVERLOADED'
+  | 'SHUTTING_DOWN'
+  | 'INTERNAL';
+
+const domain = 'rocketmq-grpc-proxy';
+/** When to try again after a refusal for load, in ms. */
+const retryDelayMs = 1_000;
+
+/** An error as a caller gets it. The cause stays here, for the log. */
+export function failure(code: Code, reason: Reason, message: string, cause?: unknown): ConnectError {
+  const details = [{ desc: ErrorInfoSchema, value: { reason, domain } }, ...retryDetails(code)];
+  return new ConnectError(message, code, undefined, details, cause);
+}
+
+/** INVALID_ARGUMENT: the request can never work. */
+export function invalid(message: string, cause?: unknown): ConnectError {
+  return failure(Code.InvalidArgument, 'INVALID_REQUEST', message, cause);
+}
+
+function retryDetails(code: Code) {
+  if (code !== Code.ResourceExhausted && code !== Code.Unavailable) return [];
+  const retryDelay = { seconds: BigInt(Math.floor(retryDelayMs / 1_000)), nanos: (retryDelayMs % 1_000) * 1_000_000 };
+  return [{ desc: RetryInfoSchema, value: { retryDelay } }];
+}
+
+/**
+ * Turns whatever went wrong into what a caller may know of it: the only place that does. Texts of brokers, which may hold Java stack
+ * text and inner addresses, are never passed on.
+ */
+export function toFailure(error: unknown): ConnectError {
+  if (error instanceof ConnectError) return error;
+  if (error instanceof ClientError) return fromClient(error);
+  if (error instanceof ResponseError) return fromResponse(error);
+  if (error instanceof RemotingError) return fromRemoting(error);
+  if (error instanceof PolicyError) return fromPolicy(error);
+  return failure(Code.Internal, 'INTERNAL', 'internal error', error);
+}
+
+const clientCodes: Readonly<Record<ClientErrorKind, readonly [Code, Reason]>> = {
+  noRoute: [Code.NotFound, 'TOPIC_NOT_FOUND'],
+  noBroker: [Code.Unavailable, 'BROKER_UNREACHABLE'],
+  notStored: [Code.Unavailable, 'NOT_STORED'],
+  outcomeUnknown: [Code.Unavailable, 'OUTCOME_UNKNOWN'],
+  unsupported: [Code.FailedPrecondition, 'NOT_SUPPORTED'],
+  invalid: [Code.InvalidArgument, 'INVALID_REQUEST'],
+  expired: [Code.FailedPrecondition, 'RECEIPT_EXPIRED'],
+  closed: [Code.Unavailable, 'SHUTTING_DOWN'],
+};
+
+function fromClient(error: ClientError): ConnectError {
+  const [code, reason] = clientCodes[error.kind];
+  if (error.kind === 'outcomeUnknown' && isTimeout(error.cause))
+    return failure(Code.DeadlineExceeded, reason, error.message, error);
+  if (error.kind === 'notStored' && isBusy(error.cause))
+    return failure(Code.ResourceExhausted, reason, error.message, error);
+  return failure(code, reason, error.message, error);
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof RemotingError && error.kind === 'timeout';
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof ResponseError && error.code === ResponseCode.SYSTEM_BUSY;
+}
+
+const responseFailures: Readonly<Record<number, readonly [Code, Reason, string]>> = {
+  [ResponseCode.SYSTEM_BUSY]: [Code.ResourceExhausted, 'BROKER_BUSY', 'the broker is too busy'],
+  [ResponseCode.FLOW_CONTROL]: [Code.ResourceExhausted, 'BROKER_BUSY', 'the broker limits the rate'],
+  [ResponseCode.POLLING_FULL]: [Code.ResourceExhausted, 'BROKER_BUSY', 'too many receivers wait at the broker'],
+  [ResponseCode.MESSAGE_ILLEGAL]: [
+    Code.InvalidArgument,
+    'BROKER_REFUSED',
+    'the broker refused the message: its body is over the broker’s limit (4 MiB unless configured), its properties are over 32,767 bytes, ' +
+      'or its delivery time is over the broker’s limit (3 days from now unless configured)',
+  ],
+  [ResponseCode.INVALID_PARAMETER]: [
+    Code.InvalidArgument,
+    'BROKER_REFUSED',
+    'the broker refused a value of the request',
+  ],
+  [ResponseCode.NO_PERMISSION]: [
+    Code.PermissionDenied,
+    'BROKER_REFUSED',
+    'the broker refused access: check access_key_id, access_key_secret and their rights to the topic and group',
+  ],
+  [ResponseCode.TOPIC_NOT_EXIST]: [Code.NotFound, 'TOPIC_NOT_FOUND', 'the broker does not know the topic'],
+  [ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST]: [
+    Code.NotFound,
+    'GROUP_NOT_FOUND',
+    'the broker does not know the consumer group and does not create groups by itself',
+  ],
+  [ResponseCode.NO_MESSAGE]: [Code.InvalidArgument, 'BROKER_REFUSED', 'the broker has no such message'],
+};
+
+function fromResponse(error: ResponseError): ConnectError {
+  const [code, reason, message] = responseFailures[error.code] ?? [
+    Code.Internal,
+    'BROKER_FAILED',
+    `the broker failed on the request (response code ${error.code})`,
+  ];
+  return failure(code, reason, message, error);
+}
+
+const remotingFailures: Readonly<Record<RemotingErrorKind, readonly [Code, Reason, string]>> = {
+  connect: [Code.Unavailable, 'BROKER_UNREACHABLE', 'a RocketMQ server cannot be reached'],
+  closed: [Code.Unavailable, 'BROKER_UNREACHABLE', 'the connection to a RocketMQ server was lost'],
+  timeout: [Code.DeadlineExceeded, 'DEADLINE', 'RocketMQ did not answer before the deadline'],
+  cancelled: [Code.Canceled, 'CANCELLED', 'the call was cancelled'],
+  overloaded: [Code.ResourceExhausted, 'OVERLOADED', 'too many requests are waiting for RocketMQ'],
+  malformed: [Code.Internal, 'BROKER_FAILED', 'a RocketMQ server sent what the protocol does not allow'],
+};
+
+function fromRemoting(error: RemotingError): ConnectError {
+  const [code, reason, message] = remotingFailures[error.kind];
+  return failure(code, reason, message, error);
+}
+
+function fromPolicy(error: PolicyError): ConnectError {
+  if (error.kind === 'refused') return failure(Code.PermissionDenied, 'ENDPOINT_NOT_ALLOWED', error.message, error);
+  return invalid(error.message, error);
+}

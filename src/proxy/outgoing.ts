@@ -1,0 +1,112 @@
+import { Code, type ConnectError } from '@connectrpc/connect';
+import type { Delivery } from '../client/delivery.ts';
+import type { OutgoingMessage } from '../client/producer.ts';
+import type { MessageProperties } from '../gen/rocketmq/rocketmq_pb.ts';
+import { delayLevelsMs, isReservedProperty } from '../remoting/message.ts';
+import { failure, invalid } from './failures.ts';
+
+/**
+ * Most bytes of a message as its receivers get it, body, tag and properties: gRPC clients take 4 MiB by default, and one message that
+ * is larger would end their stream each time it comes.
+ */
+export const deliveredBytesMax = 4_194_304;
+/** What the rest of a delivered message takes: id, receipt handle, numbers, field headers. */
+export const deliveredOverheadBytes = 2_048;
+/** Most bytes of all properties together; brokers take 32,767 with their own. */
+export const propertiesBytesMax = 32_000;
+/** Longest immunity against transaction checks, in s: a day. */
+export const checkImmunitySecondsMax = 86_400;
+
+/** What all four send requests have. */
+export interface SendRequest {
+  readonly messageBody: string;
+  readonly tag: string;
+  readonly properties?: MessageProperties | undefined;
+}
+
+/** Fields that only some send requests have; each wins over the one of the same name in MessageProperties. */
+export interface SendOverrides {
+  readonly shardingKey?: string;
+  readonly delayLevel?: bigint;
+  readonly deliverTimestampMs?: bigint;
+}
+
+/** @throws ConnectError INVALID_ARGUMENT naming the field; RESOURCE_EXHAUSTED for a message that no receiver could take. */
+export function toOutgoing(topic: string, request: SendRequest, overrides: SendOverrides = {}): OutgoingMessage {
+  const { tag, properties } = request;
+  const body = Buffer.from(request.messageBody);
+  const userProperties = Object.entries(properties?.properties ?? {});
+  const keys = properties?.messageKey ?? '';
+  const shardingKey = overrides.shardingKey || properties?.shardingKey || '';
+  for (const [name, value] of userProperties) checkProperty(name, value);
+  checkText('tag', tag);
+  checkText('message_key', keys);
+  checkText('sharding_key', shardingKey);
+  checkSize(body, [...userProperties.flat(), tag, tag, keys, shardingKey]);
+  return {
+    topic,
+    body,
+    tag,
+    keys,
+    properties: userProperties,
+    shardingKey: shardingKey === '' ? undefined : shardingKey,
+    delivery: toDelivery(overrides, properties?.startDeliverTime ?? 0n),
+  };
+}
+
+/** The seconds of immunity, from the request's own field or from MessageProperties; undefined for the broker's default. */
+export function toCheckImmunity(own: number, properties: MessageProperties | undefined): number | undefined {
+  const seconds = own === 0 ? (properties?.transCheckImmunityTime ?? 0) : own;
+  if (seconds < 0 || seconds > checkImmunitySecondsMax) {
+    throw invalid(
+      `trans_check_immunity_time is ${seconds}; it may be 0 (the broker's default) to ${checkImmunitySecondsMax} seconds`,
+    );
+  }
+  return seconds === 0 ? undefined : seconds;
+}
+
+function toDelivery(overrides: SendOverrides, startDeliverTime: bigint): Delivery {
+  const { delayLevel = 0n, deliverTimestampMs = 0n } = overrides;
+  const timestamp = deliverTimestampMs === 0n ? startDeliverTime : deliverTimestampMs;
+  if (delayLevel < 0n || delayLevel > BigInt(delayLevelsMs.length)) {
+    throw invalid(`delay_time_level is ${delayLevel}; levels are 1 to ${delayLevelsMs.length}, 0 for none`);
+  }
+  if (timestamp < 0n || timestamp > BigInt(Number.MAX_SAFE_INTEGER)) {
+    throw invalid(`start_deliver_time is ${timestamp}; it is a time in milliseconds since 1970, 0 for none`);
+  }
+  if (timestamp > 0n) return { kind: 'time', deliverTimestampMs: Number(timestamp) };
+  return delayLevel === 0n ? { kind: 'now' } : { kind: 'level', level: Number(delayLevel) };
+}
+
+function checkProperty(name: string, value: string): void {
+  if (name === '') throw invalid('properties has an empty name');
+  const shown = JSON.stringify(name.slice(0, 128));
+  if (isReservedProperty(name))
+    throw invalid(`the property name ${shown} belongs to RocketMQ: use another name or the field for it`);
+  checkText(`the property name ${shown}`, name);
+  checkText(`the value of property ${shown}`, value);
+}
+
+/** 0x01 and 0x02 separate properties where brokers store them: inside one they would forge others. */
+function checkText(what: string, text: string): void {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly these two are meant.
+  if (/[\u0001\u0002]/.test(text)) throw invalid(`${what} has the character 0x01 or 0x02, which RocketMQ uses itself`);
+}
+
+function checkSize(body: Buffer, texts: readonly string[]): void {
+  const propertiesBytes = texts.reduce((bytes, text) => bytes + Buffer.byteLength(text) + 2, 0);
+  if (propertiesBytes > propertiesBytesMax)
+    throw tooLarge('properties, tag and keys', propertiesBytes, propertiesBytesMax);
+  const deliveredBytes = body.length + propertiesBytes + deliveredOverheadBytes;
+  if (deliveredBytes > deliveredBytesMax) {
+    throw tooLarge('message_body', body.length, deliveredBytesMax - propertiesBytes - deliveredOverheadBytes);
+  }
+}
+
+function tooLarge(what: string, bytes: number, bytesMax: number): ConnectError {
+  return failure(
+    Code.InvalidArgument,
+    'INVALID_REQUEST',
+    `${what} has ${bytes} bytes; at most ${bytesMax} can be delivered`,
+  );
+}

@@ -1,0 +1,61 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type {
+  CleanupProducerRequest,
+  CleanupProducerResponseSchema,
+  CreateProducerRequest,
+  CreateProducerResponseSchema,
+} from '../gen/rocketmq/rocketmq_pb.ts';
+import { type Call, deadlineOf } from './call.ts';
+import type { Engines } from './engines.ts';
+import { topicName } from './names.ts';
+import type { Sessions } from './sessions.ts';
+import type { Target, Targets } from './targets.ts';
+
+/** Longest time in which CreateProducer and CreateConsumer answer, in ms. */
+export const createTimeoutMs = 14_000;
+
+/** Handlers of producer ids. */
+export interface ProducerHandlers {
+  createProducer(
+    request: CreateProducerRequest,
+    call: Call,
+  ): Promise<MessageInitShape<typeof CreateProducerResponseSchema>>;
+  cleanupProducer(request: CleanupProducerRequest): Promise<MessageInitShape<typeof CleanupProducerResponseSchema>>;
+}
+
+export function createProducerHandlers(targets: Targets, engines: Engines, sessions: Sessions): ProducerHandlers {
+  return {
+    async createProducer(request, call) {
+      const target = targets.resolve(request);
+      const topic = topicName(request.topic, target.namespace);
+      await targets.reach(target, () => engines.get(target).checkTopic(topic, deadlineOf(call, createTimeoutMs)));
+      const producerId = sessions.createProducer({ ...keyOf(target), topic });
+      return { success: true, message: `producer for topic ${request.topic} is ready`, producerId };
+    },
+
+    async cleanupProducer({ producerId, topic, endpoint }) {
+      const cleanedCount = cleanUp(targets, sessions, { producerId, topic, endpoint });
+      if (cleanedCount === undefined) {
+        return { success: true, message: 'nothing was cleaned up: name a producer_id or a topic', cleanedCount: 0 };
+      }
+      return { success: true, message: `${cleanedCount} producers were cleaned up`, cleanedCount };
+    },
+  };
+}
+
+/** What an id seals of its target. */
+export function keyOf({ endpoint, accessKeyId, accessKeySecret }: Target) {
+  return { endpoint, accessKeyId, accessKeySecret };
+}
+
+interface Named {
+  readonly producerId: string;
+  readonly topic: string;
+  readonly endpoint: string;
+}
+
+function cleanUp(targets: Targets, sessions: Sessions, { producerId, topic, endpoint }: Named): number | undefined {
+  if (producerId !== '') return sessions.cleanUpProducer(producerId);
+  if (topic === '') return undefined;
+  return sessions.cleanUpProducers(topic, endpoint === '' ? undefined : targets.endpointText(endpoint));
+}

@@ -1,0 +1,120 @@
+import type { ClientOptions, Vendor } from '../client/options.ts';
+import type { Log } from '../log.ts';
+import { createRequestHandler } from './connect.ts';
+import type { DeliverySettings } from './consumer-session.ts';
+import { createConsumerHandlers } from './consumers.ts';
+import type { EndpointPolicy } from './endpoint-policy.ts';
+import { Engines } from './engines.ts';
+import { Listener, type ListenerOptions } from './listener.ts';
+import { ProxyMetrics } from './metrics.ts';
+import type { InstanceNamespace } from './names.ts';
+import { createProducerHandlers } from './producers.ts';
+import { ReadinessProbe } from './readiness.ts';
+import { Receipts } from './receipts.ts';
+import { createReceiveHandlers } from './receive.ts';
+import type { Sealer } from './seal.ts';
+import { createSendHandlers } from './send.ts';
+import type { Service } from './service.ts';
+import { Sessions } from './sessions.ts';
+import type { Readiness } from './status-server.ts';
+import { type TargetRequest, Targets } from './targets.ts';
+
+/** How often idle sessions and engines are looked for, in ms. */
+const sweepIntervalMs = 5_000;
+
+export interface ProxyOptions {
+  readonly listener: Omit<ListenerOptions, 'handler' | 'counter' | 'log'>;
+  readonly sealer: Sealer;
+  readonly policy: EndpointPolicy;
+  readonly instanceNamespace: InstanceNamespace;
+  readonly vendor: Vendor | 'auto';
+  readonly defaults: TargetRequest;
+  readonly delivery: DeliverySettings;
+  /** Messages of one stream that may be in flight. */
+  readonly messagesMax: number;
+  readonly writeTimeoutMs: number;
+  readonly producerIdleMs: number;
+  readonly consumerIdleMs: number;
+  readonly log: Log;
+  /** Changes of the client's defaults. */
+  readonly client?: Partial<ClientOptions>;
+}
+
+/** The running proxy. */
+export interface RunningProxy {
+  /** The port that it listens on. */
+  readonly port: number;
+  readonly metrics: ProxyMetrics;
+  /** Whether calls can be served now. */
+  readonly ready: () => Readiness;
+  /** Ends streams, waits up to `drainTimeoutMs` for calls under way, and closes everything. */
+  close(drainTimeoutMs: number): Promise<void>;
+}
+
+/** Puts the proxy together and starts to listen. @throws ListenError. */
+export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
+  const { log, sealer, policy, vendor, client = {} } = options;
+  const engines = new Engines({ vendor, brokerAllowed: (address) => policy.brokerAllowed(address), log, client });
+  const sessions = new Sessions({ ...options, engines });
+  const metrics = new ProxyMetrics({
+    activeProducers: () => sessions.activeProducerCount,
+    activeConsumers: () => sessions.activeConsumerCount,
+  });
+  const targets = new Targets(options);
+  const readiness = new ReadinessProbe(engines, targets.default);
+  const draining = new AbortController();
+  const service = createService(options, {
+    targets,
+    engines,
+    sessions,
+    metrics,
+    receipts: new Receipts(sealer),
+    draining: draining.signal,
+  });
+  const handler = createRequestHandler(service, metrics, log);
+  const listener = await Listener.start({ ...options.listener, handler, counter: metrics, log });
+  const sweeper = setInterval(() => {
+    sessions.sweep();
+    engines.sweep();
+  }, sweepIntervalMs).unref();
+  return {
+    port: listener.port,
+    metrics,
+    ready: () => readiness.state,
+    async close(drainTimeoutMs) {
+      readiness.stop();
+      draining.abort();
+      await listener.drain(drainTimeoutMs);
+      clearInterval(sweeper);
+      sessions.close();
+      engines.close();
+    },
+  };
+}
+
+interface ServiceParts {
+  readonly targets: Targets;
+  readonly engines: Engines;
+  readonly sessions: Sessions;
+  readonly metrics: ProxyMetrics;
+  readonly receipts: Receipts;
+  readonly draining: AbortSignal;
+}
+
+function createService(options: ProxyOptions, parts: ServiceParts): Service {
+  const { writeTimeoutMs, messagesMax } = options;
+  const { targets, engines, sessions, metrics, receipts, draining } = parts;
+  return {
+    ...createProducerHandlers(targets, engines, sessions),
+    ...createConsumerHandlers(targets, sessions),
+    ...createSendHandlers(engines, sessions, { writeTimeoutMs, onSent: () => metrics.messageSent() }),
+    ...createReceiveHandlers(sessions, receipts, {
+      messagesMax,
+      writeTimeoutMs,
+      draining,
+      onReceived: () => metrics.messageReceived(),
+      onPaused: () => metrics.streamPaused(),
+    }),
+    healthCheck: async () => ({ healthy: true, message: 'the proxy serves' }),
+  };
+}

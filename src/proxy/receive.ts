@@ -1,0 +1,67 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { Code } from '@connectrpc/connect';
+import type {
+  AckMessageRequest,
+  AckMessageResponseSchema,
+  MessageSchema,
+  ReceiveMessagesRequest,
+} from '../gen/rocketmq/rocketmq_pb.ts';
+import { type Call, deadlineOf } from './call.ts';
+import { failure } from './failures.ts';
+import { toMessage } from './incoming.ts';
+import { createTimeoutMs } from './producers.ts';
+import type { Receipts } from './receipts.ts';
+import type { Sessions } from './sessions.ts';
+
+/** Handlers of receiving. */
+export interface ReceiveHandlers {
+  receiveMessages(request: ReceiveMessagesRequest, call: Call): AsyncIterable<MessageInitShape<typeof MessageSchema>>;
+  ackMessage(request: AckMessageRequest, call: Call): Promise<MessageInitShape<typeof AckMessageResponseSchema>>;
+}
+
+export interface ReceiveOptions {
+  /** Messages of one stream that may be in flight. */
+  readonly messagesMax: number;
+  /** Longest time of one ack, in ms. */
+  readonly writeTimeoutMs: number;
+  /** Aborted when the proxy shuts down: streams end with UNAVAILABLE. */
+  readonly draining: AbortSignal;
+  readonly onReceived: () => void;
+  readonly onPaused: () => void;
+}
+
+export function createReceiveHandlers(
+  sessions: Sessions,
+  receipts: Receipts,
+  options: ReceiveOptions,
+): ReceiveHandlers {
+  const { messagesMax, draining, onReceived, onPaused } = options;
+  return {
+    async *receiveMessages(request, call) {
+      const session = sessions.consumer(request.consumerId);
+      const { consumer } = await session.open(deadlineOf(call, createTimeoutMs));
+      const ending = new AbortController();
+      const end = (): void => ending.abort();
+      const signals = [call.signal, draining];
+      for (const signal of signals) signal.addEventListener('abort', end, { once: true });
+      if (signals.some(({ aborted }) => aborted)) end();
+      try {
+        for await (const message of consumer.stream({ messagesMax, signal: ending.signal, onPaused })) {
+          onReceived();
+          yield toMessage(message, receipts.seal(session.receiptOwner, message.receipt));
+        }
+      } finally {
+        for (const signal of signals) signal.removeEventListener('abort', end);
+      }
+      if (draining.aborted)
+        throw failure(Code.Unavailable, 'SHUTTING_DOWN', 'the proxy is shutting down: receive from another instance');
+    },
+
+    async ackMessage(request, call) {
+      const session = sessions.consumer(request.consumerId);
+      const receipt = receipts.open(session.receiptOwner, request.receiptHandle);
+      await session.consumer.ack(receipt, deadlineOf(call, options.writeTimeoutMs));
+      return { success: true, message: 'the message is acknowledged' };
+    },
+  };
+}

@@ -1,0 +1,101 @@
+import { LRUCache } from 'lru-cache';
+
+/** Ids that were ended one by one and are remembered; the oldest is forgotten first. */
+const cleanedIdsMax = 65_536;
+/** The same for clean-ups of many ids; one of the same kind takes the place of an earlier one. */
+const cleanupsMax = 1_024;
+
+export interface Registered {
+  readonly createdAtMs: number;
+}
+
+interface Cleanup<T> {
+  readonly atMs: number;
+  readonly matches: (spec: T) => boolean;
+}
+
+interface Entry<T, S> {
+  readonly spec: T;
+  readonly session: S;
+  usedAtMs: number;
+}
+
+/**
+ * The ids of one kind that this proxy has seen: what each stands for, when it was last used, and which were cleaned up. An id that
+ * fell out of memory is read again from its text, so a limit here costs time and no session.
+ */
+export class Registry<T extends Registered, S> {
+  readonly #entries: LRUCache<string, Entry<T, S>>;
+  readonly #cleanedIds = new LRUCache<string, true>({ max: cleanedIdsMax });
+  readonly #cleanups = new LRUCache<string, Cleanup<T>>({ max: cleanupsMax });
+  #lastCreationMs = 0;
+  #lastCleanupMs = 0;
+
+  /** @param dispose called with what is held for an id when the id is cleaned up or falls out of memory. */
+  constructor(idsMax: number, dispose: (session: S) => void) {
+    this.#entries = new LRUCache({ max: idsMax, dispose: ({ session }) => dispose(session) });
+  }
+
+  /** A creation time that no earlier clean-up covers. */
+  nextCreationTimeMs(): number {
+    this.#lastCreationMs = Math.max(Date.now(), this.#lastCleanupMs + 1);
+    return this.#lastCreationMs;
+  }
+
+  /** Used within `durationMs`, or busy by its own account. */
+  activeCount(durationMs: number, isBusy: (session: S) => boolean): number {
+    const sinceMs = performance.now() - durationMs;
+    let count = 0;
+    for (const { usedAtMs, session } of this.#entries.values()) if (usedAtMs >= sinceMs || isBusy(session)) count += 1;
+    return count;
+  }
+
+  /** What is held for an id; undefined when the id is not known here. Counts as a use. */
+  find(id: string): S | undefined {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return undefined;
+    entry.usedAtMs = performance.now();
+    return entry.session;
+  }
+
+  add(id: string, spec: T, session: S): S {
+    this.#entries.set(id, { spec, session, usedAtMs: performance.now() });
+    return session;
+  }
+
+  isCleanedUp(id: string, spec: T): boolean {
+    if (this.#cleanedIds.has(id)) return true;
+    return [...this.#cleanups.values()].some(({ atMs, matches }) => spec.createdAtMs <= atMs && matches(spec));
+  }
+
+  /** Ends one id. @returns how many were ended: 0 when it was ended before. */
+  cleanUp(id: string): number {
+    if (this.#cleanedIds.has(id)) return 0;
+    this.#cleanedIds.set(id, true);
+    this.#entries.delete(id);
+    return 1;
+  }
+
+  /**
+   * Ends every id made until now that matches, also those that are not in memory.
+   * @param what names the clean-up, so that the same one again replaces it.
+   * @returns how many of the ended ids are known here.
+   */
+  cleanUpAll(what: string, matches: (spec: T) => boolean): number {
+    this.#lastCleanupMs = Math.max(Date.now(), this.#lastCreationMs);
+    this.#cleanups.set(what, { atMs: this.#lastCleanupMs, matches });
+    const ids = [...this.#entries.entries()].filter(([, { spec }]) => matches(spec)).map(([id]) => id);
+    for (const id of ids) this.#entries.delete(id);
+    return ids.length;
+  }
+
+  /** Calls `release` for what was not used for `durationMs`; the ids stay good. */
+  releaseIdle(durationMs: number, release: (session: S) => void): void {
+    const untilMs = performance.now() - durationMs;
+    for (const { usedAtMs, session } of this.#entries.values()) if (usedAtMs < untilMs) release(session);
+  }
+
+  clear(): void {
+    this.#entries.clear();
+  }
+}

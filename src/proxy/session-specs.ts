@@ -1,0 +1,48 @@
+import { createHash } from 'node:crypto';
+import type { EngineKey } from './engines.ts';
+
+/** What a producer id stands for. Names are full names. */
+export interface ProducerSpec extends EngineKey {
+  readonly topic: string;
+  readonly createdAtMs: number;
+}
+
+/** What a consumer id stands for. */
+export interface ConsumerSpec extends ProducerSpec {
+  readonly group: string;
+  readonly tagExpression: string;
+}
+
+/** The bytes that a producer id seals. */
+export function encodeProducerSpec(spec: ProducerSpec): Buffer {
+  const { endpoint, accessKeyId, accessKeySecret, topic, createdAtMs } = spec;
+  return Buffer.from(JSON.stringify([endpoint, accessKeyId, accessKeySecret, topic, createdAtMs]));
+}
+
+/** The bytes that a consumer id seals. */
+export function encodeConsumerSpec(spec: ConsumerSpec): Buffer {
+  const { endpoint, accessKeyId, accessKeySecret, topic, createdAtMs, group, tagExpression } = spec;
+  return Buffer.from(
+    JSON.stringify([endpoint, accessKeyId, accessKeySecret, topic, createdAtMs, group, tagExpression]),
+  );
+}
+
+/** Reads what `encodeProducerSpec` wrote; only to be given what was sealed here. */
+export function decodeProducerSpec(bytes: Buffer): ProducerSpec {
+  const [endpoint, accessKeyId, accessKeySecret, topic, createdAtMs] = JSON.parse(bytes.toString());
+  return { endpoint, accessKeyId, accessKeySecret, topic, createdAtMs };
+}
+
+/** Reads what `encodeConsumerSpec` wrote; only to be given what was sealed here. */
+export function decodeConsumerSpec(bytes: Buffer): ConsumerSpec {
+  const [, , , , , group, tagExpression] = JSON.parse(bytes.toString());
+  return { ...decodeProducerSpec(bytes), group, tagExpression };
+}
+
+/** Ties a receipt to the cluster, group and topic that it came from: 12 characters. */
+export function receiptOwner({ endpoint, group, topic }: ConsumerSpec): string {
+  return createHash('sha256')
+    .update(JSON.stringify([endpoint, group, topic]))
+    .digest('base64url')
+    .slice(0, 12);
+}

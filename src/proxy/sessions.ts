@@ -1,0 +1,146 @@
+import { Code } from '@connectrpc/connect';
+import { ConsumerSession, type DeliverySettings } from './consumer-session.ts';
+import type { Engines } from './engines.ts';
+import { failure } from './failures.ts';
+import { Registry } from './registry.ts';
+import { SealError, type Sealer } from './seal.ts';
+import {
+  type ConsumerSpec,
+  decodeConsumerSpec,
+  decodeProducerSpec,
+  encodeConsumerSpec,
+  encodeProducerSpec,
+  type ProducerSpec,
+} from './session-specs.ts';
+
+/** Ids of each kind that are kept in memory. */
+export const idsMax = 100_000;
+
+export interface SessionsOptions {
+  readonly sealer: Sealer;
+  readonly engines: Engines;
+  readonly delivery: DeliverySettings;
+  /** After so long without use a producer no longer counts as active, in ms. */
+  readonly producerIdleMs: number;
+  /** After so long without use and without a stream what is held for a consumer is let go, in ms. */
+  readonly consumerIdleMs: number;
+}
+
+/** Producer and consumer ids, sealed so that any instance with the key serves them, and what this proxy holds for each. */
+export class Sessions {
+  readonly #options: SessionsOptions;
+  readonly #producers = new Registry<ProducerSpec, ProducerSpec>(idsMax, () => {});
+  readonly #consumers = new Registry<ConsumerSpec, ConsumerSession>(idsMax, (session) => session.release());
+
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+  }
+
+  get activeProducerCount(): number {
+    return this.#producers.activeCount(this.#options.producerIdleMs, () => false);
+  }
+
+  get activeConsumerCount(): number {
+    return this.#consumers.activeCount(this.#options.consumerIdleMs, (session) => session.isReceiving);
+  }
+
+  createProducer(fields: Omit<ProducerSpec, 'createdAtMs'>): string {
+    const spec = { ...fields, createdAtMs: this.#producers.nextCreationTimeMs() };
+    const id = this.#options.sealer.seal('producer', encodeProducerSpec(spec));
+    this.#producers.add(id, spec, spec);
+    return id;
+  }
+
+  /** @throws ConnectError NOT_FOUND for an id that is not of this proxy, was altered, or was cleaned up. */
+  producer(id: string): ProducerSpec {
+    const known = this.#producers.find(id);
+    if (known !== undefined) return known;
+    const spec = this.#read('producer', id, decodeProducerSpec);
+    if (spec === undefined || this.#producers.isCleanedUp(id, spec)) throw notFound('producer_id', 'CreateProducer');
+    return this.#producers.add(id, spec, spec);
+  }
+
+  /** A session that has no id yet: `register` gives it one once it is open. */
+  prepareConsumer(fields: Omit<ConsumerSpec, 'createdAtMs'>): ConsumerSession {
+    const spec = { ...fields, createdAtMs: this.#consumers.nextCreationTimeMs() };
+    return new ConsumerSession(spec, this.#options.engines, this.#options.delivery);
+  }
+
+  register(session: ConsumerSession): string {
+    const id = this.#options.sealer.seal('consumer', encodeConsumerSpec(session.spec));
+    this.#consumers.add(id, session.spec, session);
+    return id;
+  }
+
+  /** @throws ConnectError NOT_FOUND for an id that is not of this proxy, was altered, or was cleaned up. */
+  consumer(id: string): ConsumerSession {
+    const known = this.#consumers.find(id);
+    if (known !== undefined) return known;
+    const spec = this.#read('consumer', id, decodeConsumerSpec);
+    if (spec === undefined || this.#consumers.isCleanedUp(id, spec)) throw notFound('consumer_id', 'CreateConsumer');
+    const session = new ConsumerSession(spec, this.#options.engines, this.#options.delivery);
+    return this.#consumers.add(id, spec, session);
+  }
+
+  /** @returns how many were ended. */
+  cleanUpProducer(id: string): number {
+    const spec = this.#read('producer', id, decodeProducerSpec);
+    return spec === undefined || this.#producers.isCleanedUp(id, spec) ? 0 : this.#producers.cleanUp(id);
+  }
+
+  /** Ends all producers of a topic, by its name with or without namespace; of one endpoint where it is named. */
+  cleanUpProducers(topic: string, endpoint: string | undefined): number {
+    return this.#producers.cleanUpAll(
+      JSON.stringify([topic, endpoint]),
+      (spec) => isNamed(spec.topic, topic) && (endpoint === undefined || spec.endpoint === endpoint),
+    );
+  }
+
+  /** @returns how many were ended. */
+  cleanUpConsumer(id: string): number {
+    const spec = this.#read('consumer', id, decodeConsumerSpec);
+    return spec === undefined || this.#consumers.isCleanedUp(id, spec) ? 0 : this.#consumers.cleanUp(id);
+  }
+
+  /** Ends all consumers of a group; of one topic where it is named. */
+  cleanUpConsumers(group: string, topic: string | undefined): number {
+    return this.#consumers.cleanUpAll(
+      JSON.stringify([group, topic]),
+      (spec) => isNamed(spec.group, group) && (topic === undefined || isNamed(spec.topic, topic)),
+    );
+  }
+
+  /** Lets go of what idle consumers hold; their ids stay good. */
+  sweep(): void {
+    this.#consumers.releaseIdle(this.#options.consumerIdleMs, (session) => {
+      if (!session.isReceiving) session.release();
+    });
+  }
+
+  /** Ends every stream. */
+  close(): void {
+    this.#producers.clear();
+    this.#consumers.clear();
+  }
+
+  #read<T>(kind: 'producer' | 'consumer', id: string, decode: (bytes: Buffer) => T): T | undefined {
+    try {
+      return decode(this.#options.sealer.open(kind, id));
+    } catch (error) {
+      if (error instanceof SealError) return undefined;
+      throw error;
+    }
+  }
+}
+
+function isNamed(fullName: string, name: string): boolean {
+  return fullName === name || fullName.slice(fullName.indexOf('%') + 1) === name;
+}
+
+function notFound(field: string, creator: string) {
+  return failure(
+    Code.NotFound,
+    'ID_NOT_FOUND',
+    `${field} is unknown here: it was altered, cleaned up, or made under another seal key; call ${creator} for a new one`,
+  );
+}

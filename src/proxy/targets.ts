@@ -1,0 +1,87 @@
+import { Code } from '@connectrpc/connect';
+import { RemotingError } from '../remoting/errors.ts';
+import { type EndpointPolicy, endpointText } from './endpoint-policy.ts';
+import type { EngineKey } from './engines.ts';
+import { failure, invalid } from './failures.ts';
+import { type InstanceNamespace, namespaceOf } from './names.ts';
+
+/** What a client names when it creates a producer or consumer. */
+export interface TargetRequest {
+  readonly endpoint: string;
+  readonly accessKeyId: string;
+  readonly accessKeySecret: string;
+  readonly instanceId: string;
+}
+
+/** Which cluster a session works with, and as whom. */
+export interface Target extends EngineKey {
+  /** '' for none. */
+  readonly namespace: string;
+  /** How the endpoint may be called in an answer: as the client named it, never as our settings do. */
+  readonly endpointName: string;
+}
+
+export interface TargetsOptions {
+  readonly policy: EndpointPolicy;
+  readonly instanceNamespace: InstanceNamespace;
+  /** Used where a request leaves a field empty; '' for none. */
+  readonly defaults: TargetRequest;
+}
+
+/** Longest access key id, secret and instance id, in characters. */
+export const credentialCharsMax = 1_024;
+
+const emptyRequest: TargetRequest = { endpoint: '', accessKeyId: '', accessKeySecret: '', instanceId: '' };
+
+/** Reads whom a client wants to talk to, and says so when nobody answers there. */
+export class Targets {
+  readonly #options: TargetsOptions;
+
+  constructor(options: TargetsOptions) {
+    this.#options = options;
+  }
+
+  /** Where requests go that name nothing; undefined when they may not. */
+  get default(): Target | undefined {
+    return this.#options.defaults.endpoint === '' ? undefined : this.resolve(emptyRequest);
+  }
+
+  /** @throws ConnectError INVALID_ARGUMENT; PolicyError for an endpoint that is malformed or not allowed. */
+  resolve(request: TargetRequest): Target {
+    const { defaults, instanceNamespace } = this.#options;
+    for (const name of ['accessKeyId', 'accessKeySecret', 'instanceId'] as const) {
+      if (request[name].length > credentialCharsMax) throw invalid(`${name} is over ${credentialCharsMax} characters`);
+    }
+    const endpoint = request.endpoint || defaults.endpoint;
+    if (endpoint === '')
+      throw invalid('endpoint is empty, and this proxy has no default one: name a name server as host:9876');
+    return {
+      endpoint: this.endpointText(endpoint),
+      accessKeyId: request.accessKeyId || defaults.accessKeyId,
+      accessKeySecret: request.accessKeySecret || defaults.accessKeySecret,
+      namespace: namespaceOf(request.instanceId || defaults.instanceId, instanceNamespace),
+      endpointName: request.endpoint === '' ? 'the default endpoint of this proxy' : `endpoint ${request.endpoint}`,
+    };
+  }
+
+  /** The one spelling of an endpoint. @throws PolicyError when it is malformed or not allowed. */
+  endpointText(endpoint: string): string {
+    return endpointText(this.#options.policy.checkEndpoint(endpoint));
+  }
+
+  /** Runs the first requests to a target. @throws ConnectError UNAVAILABLE naming the endpoint when nobody answers. */
+  async reach<T>(target: Target, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof RemotingError) || (error.kind !== 'connect' && error.kind !== 'timeout')) throw error;
+      const what = error.kind === 'connect' ? 'cannot be reached' : 'does not answer in time';
+      throw failure(
+        Code.Unavailable,
+        'ENDPOINT_UNREACHABLE',
+        `${target.endpointName} ${what}: is it a RocketMQ name server, and is its broker up?`,
+        error,
+      );
+    }
+  }
+}

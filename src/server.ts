@@ -1,0 +1,88 @@
+#!/usr/bin/env node
+import { createLog, type Log } from './log.ts';
+import { OptionsExit, readOptions, type ServerOptions } from './options.ts';
+import { EndpointPolicy, PolicyError } from './proxy/endpoint-policy.ts';
+import { ListenError } from './proxy/listen.ts';
+import { type RunningProxy, startProxy } from './proxy/proxy.ts';
+import { Sealer } from './proxy/seal.ts';
+import { loadSealKeys, SealKeyError } from './proxy/seal-keys.ts';
+import { type StatusServer, startStatusServer } from './proxy/status-server.ts';
+
+async function main(): Promise<void> {
+  const options = readOptions(process.argv.slice(2), process.env);
+  const log = createLog(options.logLevel);
+  const proxy = await start(options, log);
+  const statusServer = await startStatusServer({
+    host: options.host,
+    port: options.httpPort,
+    metrics: options.enableMetrics ? proxy.metrics : undefined,
+    ready: proxy.ready,
+  }).catch(async (error: unknown) => {
+    await proxy.close(0);
+    throw error;
+  });
+  stopOnSignal(options, proxy, statusServer, log);
+  announce(options, proxy, statusServer, log);
+}
+
+function start(options: ServerOptions, log: Log): Promise<RunningProxy> {
+  const { keys, warning } = loadSealKeys(options);
+  if (warning !== undefined) log.warn({}, warning);
+  return startProxy({
+    ...options,
+    listener: { ...options, port: options.grpcPort },
+    sealer: new Sealer(keys),
+    policy: EndpointPolicy.create({ ...options, defaultEndpoint: options.endpoint }),
+    defaults: { ...options, endpoint: options.endpoint ?? '' },
+    delivery: { ...options, pollDurationMs: options.pullTimeoutMs },
+    messagesMax: options.messageBufferSize,
+    producerIdleMs: options.producerCleanupTimeoutMs,
+    consumerIdleMs: options.consumerCleanupTimeoutMs,
+    log,
+  });
+}
+
+function announce(options: ServerOptions, proxy: RunningProxy, statusServer: StatusServer, log: Log): void {
+  const { host, endpoint, ignored } = options;
+  if (ignored.length > 0) log.warn({ settings: ignored }, 'these settings of the replaced product have no effect here');
+  if (endpoint === undefined) {
+    log.warn(
+      {},
+      'there is no default endpoint: clients must name theirs, or set ROCKETMQ_ENDPOINT to a name server such as 127.0.0.1:9876',
+    );
+  }
+  const grpc = `http://${host}:${proxy.port}`;
+  const status = `http://${host}:${statusServer.port}`;
+  log.info({ grpc, status, endpoint }, 'the proxy serves gRPC, gRPC-web and Connect');
+  log.info({}, `try: curl -d '{}' -H 'content-type: application/json' ${grpc}/rocketmq.RocketMQProxy/HealthCheck`);
+}
+
+/** The first signal drains, a second one ends the process at once. */
+function stopOnSignal(options: ServerOptions, proxy: RunningProxy, statusServer: StatusServer, log: Log): void {
+  let stopping = false;
+  const stop = async (signal: NodeJS.Signals): Promise<void> => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    log.info({ signal, drainTimeoutMs: options.drainTimeoutMs }, 'shutting down');
+    await proxy.close(options.drainTimeoutMs);
+    await statusServer.close();
+    log.info({}, 'the proxy has ended');
+    process.exit(0);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal));
+}
+
+/** What the user can mend gets a sentence; what is our mistake its stack. */
+function fail(error: unknown): never {
+  if (error instanceof OptionsExit) {
+    (error.exitCode === 0 ? process.stdout : process.stderr).write(`${error.message}\n`);
+    process.exit(error.exitCode);
+  }
+  const expected = error instanceof PolicyError || error instanceof SealKeyError || error instanceof ListenError;
+  process.stderr.write(
+    `rocketmq-grpc-proxy: ${expected ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
+  );
+  process.exit(1);
+}
+
+main().catch(fail);
