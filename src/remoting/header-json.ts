@@ -4,7 +4,10 @@ import { RemotingError } from './errors.ts';
 /** A command without its body: what a header carries. */
 export type Header = Omit<Command, 'body'>;
 
-/** Writes header serialisation 0: one JSON object whose `extFields` values are all strings. */
+/**
+ * Writes header serialisation 0: one JSON object whose `extFields` values are all strings. Brokers 4.x do not know our language
+ * and take it for none, which of all requests only their offset reset (222) cannot bear.
+ */
 export function encodeJsonHeader(header: Header): Buffer {
   const { code, flag, opaque, version, remark, extFields } = header;
   return Buffer.from(
