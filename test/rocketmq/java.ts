@@ -14,20 +14,20 @@ export type RocketMQVersion = (typeof rocketmqVersions)[number];
 /** Maven needs seconds with a warm cache of its own and some minutes on a slow line without one. */
 const fetchTimeoutMs = 600_000;
 
-/** `test/rocketmq` in the checkout; this file runs from there and, compiled, from `build/test/rocketmq`. */
-function harnessDirectory(): string {
+/** Root of the checkout; this file runs from `test/rocketmq` and, compiled, from `build/test/rocketmq`. */
+export function checkoutDirectory(): string {
   let directory = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(directory, 'package.json'))) {
     const parent = dirname(directory);
     if (parent === directory) throw new Error('no package.json above the RocketMQ harness: run it inside a checkout');
     directory = parent;
   }
-  return join(directory, 'test', 'rocketmq');
+  return directory;
 }
 
 /** Folder that holds (or will hold) the jars of one version. */
 function jarsDirectory(version: RocketMQVersion): string {
-  return join(harnessDirectory(), '.cache', version);
+  return join(checkoutDirectory(), 'test', 'rocketmq', '.cache', version);
 }
 
 function runs(command: string, argument: string): boolean {
@@ -83,7 +83,7 @@ async function fetchJars(version: RocketMQVersion, directory: string): Promise<v
 }
 
 async function copyDependencies(version: RocketMQVersion, directory: string, guard: Guard): Promise<void> {
-  const pom = join(harnessDirectory(), 'pom.xml');
+  const pom = join(checkoutDirectory(), 'test', 'rocketmq', 'pom.xml');
   const goal = ['dependency:copy-dependencies', `-Drocketmq.version=${version}`, `-DoutputDirectory=${directory}`];
   const maven = spawn('mvn', ['-q', '-B', '-f', pom, ...goal], {
     stdio: ['ignore', 'pipe', 'pipe'],
