@@ -21,6 +21,7 @@ import {
   type StoredMessage,
 } from '../../src/remoting/stored-message.ts';
 import { SysFlag } from '../../src/remoting/sys-flag.ts';
+import { fixture } from '../fixtures/fixture.ts';
 import { Mutator } from '../support/mutator.ts';
 
 /** Another seed makes other inputs: change it to search, then keep what it finds as a test of its own. */
@@ -153,7 +154,7 @@ const targets: readonly Target[] = [
   },
   {
     name: 'FrameDecoder, decodeCommand and the reply to a POP',
-    samples: [...frames, Buffer.concat(frames)],
+    samples: [...frames, Buffer.concat(frames), fixture('pop-5.5.0'), fixture('pop-redelivery-5.5.0')],
     decode: (bytes, mutator) => {
       const decoder = new FrameDecoder(1_048_576);
       const cut = mutator.below(bytes.length + 1);
