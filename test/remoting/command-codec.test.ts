@@ -1,7 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { type Command, Serialization } from '../../src/remoting/command.ts';
 import { asBuffer, decodeCommand, encodeCommand } from '../../src/remoting/command-codec.ts';
-import { FrameDecoder } from '../../src/remoting/frame.ts';
+import { type Frame, FrameDecoder } from '../../src/remoting/frame.ts';
+import { fixture } from '../fixtures/fixture.ts';
+import { capturedCommand } from '../support/captured-command.ts';
 
 /**
  * Frames written by Java: `RemotingCommand.encode()` of the jars `rocketmq-remoting` 4.9.7 and 5.5.0, which wrote the same bytes.
@@ -78,6 +81,15 @@ const request: Command = {
   body: Buffer.from('body'),
 };
 
+/** Whether a frame has the parts of these bytes. Faster than a matcher, which looks at each byte of a Buffer by itself. */
+function isFrameOf(bytes: Buffer) {
+  const bodyStart = 8 + bytes.readUIntBE(5, 3);
+  return ({ serialization, header, body }: Frame): boolean =>
+    serialization === bytes.readUInt8(4) &&
+    header.equals(bytes.subarray(8, bodyStart)) &&
+    body.equals(bytes.subarray(bodyStart));
+}
+
 function roundTrip(command: Command, serialization: Serialization) {
   const [frame] = new FrameDecoder().push(Buffer.concat(encodeCommand(command, serialization)));
   if (frame === undefined) throw new Error('no frame');
@@ -97,6 +109,51 @@ describe('decodeCommand', () => {
   test.each([2, 255])('refuses header serialisation %i', (serialization) => {
     const frame = { serialization, header: Buffer.from('{"code":0,"opaque":0,"flag":0}'), body: Buffer.alloc(0) };
     expect(() => decodeCommand(frame)).toThrow(expect.objectContaining({ kind: 'malformed' }));
+  });
+});
+
+describe('frames of real brokers', () => {
+  const table = readFileSync(new URL('../fixtures/README.md', import.meta.url), 'utf8');
+  const captured = [...table.matchAll(/^\| `(\S+)\.hex` \| \S+ \| .* \| (\d+) \|$/gm)].map(
+    ([, name = '', code = '']) => ({
+      name,
+      code: Number(code),
+    }),
+  );
+
+  test('are all in the table', () => {
+    expect(captured.length).toBeGreaterThan(40);
+  });
+
+  test.each(captured)('$name is one command, cut at any place', ({ name, code }) => {
+    const bytes = fixture(name);
+    const cuts = [...Array(bytes.length).keys()].filter((cut) => {
+      const decoder = new FrameDecoder();
+      const frames = [...decoder.push(bytes.subarray(0, cut)), ...decoder.push(bytes.subarray(cut))];
+      return !frames.every(isFrameOf(bytes)) || frames.length !== 1;
+    });
+    expect(cuts).toEqual([]);
+    const command = capturedCommand(name);
+    const sentByBroker = /^(check|notify)/.test(name);
+    expect(command).toMatchObject({
+      code,
+      flag: sentByBroker ? 2 : 1,
+      version: name.endsWith('4.9.7') ? 407 : 513,
+      opaque: expect.any(Number),
+    });
+  });
+
+  test('all together are as many frames, byte by byte', () => {
+    const decoder = new FrameDecoder();
+    const stream = Buffer.concat(captured.map(({ name }) => fixture(name)));
+    const frames = [...stream].flatMap((byte) => decoder.push(Buffer.from([byte])));
+    expect(frames.map((frame, at) => isFrameOf(fixture(captured[at]?.name ?? ''))(frame))).toEqual(
+      captured.map(() => true),
+    );
+  });
+
+  test('are answered in their own serialisation: 4.9.7 mirrors a binary request, 5.5.0 answers JSON', () => {
+    expect(['send-binary-4.9.7', 'send-binary-5.5.0'].map((name) => fixture(name).readUInt8(4))).toEqual([1, 0]);
   });
 });
 

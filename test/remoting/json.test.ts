@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isJsonObject, readJson, readJsonObject } from '../../src/remoting/json.ts';
+import { capturedCommand } from '../support/captured-command.ts';
 
 const malformed = expect.objectContaining({ name: 'RemotingError', kind: 'malformed' });
 
@@ -30,6 +31,18 @@ describe('readJson', () => {
       brokerAddrTable: { 'broker-a': { brokerAddrs: { 0: '127.0.0.1:10911', 1: '[::1]:10921' } } },
     });
   });
+
+  test.each(['cluster-info-4.9.7', 'cluster-info-5.5.0'])(
+    'reads %s of a real name server, which JSON.parse does not',
+    (name) => {
+      const { body } = capturedCommand(name);
+      expect(() => JSON.parse(body.toString())).toThrow(SyntaxError);
+      expect(readJson(body)).toMatchObject({
+        brokerAddrTable: { 'broker-a': { brokerAddrs: { 0: expect.stringMatching(/^127\.0\.0\.1:\d+$/) } } },
+        clusterAddrTable: { DefaultCluster: ['broker-a'] },
+      });
+    },
+  );
 
   test('keeps every digit of an integer key', () => {
     expect(read('{12345678901234567890:1,-3:2}')).toEqual({ '12345678901234567890': 1, '-3': 2 });

@@ -4,6 +4,7 @@ import {
   decodeBatchAckReply,
   encodeBatchAck,
 } from '../../../src/remoting/requests/batch-ack-message.ts';
+import { capturedCommand } from '../../support/captured-command.ts';
 import { blankCommand } from '../../support/loopback-server.ts';
 
 const range: AckedRange = {
@@ -48,7 +49,7 @@ test('refuses an offset outside its checkpoint instead of allocating for it', ()
 });
 
 test('takes SUCCESS and throws any other code', () => {
-  expect(decodeBatchAckReply(blankCommand, 'h:1')).toEqual({});
+  expect(decodeBatchAckReply(capturedCommand('batch-ack-5.5.0'), 'h:1')).toEqual({});
   expect(() => decodeBatchAckReply({ ...blankCommand, code: 208 }, 'h:1')).toThrow(
     expect.objectContaining({ code: 208 }),
   );

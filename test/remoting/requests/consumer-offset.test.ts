@@ -4,6 +4,7 @@ import {
   queryConsumerOffset,
   updateConsumerOffset,
 } from '../../../src/remoting/requests/consumer-offset.ts';
+import { capturedCommand } from '../../support/captured-command.ts';
 import { blankCommand } from '../../support/loopback-server.ts';
 
 const queue = { topic: 'T', queueId: 3 };
@@ -24,7 +25,9 @@ test('QUERY_CONSUMER_OFFSET has no offset where the group is new', () => {
   expect(queryConsumerOffset.decodeReply({ ...blankCommand, extFields: { offset: '42' } }, 'h:1')).toEqual({
     offset: 42n,
   });
-  expect(queryConsumerOffset.decodeReply({ ...blankCommand, code: 22 }, 'h:1')).toEqual({});
+  expect(queryConsumerOffset.decodeReply(capturedCommand('query-offset-5.5.0'), 'h:1')).toEqual({});
+  // A broker 4.9 answers 0 for a queue that still has its first message.
+  expect(queryConsumerOffset.decodeReply(capturedCommand('query-offset-4.9.7'), 'h:1')).toEqual({ offset: 0n });
   expect(() => queryConsumerOffset.decodeReply({ ...blankCommand, code: 26 }, 'h:1')).toThrow(
     expect.objectContaining({ code: 26 }),
   );

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { checkTransaction } from '../../../src/remoting/requests/check-transaction.ts';
 import { endTransaction, TransactionOutcome } from '../../../src/remoting/requests/end-transaction.ts';
+import { capturedCommand } from '../../support/captured-command.ts';
 import { blankCommand } from '../../support/loopback-server.ts';
 
 test('END_TRANSACTION has the code and the fields that Java writes', () => {
@@ -43,4 +44,14 @@ test('CHECK_TRANSACTION_STATE is read as Java writes it, with and without what i
   expect(() => checkTransaction.decode({ ...blankCommand, extFields: optional })).toThrow(
     'CHECK_TRANSACTION_STATE has no transactionStateTableOffset',
   );
+});
+
+test.each(['check-transaction-4.9.7', 'check-transaction-5.5.0'])('%s of a real broker', (name) => {
+  const uniqKey = '7F0000010001000000000000000000B1';
+  expect(checkTransaction.decode(capturedCommand(name))).toEqual({
+    transactionStateTableOffset: expect.any(BigInt),
+    commitLogOffset: expect.any(BigInt),
+    messageId: uniqKey,
+    transactionId: uniqKey,
+  });
 });

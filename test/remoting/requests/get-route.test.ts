@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { decodeRoute, getRoute } from '../../../src/remoting/requests/get-route.ts';
+import { capturedCommand } from '../../support/captured-command.ts';
 import { blankCommand } from '../../support/loopback-server.ts';
 
 /** What `TopicRouteData.encode()` of Java writes for one route: 4.9.7 and 5.5.0, for old clients and in standard JSON. */
@@ -44,6 +45,24 @@ describe('decodeRoute', () => {
       ],
       orderTopicConfiguration: '',
     });
+  });
+
+  test.each(['route-4.9.7', 'route-5.5.0', 'route-unquoted-4.9.7', 'route-unquoted-5.5.0'])(
+    'reads %s of a real name server',
+    (name) => {
+      const reply = capturedCommand(name);
+      expect(getRoute.decodeReply(reply, 'h:1')).toEqual({});
+      const address = expect.stringMatching(/^127\.0\.0\.1:\d+$/);
+      expect(decodeRoute(reply)).toEqual({
+        queues: [{ brokerName: 'broker-a', readQueueCount: 4, writeQueueCount: 4, permission: 6 }],
+        brokers: [{ brokerName: 'broker-a', cluster: 'DefaultCluster', addresses: new Map([[0, address]]) }],
+        orderTopicConfiguration: '',
+      });
+    },
+  );
+
+  test.each(['route-unknown-4.9.7', 'route-unknown-5.5.0'])('has nothing to read in %s', (name) => {
+    expect(() => getRoute.decodeReply(capturedCommand(name), 'h:1')).toThrow(expect.objectContaining({ code: 17 }));
   });
 
   test('reads the configuration of an order topic, and takes null and absence as none', () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { decodeHeartbeatReply, encodeHeartbeat } from '../../../src/remoting/requests/heartbeat.ts';
 import { unregisterClient } from '../../../src/remoting/requests/unregister-client.ts';
+import { capturedCommand } from '../../support/captured-command.ts';
 import { blankCommand } from '../../support/loopback-server.ts';
 
 /** What Java's `HeartbeatData.encode()` (5.5.0) writes for a client with one producer group and one group that receives by POP. */
@@ -26,8 +27,9 @@ test('HEART_BEAT of a client without groups has empty sets', () => {
 });
 
 test('HEART_BEAT takes the reply of any version', () => {
-  const extFields = { IS_SUPPORT_HEART_BEAT_V2: 'true', IS_SUB_CHANGE: 'true' };
-  expect(decodeHeartbeatReply({ ...blankCommand, extFields }, 'h:1')).toEqual({});
+  for (const name of ['heartbeat-4.9.7', 'heartbeat-5.5.0']) {
+    expect(decodeHeartbeatReply(capturedCommand(name), 'h:1')).toEqual({});
+  }
   expect(() => decodeHeartbeatReply({ ...blankCommand, code: 1 }, 'h:1')).toThrow(expect.objectContaining({ code: 1 }));
 });
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ResponseError } from '../../../src/remoting/errors.ts';
 import { notification } from '../../../src/remoting/requests/notification.ts';
 import { PopInitMode, popMessage, popMessagesMax } from '../../../src/remoting/requests/pop-message.ts';
+import { capturedCommand } from '../../support/captured-command.ts';
 import { blankCommand } from '../../support/loopback-server.ts';
 
 describe('POP_MESSAGE', () => {
@@ -64,6 +65,55 @@ describe('POP_MESSAGE', () => {
     for (const code of [1, 2, 20, 209, 211]) {
       expect(() => popMessage.decodeReply({ ...blankCommand, code }, 'h:1')).toThrow(ResponseError);
     }
+  });
+});
+
+describe('replies of real brokers', () => {
+  const always = { popTimeMs: expect.any(Number), restCount: 0n, reviveQueueId: expect.any(Number) };
+
+  test('pop-5.5.0 took messages of three queues', () => {
+    const reply = popMessage.decodeReply(capturedCommand('pop-5.5.0'), 'h:1');
+    expect(reply).toEqual({
+      ...always,
+      invisibleDurationMs: 60_000,
+      startOffsetInfo: expect.any(String),
+      msgOffsetInfo: expect.any(String),
+    });
+    expect(reply.startOffsetInfo?.split(';').sort()).toEqual(['0 0 0', '0 1 0', '0 2 0']);
+    expect(reply.msgOffsetInfo?.split(';').sort()).toEqual(['0 0 0,1', '0 1 0,1', '0 2 0,1']);
+    expect(capturedCommand('pop-5.5.0').body.length).toBeGreaterThan(0);
+  });
+
+  test('pop-order-again-5.5.0 counts deliveries', () => {
+    expect(popMessage.decodeReply(capturedCommand('pop-order-again-5.5.0'), 'h:1')).toEqual({
+      ...always,
+      reviveQueueId: 999,
+      invisibleDurationMs: 1_000,
+      startOffsetInfo: '0 0 0',
+      msgOffsetInfo: '0 0 0,1',
+      orderCountInfo: '0 qo0%0 1;0 qo0%1 1;0 0 1',
+    });
+  });
+
+  test.each(['pop-redelivery-5.5.0', 'pop-redelivery-long-5.5.0'])('%s comes from the retry topic', (name) => {
+    const reply = popMessage.decodeReply(capturedCommand(name), 'h:1');
+    expect(reply).toMatchObject({ startOffsetInfo: '1 0 0', msgOffsetInfo: '1 0 0' });
+  });
+
+  test('pop-timeout-5.5.0 found nothing', () => {
+    const nothing = { ...always, invisibleDurationMs: 60_000, startOffsetInfo: '', msgOffsetInfo: '' };
+    expect(popMessage.decodeReply(capturedCommand('pop-timeout-5.5.0'), 'h:1')).toEqual(nothing);
+  });
+
+  test('pop-unsupported-4.9.7 is refused', () => {
+    expect(() => popMessage.decodeReply(capturedCommand('pop-unsupported-4.9.7'), 'h:1')).toThrow(
+      expect.objectContaining({ code: 3 }),
+    );
+  });
+
+  test('notification-5.5.0 found nothing', () => {
+    const nothing = { hasMessage: false, pollingFull: false };
+    expect(notification.decodeReply(capturedCommand('notification-5.5.0'), 'h:1')).toEqual(nothing);
   });
 });
 

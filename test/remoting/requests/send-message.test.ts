@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ResponseError } from '../../../src/remoting/errors.ts';
 import { sendBatchMessage, sendMessage } from '../../../src/remoting/requests/send-message.ts';
 import { deadLetterDelayLevel, sendMessageBack } from '../../../src/remoting/requests/send-message-back.ts';
+import { capturedCommand } from '../../support/captured-command.ts';
 import { blankCommand } from '../../support/loopback-server.ts';
 
 const fields = {
@@ -65,6 +66,33 @@ describe.each([
     for (const refused of [1, 2, 9, 13, 14, 16, 17]) {
       expect(() => definition.decodeReply({ ...blankCommand, code: refused, extFields }, 'h:1')).toThrow(ResponseError);
     }
+  });
+});
+
+describe('replies of real brokers', () => {
+  const offsetId = expect.stringMatching(/^[0-9A-F]{32}$/);
+
+  test.each(['send-4.9.7', 'send-binary-4.9.7', 'send-5.5.0', 'send-binary-5.5.0'])('%s', (name) => {
+    const { transactionId, ...reply } = sendMessage.decodeReply(capturedCommand(name), 'h:1');
+    expect(reply).toEqual({ messageId: offsetId, queueId: 1, queueOffset: name.includes('binary') ? 1n : 0n });
+    // 5.x says the UNIQ_KEY here, 4.9 says nothing.
+    expect(transactionId).toEqual(name.endsWith('5.5.0') ? expect.stringMatching(/^[0-9A-F]{56}$/) : undefined);
+  });
+
+  test.each(['send-batch-4.9.7', 'send-batch-5.5.0'])('%s', (name) => {
+    const reply = sendBatchMessage.decodeReply(capturedCommand(name), 'h:1');
+    expect(reply).toMatchObject({ queueId: 0, queueOffset: 0n });
+    expect(reply.messageId.split(',')).toEqual([offsetId, offsetId]);
+  });
+
+  test.each([
+    ['send-illegal-topic-4.9.7', 1],
+    ['send-illegal-topic-5.5.0', 29],
+    ['send-too-large-4.9.7', 13],
+    ['send-too-large-5.5.0', 13],
+  ])('%s', (name, code) => {
+    const refused = { code, address: 'h:1', remark: expect.stringMatching(/illegal/) };
+    expect(() => sendMessage.decodeReply(capturedCommand(name), 'h:1')).toThrow(expect.objectContaining(refused));
   });
 });
 
