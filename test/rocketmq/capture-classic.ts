@@ -1,6 +1,6 @@
 /** Captures what both versions speak: routes, sends, pulls, groups, transaction checks. */
 import { deflateSync } from 'node:zlib';
-import { CaptureClient, type CaptureSession, joinProperties, send, sendFields } from './capture-session.ts';
+import { CaptureClient, type CaptureSession, joinProperties, pullFields, send, sendFields } from './capture-session.ts';
 import { call, encodeBinaryRequest, WireConnection } from './wire.ts';
 
 const SEND_MESSAGE_V2 = 310;
@@ -70,34 +70,17 @@ export async function capturePulls({ cluster, save }: CaptureSession): Promise<v
   await send(cluster, 'fixture-pull', 0, { body: 'empty property', properties: { empty: '', TAGS: 'TagB' } });
   await send(cluster, 'fixture-pull', 0, { body: deflateSync(''), sysFlag: 1 });
 
-  const found = await cluster.brokerCall(11, pullFields(0));
+  const found = await cluster.brokerCall(11, pullFields('fixture-pull', 0));
   const asked =
     '11 from offset 0 of `fixture-pull`: 1. body `plain`; 2. body `tagged`, TAGS `TagA`, KEYS `k1 k2`, user flag 7, ' +
     'UNIQ_KEY `7F0000010001000000000000000000A1`; 3. body `Grüße 你好 🚀`, properties `city` = `Zürich`, `名前` = `値`, ' +
     '`rocket` = `🚀`; 4. zlib of 100 times `compress me `; 5. body `empty property`, property `empty` sent with an empty ' +
     'value, TAGS `TagB`; 6. zlib of an empty body';
   await save('pull', asked, found.frame, found.code);
-  const tail = await cluster.brokerCall(11, pullFields(6));
+  const tail = await cluster.brokerCall(11, pullFields('fixture-pull', 6));
   await save('pull-not-found', '11 from offset 6, the end of the queue', tail.frame, tail.code);
-  const moved = await cluster.brokerCall(11, pullFields(99));
+  const moved = await cluster.brokerCall(11, pullFields('fixture-pull', 99));
   await save('pull-offset-moved', '11 from offset 99, beyond the end', moved.frame, moved.code);
-}
-
-/** Bit 4 of sysFlag: the subscription is in the request, so no heartbeat is needed. */
-function pullFields(queueOffset: number): Record<string, string> {
-  return {
-    consumerGroup: 'GID_fixture',
-    topic: 'fixture-pull',
-    queueId: '0',
-    queueOffset: String(queueOffset),
-    maxMsgNums: '32',
-    sysFlag: '4',
-    commitOffset: '0',
-    suspendTimeoutMillis: '0',
-    subscription: '*',
-    subVersion: '0',
-    expressionType: 'TAG',
-  };
 }
 
 /** Heartbeats of two consumers of one group, and what they bring. */

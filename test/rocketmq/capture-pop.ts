@@ -1,8 +1,9 @@
 /** Captures POP, which 5.x has and 4.9 refuses. */
-import { type CaptureSession, send } from './capture-session.ts';
+import { type CaptureSession, pullFields, send } from './capture-session.ts';
 import type { RocketMQCluster } from './cluster.ts';
 import type { WireReply } from './wire.ts';
 
+const PULL_MESSAGE = 11;
 const POP_MESSAGE = 200050;
 const ACK_MESSAGE = 200051;
 const CHANGE_MESSAGE_INVISIBLETIME = 200053;
@@ -131,6 +132,9 @@ async function captureLongGroup({ cluster, save }: CaptureSession): Promise<void
   const found = await popAgain(cluster, request);
   const asked = 'the same (body `long`) in a group of 120 characters: the retry topic is longer than 127 bytes';
   await save('pop-redelivery-long', asked, found.frame, found.code);
+  const retryTopic = `%RETRY%${request.group}_${request.topic}`;
+  const stored = await cluster.brokerCall(PULL_MESSAGE, pullFields(retryTopic, 0));
+  await save('pull-v2', '11 on that retry topic: the stored message has layout V2', stored.frame, stored.code);
 }
 
 async function captureOrder({ cluster, save }: CaptureSession): Promise<void> {

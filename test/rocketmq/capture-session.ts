@@ -93,3 +93,20 @@ export async function send(
   if (reply.code !== 0) throw new Error(`send to ${topic} was refused: ${reply.code} ${reply.remark}`);
   return reply;
 }
+
+/** Header fields of PULL_MESSAGE on queue 0. Bit 4 of sysFlag: the subscription is in the request, so no heartbeat is needed. */
+export function pullFields(topic: string, queueOffset: number): Record<string, string> {
+  return {
+    consumerGroup: 'GID_fixture',
+    topic,
+    queueId: '0',
+    queueOffset: String(queueOffset),
+    maxMsgNums: '32',
+    sysFlag: '4',
+    commitOffset: '0',
+    suspendTimeoutMillis: '0',
+    subscription: '*',
+    subVersion: '0',
+    expressionType: 'TAG',
+  };
+}

@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { startRocketMQ } from './cluster.ts';
-import { missingForRocketMQ, type RocketMQVersion, rocketmqVersions } from './java.ts';
+import { isFetched, missingForRocketMQ, type RocketMQVersion, rocketmqVersions } from './java.ts';
 
 const nameServerPort = 9876;
 
@@ -21,7 +21,8 @@ async function main(): Promise<void> {
   const missing = missingForRocketMQ([version]);
   if (missing !== undefined) throw new Error(missing);
   const stopAsked = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
-  console.log(`Starting RocketMQ ${version} (the first time Maven fetches it, which takes a minute) ...`);
+  if (!isFetched(version)) console.log(`Fetching RocketMQ ${version} through Maven, this once ...`);
+  else console.log(`Starting RocketMQ ${version} ...`);
   const starting = startRocketMQ({ version, nameServerPort });
   const cluster = await Promise.race([starting, stopAsked.then(() => undefined)]);
   if (cluster === undefined) return;
