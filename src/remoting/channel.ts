@@ -10,7 +10,7 @@ import {
   Serialization,
 } from './command.ts';
 import { asBuffer, decodeCommand, encodeCommand } from './command-codec.ts';
-import type { Deadline } from './deadline.ts';
+import type { Deadline, DeadlineEnd } from './deadline.ts';
 import { RemotingError } from './errors.ts';
 import { FrameDecoder, frameBytesMaxDefault } from './frame.ts';
 import { ResponseCode } from './response-code.ts';
@@ -131,11 +131,13 @@ export class Channel {
       deadline.check(`a request to ${address}`);
       const opaque = this.#nextOpaque();
       this.#write(this.#encodeRequest(content, opaque, 0));
-      const stop = deadline.watch((kind) => {
-        this.#inFlight.delete(opaque);
+      const giveUp = (kind: DeadlineEnd): void => {
+        if (!this.#inFlight.delete(opaque)) return;
         const what = kind === 'timeout' ? 'did not answer before the deadline' : 'was asked by a caller that gave up';
         reject(new RemotingError(kind, `${address} ${what}`, { address, outcomeUnknown: true }));
-      });
+      };
+      // After a time in which this process was too busy to read, what has arrived is read first.
+      const stop = deadline.watch((kind) => (kind === 'timeout' ? setImmediate(giveUp, kind) : giveUp(kind)));
       this.#inFlight.set(opaque, { resolve, reject, stop });
     });
   }

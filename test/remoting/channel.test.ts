@@ -175,6 +175,16 @@ describe('a request that is given up', () => {
     expect(channel.isOpen).toBe(true);
   });
 
+  test('is not given up when its reply arrived in time while the process was too busy to read it', async () => {
+    const { channel, peer } = await connected();
+    const reply = channel.invoke(content, Deadline.after(200));
+    const busyUntilMs = performance.now() + 300;
+    peer.reply(await peer.next(), { remark: 'in time' });
+    while (performance.now() < busyUntilMs);
+    expect((await reply).remark).toBe('in time');
+    expect(channel.droppedReplyCount).toBe(0);
+  });
+
   test('is cancelled with its outcome unknown', async () => {
     const { channel, peer } = await connected();
     const controller = new AbortController();

@@ -130,7 +130,9 @@ describe('readJson', () => {
     expect(Object.keys(value)).toEqual([text.slice(1, -3)]);
   });
 
-  test('takes the longest strings, spaces and numbers a frame can hold without running out of stack', () => {
+  test('takes the longest strings, spaces and numbers a frame can hold without running out of stack', {
+    timeout: 60_000,
+  }, () => {
     const length = 16_000_000;
     expect(read(`{0:"${'a'.repeat(length)}"}`)).toEqual({ 0: 'a'.repeat(length) });
     expect(read(`{0:${' '.repeat(length)}1}`)).toEqual({ 0: 1 });
