@@ -38,9 +38,9 @@ export class Channels {
    * @throws RemotingError `connect` when there is none to be had, `timeout`, `cancelled`; ClientError `closed`.
    */
   async get(address: string, deadline: Deadline): Promise<Channel> {
-    if (this.#closing.signal.aborted) throw new ClientError('closed', 'the client has been closed');
+    if (this.#closing.signal.aborted) throw closedError();
     const open = this.#open.get(address);
-    if (open !== undefined) return open;
+    if (open?.isOpen === true) return open;
     const refusal = this.#refused.get(address);
     if (refusal !== undefined && refusal.untilMs > performance.now()) {
       throw new RemotingError('connect', `cannot connect to ${address}: the last try failed just now`, {
@@ -65,6 +65,7 @@ export class Channels {
       (channel) => this.#opened(channel),
       (error: unknown) => {
         this.#opening.delete(address);
+        if (this.#closing.signal.aborted) throw closedError(error);
         this.#refuse(address, error);
         throw error;
       },
@@ -79,7 +80,10 @@ export class Channels {
     const { address } = channel;
     this.#opening.delete(address);
     this.#refused.delete(address);
-    if (this.#closing.signal.aborted) channel.close();
+    if (this.#closing.signal.aborted) {
+      channel.close();
+      throw closedError();
+    }
     this.#open.set(address, channel);
     void channel.closed.then(() => {
       if (this.#open.get(address) === channel) this.#open.delete(address);
@@ -93,4 +97,8 @@ export class Channels {
     for (const [other, { untilMs }] of this.#refused) if (untilMs <= now) this.#refused.delete(other);
     this.#refused.set(address, { untilMs: now + redialDelayMs, error });
   }
+}
+
+function closedError(cause?: unknown): ClientError {
+  return new ClientError('closed', 'the client has been closed', cause);
 }

@@ -12,7 +12,8 @@ const attemptTimeoutMs = 3_000;
 export class NameServers {
   readonly #addresses: readonly string[];
   readonly #channels: Channels;
-  #current = 0;
+  /** The one that gave the last route. */
+  #preferred = '';
 
   constructor(addresses: readonly string[], channels: Channels) {
     this.#addresses = addresses;
@@ -27,23 +28,29 @@ export class NameServers {
     const request = getRoute.encode({ topic, acceptStandardJsonOnly: true });
     let failure: unknown;
     let answered = false;
-    for (let tries = 0; tries < this.#addresses.length; tries += 1) {
-      const address = this.#addresses[this.#current % this.#addresses.length] ?? '';
+    for (const address of this.#inTurn()) {
       try {
         const reply = await this.#ask(address, request, deadline);
         if (reply.code !== ResponseCode.TOPIC_NOT_EXIST) {
           getRoute.decodeReply(reply, address);
-          return decodeRoute(reply);
+          const route = decodeRoute(reply);
+          this.#preferred = address;
+          return route;
         }
         answered = true;
       } catch (error) {
         deadline.check(`asking ${address} for a route`);
         failure = error;
       }
-      this.#current += 1;
     }
     if (answered) return undefined;
     throw this.#unreachable(failure);
+  }
+
+  /** All of them, from the one that answered last. Look-ups side by side each have their own turn. */
+  #inTurn(): readonly string[] {
+    const start = Math.max(0, this.#addresses.indexOf(this.#preferred));
+    return [...this.#addresses.slice(start), ...this.#addresses.slice(0, start)];
   }
 
   async #ask(address: string, request: CommandContent, deadline: Deadline): Promise<Command> {

@@ -141,7 +141,7 @@ export class PopStream {
   #noteFailure({ brokerName, error }: Batch): void {
     const { cluster, log } = this.#parts;
     const { topic, group } = this.#consumer.subscriber;
-    cluster.routes.forget(topic);
+    cluster.routes.doubt(topic);
     log.warn({ err: error, brokerName, topic, group }, 'receiving from a broker failed; trying again');
   }
 

@@ -106,12 +106,12 @@ export class Producer {
       const queue = this.#selectQueue(route, message, failedBrokers);
       try {
         const result = await this.#attempt({ message, half, messageId, queue, route }, deadline);
-        if (route.autoCreated) this.#cluster.routes.forget(message.topic);
+        if (route.autoCreated) this.#cluster.routes.doubt(message.topic);
         return result;
       } catch (error) {
         outcomeUnknown ||= error instanceof RemotingError && error.outcomeUnknown;
         failedBrokers.add(queue.brokerName);
-        if (leadsElsewhere(error)) this.#cluster.routes.forget(message.topic);
+        if (leadsElsewhere(error)) this.#cluster.routes.doubt(message.topic);
         if (!isRetryable(error) || attempt >= this.#options.sendAttemptsMax || deadline.remainingMs() === 0) {
           throw finalError(error, outcomeUnknown, attempt);
         }

@@ -4,6 +4,8 @@ import { QueuePermission, type TopicRoute } from '../remoting/requests/get-route
 const masterId = 0;
 /** Queues that an auto-created topic gets, where its template has as many; what official clients ask for. */
 export const autoCreatedQueueCount = 4;
+/** Queues to write to that are kept of a route: more than any topic has, few enough for a name server gone mad. */
+const writeQueuesMax = 65_536;
 
 /** Where a topic lives: what sending and receiving need of a route. */
 export interface Route {
@@ -49,23 +51,34 @@ export function autoCreatedRoute(topic: string, template: Route): Route {
 }
 
 function writeQueuesOf(topic: string, data: TopicRoute, masters: ReadonlyMap<string, string>): MessageQueue[] {
-  if (data.orderTopicConfiguration !== '') return orderedQueues(topic, data.orderTopicConfiguration);
-  return data.queues
-    .filter(({ brokerName, permission }) => (permission & QueuePermission.WRITE) !== 0 && masters.has(brokerName))
-    .toSorted((one, other) => compareNames(one.brokerName, other.brokerName))
-    .flatMap(({ brokerName, writeQueueCount }) => numbered(topic, brokerName, writeQueueCount));
+  if (data.orderTopicConfiguration !== '') return numbered(topic, orderedCounts(data.orderTopicConfiguration));
+  const writable = data.queues.filter(
+    ({ brokerName, permission }) => (permission & QueuePermission.WRITE) !== 0 && masters.has(brokerName),
+  );
+  return numbered(
+    topic,
+    writable
+      .toSorted((one, other) => compareNames(one.brokerName, other.brokerName))
+      .map(({ brokerName, writeQueueCount }) => [brokerName, writeQueueCount]),
+  );
 }
 
 /** `broker-a:4;broker-b:4`, in its own order. */
-function orderedQueues(topic: string, configuration: string): MessageQueue[] {
-  return configuration.split(';').flatMap((part) => {
-    const [brokerName = '', count = '0'] = part.split(':');
-    return numbered(topic, brokerName, Math.min(Number(count) || 0, 4_096));
+function orderedCounts(configuration: string): [string, number][] {
+  return configuration.split(';').map((part) => {
+    const [brokerName = '', count = ''] = part.split(':');
+    return [brokerName, Number(count) || 0];
   });
 }
 
-function numbered(topic: string, brokerName: string, count: number): MessageQueue[] {
-  return Array.from({ length: count }, (_, queueId) => ({ topic, brokerName, queueId }));
+function numbered(topic: string, counts: readonly (readonly [string, number])[]): MessageQueue[] {
+  const queues: MessageQueue[] = [];
+  for (const [brokerName, count] of counts) {
+    for (let queueId = 0; queueId + 1 <= count && queues.length < writeQueuesMax; queueId += 1) {
+      queues.push({ topic, brokerName, queueId });
+    }
+  }
+  return queues;
 }
 
 /** By UTF-16 code units, as Java's `String.compareTo`. */

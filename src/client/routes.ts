@@ -14,19 +14,37 @@ const idleDurationMs = 120_000;
 export class Routes {
   readonly #nameServers: NameServers;
   readonly #known: LRUCache<string, Route>;
+  /** Topics whose remembered route led astray; never more than are remembered. */
+  readonly #doubtful = new Set<string>();
   readonly #lookUps = new Map<string, Promise<Route | undefined>>();
 
-  constructor(nameServers: NameServers, routesMax: number) {
+  /** @param now the monotonic clock, in ms. */
+  constructor(nameServers: NameServers, routesMax: number, now: () => number = () => performance.now()) {
     this.#nameServers = nameServers;
-    this.#known = new LRUCache({ max: routesMax, ttl: idleDurationMs, updateAgeOnGet: true });
+    this.#known = new LRUCache({
+      max: routesMax,
+      ttl: idleDurationMs,
+      updateAgeOnGet: true,
+      perf: { now },
+      disposeAfter: (_route, topic) => this.#doubtful.delete(topic),
+    });
   }
 
   /**
-   * The route of a topic, from memory where it is known; undefined when the topic does not exist.
-   * @throws RemotingError when no name server answers.
+   * The route of a topic, from memory where it is known and not in doubt; undefined when the topic does not exist.
+   * @throws RemotingError when no name server answers and no route is remembered.
    */
   async find(topic: string, deadline: Deadline): Promise<Route | undefined> {
-    return this.#known.get(topic) ?? deadline.wait(this.#lookUp(topic), `looking up topic ${topic}`);
+    const known = this.#known.get(topic);
+    if (known !== undefined && !this.#doubtful.has(topic)) return known;
+    try {
+      return await deadline.wait(this.#lookUp(topic), `looking up topic ${topic}`);
+    } catch (error) {
+      if (known === undefined) throw error;
+      // Brokers may be well without their name servers. Later callers need not wait for those again.
+      this.#doubtful.delete(topic);
+      return known;
+    }
   }
 
   /**
@@ -45,8 +63,8 @@ export class Routes {
   }
 
   /** Looks the topic up again on its next use: its route led to a broker that was gone or did not know the topic. */
-  forget(topic: string): void {
-    this.#known.delete(topic);
+  doubt(topic: string): void {
+    if (this.#known.has(topic)) this.#doubtful.add(topic);
   }
 
   /** Asks again for every route in use. One that cannot be had now stays: brokers may be well without their name servers. */
@@ -66,10 +84,14 @@ export class Routes {
 
   async #ask(topic: string): Promise<Route | undefined> {
     const data = await this.#nameServers.route(topic, Deadline.after(lookUpTimeoutMs));
-    if (data === undefined) return undefined;
+    if (data === undefined) {
+      if (this.#doubtful.has(topic)) this.#known.delete(topic);
+      return undefined;
+    }
     const route = routeOf(topic, data);
+    this.#doubtful.delete(topic);
     // A refresh is no use: it must not keep a route alive that nobody asks for.
-    this.#known.set(topic, route, { ttl: this.#known.getRemainingTTL(topic) || idleDurationMs });
+    this.#known.set(topic, route, { noUpdateTTL: true });
     return route;
   }
 }
