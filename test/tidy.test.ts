@@ -1,0 +1,195 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import {
+  environmentReads,
+  forbiddenExports,
+  forbiddenImports,
+  importCycles,
+  type Source,
+  tooLong,
+  unmirrored,
+} from './support/house-rules.ts';
+
+/** Files with behaviour that have no test of their own name, and why. */
+const testedElsewhere: ReadonlyMap<string, string> = new Map([]);
+
+function filesBelow(folder: string, ending: string): string[] {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  return names.map((name) => name.replaceAll('\\', '/')).filter((name) => name.endsWith(ending));
+}
+
+const sources: readonly Source[] = filesBelow('src', '.ts').map((path) => ({
+  path,
+  text: readFileSync(join('src', path), 'utf8'),
+}));
+
+describe('the sources', () => {
+  it('import only what their room may', () => {
+    expect(forbiddenImports(sources)).toEqual([]);
+  });
+
+  it('import in no circles', () => {
+    expect(importCycles(sources)).toEqual([]);
+  });
+
+  it('are short enough to be read', () => {
+    expect(tooLong(sources)).toEqual([]);
+  });
+
+  it('export by name', () => {
+    expect(forbiddenExports(sources)).toEqual([]);
+  });
+
+  it('leave the environment to the options', () => {
+    expect(environmentReads(sources)).toEqual([]);
+  });
+
+  it('have tests of their name', () => {
+    expect(unmirrored(sources, new Set(filesBelow('test', '.test.ts')), testedElsewhere)).toEqual([]);
+  });
+});
+
+/** One file for a rule to judge. */
+function source(path: string, text: string): Source[] {
+  return [{ path, text }];
+}
+
+describe('the rules', () => {
+  it.each([
+    ['remoting/a.ts', `import { x } from '../client/b.ts';`],
+    ['remoting/a.ts', `import type { Log } from '../log.ts';`],
+    ['remoting/a.ts', `import { pino } from 'pino';`],
+    ['remoting/requests/a.ts', `export { x } from '../../client/b.ts';`],
+    ['client/a.ts', `import { x } from '../broker/b.ts';`],
+    ['client/a.ts', `import { x } from '../proxy/b.ts';`],
+    ['client/a.ts', `import { createLog } from '../log.ts';`],
+    ['client/a.ts', `import { type Log, createLog } from '../log.ts';`],
+    ['client/a.ts', `const b = await import('../broker/b.ts');`],
+    ['client/a.ts', `const b = await import(name);`],
+    ['client/a.ts', `type B = import('../broker/b.ts').B;`],
+    ['client/a.ts', `import '../broker/b.ts';`],
+    ['broker/a.ts', `import type { X } from '../client/b.ts';`],
+    ['proxy/a.ts', `import { x } from '../broker/b.ts';`],
+    ['proxy/a.ts', `import { readOptions } from '../options.ts';`],
+    ['proxy/a.ts', `import { x } from '../server.ts';`],
+    ['proxy/a.ts', `import { Command } from 'commander';`],
+    ['options.ts', `import { x } from './proxy/a.ts';`],
+    ['log.ts', `import { x } from './options.ts';`],
+    ['gen/a.ts', `import { readFileSync } from 'node:fs';`],
+    ['attic/a.ts', ``],
+  ])('%s may not hold: %s', (path, text) => {
+    expect(forbiddenImports(source(path, text))).toHaveLength(1);
+  });
+
+  it.each([
+    ['remoting/requests/a.ts', `import { once } from 'node:events'; import { x } from '../fields.ts';`],
+    ['client/a.ts', `import type { Log } from '../log.ts'; import { x } from '../remoting/b.ts';`],
+    ['client/a.ts', `import { type Log } from '../log.ts';`],
+    ['proxy/a.ts', `import { x } from '../client/b.ts'; import { Code } from '@connectrpc/connect/protocol';`],
+    ['options.ts', `import { Command } from 'commander'; import { text } from './option-kinds.ts';`],
+    ['server.ts', `import { x } from './proxy/a.ts'; import { y } from './broker/b.ts';`],
+  ])('%s may hold: %s', (path, text) => {
+    expect(forbiddenImports(source(path, text))).toEqual([]);
+  });
+
+  it('finds circles, also of types, and each once', () => {
+    const circle = [
+      { path: 'client/a.ts', text: `import { b } from './b.ts';` },
+      { path: 'client/b.ts', text: `import type { C } from './deep/c.ts'; import { d } from './d.ts';` },
+      { path: 'client/deep/c.ts', text: `export type { A } from '../a.ts';` },
+      { path: 'client/d.ts', text: `import { once } from 'node:events';` },
+      { path: 'client/e.ts', text: `import { e } from './e.ts';` },
+    ];
+    expect(importCycles(circle)).toEqual([
+      'client/a.ts -> client/b.ts -> client/deep/c.ts -> client/a.ts',
+      'client/e.ts -> client/e.ts',
+    ]);
+    expect(importCycles(circle.slice(0, 2))).toEqual([]);
+  });
+
+  it('measures files and functions of every kind', () => {
+    const lines = (count: number): string => 'x;\n'.repeat(count);
+    expect(tooLong(source('client/a.ts', lines(400)))).toEqual([]);
+    expect(tooLong(source('client/a.ts', lines(401)))).toEqual(['client/a.ts: 401 lines, at most 400']);
+    expect(tooLong(source('gen/a.ts', lines(401)))).toEqual([]);
+    for (const [start, end] of [
+      ['function f() {\n', '}'],
+      ['const f = () => {\n', '};'],
+      ['const f = async function* () {\n', '};'],
+      ['class C { m() {\n', '} }'],
+      ['class C { constructor() {\n', '} }'],
+      ['class C { get x() {\n', '} }'],
+      ['const o = { m() {\n', '} };'],
+    ]) {
+      expect(tooLong(source('client/a.ts', `/** Why. */\n${start}${lines(68)}${end}`))).toEqual([]);
+      expect(tooLong(source('client/a.ts', `/** Why. */\n${start}${lines(69)}${end}`))).toEqual([
+        'client/a.ts:2: a function of 71 lines, at most 70',
+      ]);
+    }
+  });
+
+  it.each([
+    `export * from './b.ts';`,
+    `export * as b from './b.ts';`,
+    `export default 1;`,
+    `export default function f() {}`,
+    `export default class {}`,
+    `export default interface I {}`,
+    `const x = 1; export { x as default };`,
+    `export = 1;`,
+  ])('allows no %s', (text) => {
+    expect(forbiddenExports(source('client/a.ts', text))).toHaveLength(1);
+    expect(forbiddenExports(source('gen/a.ts', text))).toEqual([]);
+  });
+
+  it('allows exports by name, and a default case', () => {
+    const text = `export { x } from './b.ts'; export const y = 1; switch (y) { default: break; }`;
+    expect(forbiddenExports(source('client/a.ts', text))).toEqual([]);
+  });
+
+  it.each([
+    `const x = process.env['A'];`,
+    `const x = process.env.A;`,
+    `const x = process['env'];`,
+    `const { env } = process;`,
+    `const x = globalThis.process.env;`,
+    `import { env } from 'node:process';`,
+  ])('allows no %s outside the options', (text) => {
+    expect(environmentReads(source('proxy/a.ts', text))).toEqual(['proxy/a.ts: process.env']);
+    expect(environmentReads(source('options.ts', text))).toEqual([]);
+  });
+
+  it('allows other uses of the process', () => {
+    expect(environmentReads(source('proxy/a.ts', `process.memoryUsage(); const env: NodeJS.ProcessEnv = {};`))).toEqual(
+      [],
+    );
+  });
+
+  it('misses tests, and exceptions that are none', () => {
+    const files = [
+      ...source('client/a.ts', 'export function f() {}'),
+      ...source('client/b.ts', 'export class B {}'),
+      ...source('client/c.ts', 'export const c = (x: number) => x;'),
+      ...source('client/types.ts', 'export interface T { f(): void }'),
+      ...source('client/constants.ts', 'export const answer = { is: 42 } as const;'),
+      ...source('gen/d.ts', 'export function f() {}'),
+      ...source('server.ts', 'export function f() {}'),
+    ];
+    const tests = new Set(['client/a.test.ts']);
+    const reasons = new Map([
+      ['client/b.ts', 'tested with a'],
+      ['client/a.ts', 'it has a test'],
+      ['client/gone.ts', 'it has gone'],
+    ]);
+    expect(unmirrored(files, tests, new Map())).toEqual([
+      'client/b.ts: no test/client/b.test.ts',
+      'client/c.ts: no test/client/c.test.ts',
+    ]);
+    expect(unmirrored(files, tests, reasons)).toEqual([
+      'client/c.ts: no test/client/c.test.ts',
+      'client/a.ts: needs no exception',
+      'client/gone.ts: needs no exception',
+    ]);
+  });
+});
