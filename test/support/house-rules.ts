@@ -55,9 +55,14 @@ function parse({ path, text }: Source): ts.SourceFile {
 }
 
 /** Every node of a file, in order. */
-function* nodesOf(node: ts.Node): Generator<ts.Node> {
-  yield node;
-  for (const child of node.getChildren()) yield* nodesOf(child);
+function nodesOf(file: ts.SourceFile): ts.Node[] {
+  const nodes: ts.Node[] = [];
+  const visit = (node: ts.Node): void => {
+    nodes.push(node);
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return nodes;
 }
 
 function importOf(node: ts.Node): Import | undefined {
@@ -88,7 +93,7 @@ function importOf(node: ts.Node): Import | undefined {
 }
 
 function importsOf(source: Source): Import[] {
-  return [...nodesOf(parse(source))].flatMap((node) => importOf(node) ?? []);
+  return nodesOf(parse(source)).flatMap((node) => importOf(node) ?? []);
 }
 
 /** The path below `src` that a relative import names. */
@@ -159,7 +164,7 @@ export function tooLong(sources: readonly Source[]): string[] {
 
 function longFunctions(source: Source): string[] {
   const file = parse(source);
-  return [...nodesOf(file)].flatMap((node) => {
+  return nodesOf(file).flatMap((node) => {
     if (!ts.isFunctionLike(node) || !('body' in node) || node.body === undefined) return [];
     const line = (position: number): number => file.getLineAndCharacterOfPosition(position).line + 1;
     const [first, last] = [line(node.getStart()), line(node.end)];
@@ -173,7 +178,7 @@ function longFunctions(source: Source): string[] {
 /** `export *`, default exports and `export =`. */
 export function forbiddenExports(sources: readonly Source[]): string[] {
   return withoutGenerated(sources).flatMap((source) =>
-    [...nodesOf(parse(source))].flatMap((node) => {
+    nodesOf(parse(source)).flatMap((node) => {
       const forbidden = forbiddenExport(node);
       return forbidden === undefined ? [] : [`${source.path}: ${forbidden}`];
     }),
@@ -199,7 +204,7 @@ function hasModifier({ parent }: ts.Node): boolean {
 export function environmentReads(sources: readonly Source[]): string[] {
   const others = sources.filter(({ path }) => !environmentReaders.has(path));
   return others
-    .filter((source) => [...nodesOf(parse(source))].some(readsEnvironment))
+    .filter((source) => nodesOf(parse(source)).some(readsEnvironment))
     .map(({ path }) => `${path}: process.env`);
 }
 
@@ -236,7 +241,7 @@ export function unmirrored(
 
 /** Whether there is anything to run in a file: types and constants do nothing. */
 function hasBehaviour(source: Source): boolean {
-  return [...nodesOf(parse(source))].some(
+  return nodesOf(parse(source)).some(
     (node) => ts.isClassDeclaration(node) || (ts.isFunctionLike(node) && 'body' in node && node.body !== undefined),
   );
 }
