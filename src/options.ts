@@ -268,7 +268,7 @@ function readSetting(setting: Setting<unknown>, flag: string | undefined, variab
   if (value !== undefined) return value;
   const where = fromFlag ? `--${setting.flag}` : setting.env;
   const what = setting.secret === true ? 'its value' : `${JSON.stringify(given.slice(0, 100))}`;
-  throw new OptionsExit(2, `${where}: ${what} is not allowed. It must be ${setting.allowed.replaceAll('`', '')}.\n`);
+  throw new OptionsExit(2, `${where}: ${what} is not allowed. It must be ${setting.allowed.replaceAll('`', '')}.`);
 }
 
 /** Flags that are given, by environment variable. */
@@ -282,7 +282,7 @@ function parseFlags(argv: readonly string[]): ReadonlyMap<string, string> {
     program.parse(argv, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    throw new OptionsExit(error.exitCode === 0 ? 0 : 2, output);
+    throw new OptionsExit(error.exitCode === 0 ? 0 : 2, output.trimEnd());
   }
   const given = new Map<string, string>();
   for (const option of program.options) {

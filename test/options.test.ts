@@ -122,14 +122,14 @@ describe('readOptions', () => {
   });
 
   it.each<[string[], NodeJS.ProcessEnv, string]>([
-    [['--grpc-port', '70000'], {}, '--grpc-port: "70000" is not allowed. It must be a whole number from 0 to 65535.\n'],
-    [[], { GRPC_PORT: 'http' }, 'GRPC_PORT: "http" is not allowed. It must be a whole number from 0 to 65535.\n'],
+    [['--grpc-port', '70000'], {}, '--grpc-port: "70000" is not allowed. It must be a whole number from 0 to 65535.'],
+    [[], { GRPC_PORT: 'http' }, 'GRPC_PORT: "http" is not allowed. It must be a whole number from 0 to 65535.'],
     [[], { PULL_TIMEOUT: '5001ms' }, 'PULL_TIMEOUT: "5001ms" is not allowed. It must be a duration'],
     [['--invisible-duration', '13h'], {}, '--invisible-duration: "13h" is not allowed. It must be a duration'],
     [[], { PROXY_INVISIBLE_DURATION: '999ms' }, 'from 1s to 12h'],
     [[], { READ_TIMEOUT: '30' }, 'READ_TIMEOUT: "30" is not allowed. It must be a duration such as 30s'],
-    [['--vendor', 'x'], {}, '--vendor: "x" is not allowed. It must be one of auto, apache, aliyun, volcengine.\n'],
-    [[], { ENABLE_METRICS: 'no' }, 'ENABLE_METRICS: "no" is not allowed. It must be true or false.\n'],
+    [['--vendor', 'x'], {}, '--vendor: "x" is not allowed. It must be one of auto, apache, aliyun, volcengine.'],
+    [[], { ENABLE_METRICS: 'no' }, 'ENABLE_METRICS: "no" is not allowed. It must be true or false.'],
     [['--endpiont', 'mq'], {}, '--endpoint'],
     [['--access-key-secret', 'x'], {}, 'unknown option'],
     [['--host'], {}, 'argument missing'],
@@ -158,7 +158,7 @@ describe('readOptions', () => {
     expect(variables).toHaveLength(Object.keys(defaults).length - 1);
     for (const variable of variables) expect(help.message).toContain(variable);
     const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-    expect(exitOf(['--version'])).toMatchObject({ exitCode: 0, message: `${version}\n` });
+    expect(exitOf(['--version'])).toMatchObject({ exitCode: 0, message: version });
   });
 });
 
