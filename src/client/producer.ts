@@ -1,10 +1,10 @@
 import type { Channel } from '../remoting/channel.ts';
+import type { Command } from '../remoting/command.ts';
 import type { Deadline } from '../remoting/deadline.ts';
 import { RemotingError, ResponseError } from '../remoting/errors.ts';
 import { MessageProperty, type MessageQueue } from '../remoting/message.ts';
 import { encodeProperties } from '../remoting/message-properties.ts';
 import { type SendMessageReply, sendMessage } from '../remoting/requests/send-message.ts';
-import { ResponseCode } from '../remoting/response-code.ts';
 import { SysFlag } from '../remoting/sys-flag.ts';
 import { defaultTopic } from '../remoting/topic-names.ts';
 import { isVersion5 } from '../remoting/version.ts';
@@ -16,6 +16,7 @@ import { Gate } from './gate.ts';
 import type { ClientOptions } from './options.ts';
 import { QueueTurn, queueForKey } from './queue-selector.ts';
 import { autoCreatedQueueCount, type Route } from './route.ts';
+import { isRetryable, leadsElsewhere, SendTries } from './send-tries.ts';
 
 /** A message to be sent. */
 export interface OutgoingMessage {
@@ -52,16 +53,6 @@ export interface HalfMessageProperties {
   readonly checkImmunitySeconds: number | undefined;
 }
 
-/** Replies after which another try, best at another broker, may succeed; SYSTEM_ERROR is what brokers say when a disk fails. */
-const retryCodes: ReadonlySet<number> = new Set([
-  ResponseCode.SYSTEM_ERROR,
-  ResponseCode.SYSTEM_BUSY,
-  ResponseCode.SERVICE_NOT_AVAILABLE,
-  ResponseCode.TOPIC_NOT_EXIST,
-  ResponseCode.NOT_LEADER_FOR_QUEUE,
-  ResponseCode.GO_AWAY,
-]);
-
 /**
  * Sends messages. A failed try is repeated at another broker where there is one, with the same message id, under the deadline of
  * the whole call; sends in flight are bounded for each broker.
@@ -71,7 +62,7 @@ export class Producer {
   readonly #options: ClientOptions;
   readonly #createMessageId: () => string;
   readonly #turn = new QueueTurn();
-  readonly #gates = new Map<string, Gate>();
+  readonly #gates = new WeakMap<Channel, Gate>();
 
   constructor(cluster: Cluster, options: ClientOptions, createMessageId: () => string) {
     this.#cluster = cluster;
@@ -81,8 +72,9 @@ export class Producer {
 
   /**
    * Stores one message.
-   * @throws ClientError `noRoute`, `notStored`, `outcomeUnknown`, `unsupported`, `invalid`; ResponseError when the broker refused
-   * the message for good; RemotingError `timeout`, `cancelled` or `overloaded` when nothing was stored.
+   * @throws ClientError `noRoute`, `noBroker`, `notStored`, `outcomeUnknown`, `unsupported`, `invalid`, `closed`; ResponseError when
+   * the broker refused the message for good; RemotingError `connect` when no name server answers, `timeout`, `cancelled`,
+   * `overloaded` or `malformed`. Of all these only `outcomeUnknown` leaves open whether the message is stored.
    */
   send(message: OutgoingMessage, deadline: Deadline): Promise<SendResult> {
     return this.#store(message, undefined, deadline);
@@ -99,24 +91,31 @@ export class Producer {
     deadline: Deadline,
   ): Promise<SendResult> {
     const messageId = this.#createMessageId();
-    const failedBrokers = new Set<string>();
-    let outcomeUnknown = false;
-    for (let attempt = 1; ; attempt += 1) {
-      const route = await this.#cluster.routes.findForSend(message.topic, deadline);
-      const queue = this.#selectQueue(route, message, failedBrokers);
-      try {
-        const result = await this.#attempt({ message, half, messageId, queue, route }, deadline);
-        if (route.autoCreated) this.#cluster.routes.doubt(message.topic);
-        return result;
-      } catch (error) {
-        outcomeUnknown ||= error instanceof RemotingError && error.outcomeUnknown;
-        failedBrokers.add(queue.brokerName);
-        if (leadsElsewhere(error)) this.#cluster.routes.doubt(message.topic);
-        if (!isRetryable(error) || attempt >= this.#options.sendAttemptsMax || deadline.remainingMs() === 0) {
-          throw finalError(error, outcomeUnknown, attempt);
-        }
+    const tries = new SendTries();
+    try {
+      for (;;) {
+        const result = await this.#try({ message, half, messageId }, tries, deadline);
+        if (result !== undefined) return result;
+        await deadline.sleep(backoffMs(tries.count + 1));
       }
-      await deadline.sleep(backoffMs(attempt + 1));
+    } catch (error) {
+      throw tries.finalError(error, deadline);
+    }
+  }
+
+  /** Undefined when it failed and another try may succeed. */
+  async #try(content: Content, tries: SendTries, deadline: Deadline): Promise<SendResult | undefined> {
+    const { topic } = content.message;
+    const route = await this.#cluster.routes.findForSend(topic, deadline);
+    const queue = this.#selectQueue(route, content.message, tries.failedBrokers);
+    try {
+      return await this.#attempt({ ...content, queue, route }, deadline);
+    } catch (error) {
+      tries.add(queue.brokerName, error);
+      if (leadsElsewhere(error)) this.#cluster.routes.doubt(topic);
+      if (!isRetryable(error) || tries.count >= this.#options.sendAttemptsMax || deadline.remainingMs() === 0)
+        throw error;
+      return undefined;
     }
   }
 
@@ -134,8 +133,8 @@ export class Producer {
     const channel = await this.#cluster.broker(route, queue.brokerName, attempt);
     await this.#checkBody(draft.message.body, channel, attempt);
     const content = sendMessage.encode(await this.#fields(draft, channel, attempt), draft.message.body);
-    const reply = await this.#gate(channel.address).run(() => channel.invoke(content, attempt), attempt);
-    return sendResult(draft, channel, sendMessage.decodeReply(reply, channel.address));
+    const reply = await this.#gate(channel).run(() => channel.invoke(content, attempt), attempt);
+    return sendResult(draft, channel, decodeReply(reply, channel.address));
   }
 
   async #fields(draft: Draft, channel: Channel, deadline: Deadline) {
@@ -170,19 +169,23 @@ export class Producer {
     throw new ClientError('invalid', 'RocketMQ 5 cannot store a message with an empty body');
   }
 
-  #gate(address: string): Gate {
-    const known = this.#gates.get(address);
+  #gate(channel: Channel): Gate {
+    const known = this.#gates.get(channel);
     if (known !== undefined) return known;
     const gate = new Gate(this.#options.sendsInFlightMax, this.#options.sendsWaitingMax);
-    this.#gates.set(address, gate);
+    this.#gates.set(channel, gate);
     return gate;
   }
 }
 
-interface Draft {
+/** What is the same in every try of a send. */
+interface Content {
   readonly message: OutgoingMessage;
   readonly half: HalfMessageProperties | undefined;
   readonly messageId: string;
+}
+
+interface Draft extends Content {
   readonly queue: MessageQueue;
   readonly route: Route;
 }
@@ -207,6 +210,20 @@ function propertiesOf(draft: Draft, delivery: readonly [string, string] | undefi
   return properties;
 }
 
+/** A success that cannot be read is none that the caller may rely on, but the message is stored. */
+function decodeReply(reply: Command, address: string): SendMessageReply {
+  try {
+    return sendMessage.decodeReply(reply, address);
+  } catch (cause) {
+    if (cause instanceof ResponseError) throw cause;
+    throw new RemotingError('malformed', `the answer of ${address} to a send makes no sense`, {
+      address,
+      outcomeUnknown: true,
+      cause,
+    });
+  }
+}
+
 function sendResult(draft: Draft, channel: Channel, reply: SendMessageReply): SendResult {
   const { messageId, queue } = draft;
   return {
@@ -217,32 +234,4 @@ function sendResult(draft: Draft, channel: Channel, reply: SendMessageReply): Se
     transactionId: reply.transactionId,
     channel,
   };
-}
-
-function isRetryable(error: unknown): boolean {
-  if (error instanceof ResponseError) return retryCodes.has(error.code);
-  if (error instanceof ClientError) return error.kind === 'noBroker';
-  return (
-    error instanceof RemotingError && (error.kind === 'connect' || error.kind === 'closed' || error.kind === 'timeout')
-  );
-}
-
-/** True when the broker was gone, or said that the topic or queue is not its own. */
-function leadsElsewhere(error: unknown): boolean {
-  if (error instanceof ResponseError) {
-    return error.code === ResponseCode.TOPIC_NOT_EXIST || error.code === ResponseCode.NOT_LEADER_FOR_QUEUE;
-  }
-  return error instanceof RemotingError && (error.kind === 'connect' || error.kind === 'closed');
-}
-
-function finalError(error: unknown, outcomeUnknown: boolean, attempts: number): unknown {
-  if (outcomeUnknown) {
-    return new ClientError(
-      'outcomeUnknown',
-      `no answer after ${attempts} tries: the message may or may not be stored`,
-      error,
-    );
-  }
-  if (!isRetryable(error)) return error;
-  return new ClientError('notStored', `the message was not stored in ${attempts} tries`, error);
 }

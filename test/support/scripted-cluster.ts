@@ -68,27 +68,27 @@ export function routesScript(topics: Readonly<Record<string, readonly ScriptedQu
 /** Stores everything, at ever higher offsets. */
 export function storingScript(address: string): Script {
   let next = 0n;
-  return ({ extFields }) => {
+  return (request) => {
     const queueOffset = next;
     next += 1n;
-    return storedAt(address, Number(extFields['e']), queueOffset, extFields);
+    return storedAt(address, request, queueOffset);
   };
 }
 
 /** The answer to a send; the message lies at ten times its offset in the commit log. */
-export function storedAt(address: string, queueId: number, queueOffset: bigint, sent: Command['extFields']): Answer {
+export function storedAt(address: string, request: Command, queueOffset: bigint): Answer {
   const commitLogOffset = Buffer.alloc(8);
   commitLogOffset.writeBigInt64BE(queueOffset * 10n);
   const id = Buffer.concat([encodeStoredHost(address), commitLogOffset])
     .toString('hex')
     .toUpperCase();
-  const uniqKey = /UNIQ_KEY\u0001([^\u0002]*)/.exec(sent['i'] ?? '')?.[1];
+  const transactionId = sentProperties(request).get('UNIQ_KEY');
   return {
     extFields: {
       msgId: id,
-      queueId: String(queueId),
+      queueId: request.extFields['e'] ?? '',
       queueOffset: String(queueOffset),
-      ...(uniqKey === undefined ? {} : { transactionId: uniqKey }),
+      ...(transactionId === undefined ? {} : { transactionId }),
     },
   };
 }
