@@ -7,6 +7,7 @@ import { decodeOffsetMessageId } from '../remoting/message-id.ts';
 import { checkTransaction } from '../remoting/requests/check-transaction.ts';
 import { endTransaction, TransactionOutcome } from '../remoting/requests/end-transaction.ts';
 import { decodeStoredMessages, type StoredMessage } from '../remoting/stored-message.ts';
+import { ClientError } from './errors.ts';
 import type { ClientLog } from './options.ts';
 import type { OutgoingMessage, Producer, SendResult } from './producer.ts';
 
@@ -24,7 +25,6 @@ export interface PendingTransaction {
 }
 
 interface Ended {
-  readonly commitLogOffset: bigint;
   readonly outcome: TransactionOutcome;
   readonly atMs: number;
 }
@@ -47,12 +47,18 @@ export class Transactions {
     this.#log = log;
   }
 
-  /** Stores the half message of a transaction. Fails as `Producer.send` does. */
+  /**
+   * Stores the half message of a transaction. Fails as `Producer.send` does, and as `invalid` for one to be delivered later:
+   * brokers take it, then discard it when its time has come.
+   */
   async begin(
     message: OutgoingMessage,
     checkImmunitySeconds: number | undefined,
     deadline: Deadline,
   ): Promise<PendingTransaction> {
+    if (message.delivery.kind !== 'now') {
+      throw new ClientError('invalid', 'a transaction message cannot be delivered later: RocketMQ would lose it');
+    }
     const half = { producerGroup: this.#producerGroup, checkImmunitySeconds };
     const sent = await this.#producer.sendHalf(message, half, deadline);
     return { transactionId: sent.transactionId ?? sent.messageId, sent };
@@ -62,7 +68,7 @@ export class Transactions {
   end(transaction: PendingTransaction, outcome: TransactionOutcome): void {
     const { transactionId, sent } = transaction;
     const { commitLogOffset } = decodeOffsetMessageId(sent.offsetMessageId);
-    this.#ended.set(sent.messageId, { commitLogOffset, outcome, atMs: performance.now() });
+    this.#ended.set(sent.messageId, { outcome, atMs: performance.now() });
     const request = endTransaction.encode({
       producerGroup: this.#producerGroup,
       transactionStateTableOffset: sent.queueOffset,
@@ -89,7 +95,7 @@ export class Transactions {
     if (halfMessage === undefined) return;
     const { transactionStateTableOffset, commitLogOffset, transactionId } = checkTransaction.decode(request);
     const messageId = halfMessage.properties.get(MessageProperty.UNIQ_KEY) ?? '';
-    const outcome = this.#outcome(halfMessage, messageId, commitLogOffset);
+    const outcome = this.#outcome(halfMessage, messageId);
     this.#log.info({ messageId, outcome, broker: channel.address }, 'a broker asked how a transaction ended');
     if (outcome === TransactionOutcome.UNKNOWN) return;
     const answer = endTransaction.encode({
@@ -105,11 +111,10 @@ export class Transactions {
     channel.sendOneWay(answer);
   }
 
-  #outcome(halfMessage: StoredMessage, messageId: string, commitLogOffset: bigint): TransactionOutcome {
+  #outcome(halfMessage: StoredMessage, messageId: string): TransactionOutcome {
+    // By message id alone: a broker that checks stores the half message again, so its offset is another one each time.
     const ended = this.#ended.get(messageId);
     if (ended === undefined) return this.#checker(halfMessage);
-    // Another try of the same send: its answer was lost, a later one was ended in its place.
-    if (ended.commitLogOffset !== commitLogOffset) return TransactionOutcome.ROLLBACK;
     return performance.now() - ended.atMs < crossingDurationMs ? TransactionOutcome.UNKNOWN : ended.outcome;
   }
 }

@@ -10,6 +10,7 @@ import { RocketMQProxy } from '../gen/rocketmq/rocketmq_pb.ts';
 import type { Log } from '../log.ts';
 import type { Call } from './call.ts';
 import { toFailure } from './failures.ts';
+import { plainGrpcMessages } from './grpc-message.ts';
 import type { RequestHandler } from './listener.ts';
 import type { ProxyMetrics } from './metrics.ts';
 import type { Service } from './service.ts';
@@ -29,7 +30,10 @@ export function createRequestHandler(service: Service, metrics: ProxyMetrics, lo
     // Replies are small or already as dense as their sender made them: compressing them would only cost time.
     acceptCompression: [],
   });
-  return handler;
+  return (request, response) => {
+    plainGrpcMessages(request, response);
+    handler(request, response);
+  };
 }
 
 function createImplementation(service: Service, metrics: ProxyMetrics, log: Log): ServiceImpl<typeof RocketMQProxy> {

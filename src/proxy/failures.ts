@@ -96,8 +96,8 @@ const responseFailures: Readonly<Record<number, readonly [Code, Reason, string]>
   [ResponseCode.MESSAGE_ILLEGAL]: [
     Code.InvalidArgument,
     'BROKER_REFUSED',
-    'the broker refused the message: its body is over the broker’s limit (4 MiB unless configured), its properties are over 32,767 bytes, ' +
-      'or its delivery time is over the broker’s limit (3 days from now unless configured)',
+    'the broker refused the message: its body is over the limit (4 MiB unless configured), its properties are over 32,767 bytes, ' +
+      'or its delivery time is too far away (more than 3 days unless configured)',
   ],
   [ResponseCode.INVALID_PARAMETER]: [
     Code.InvalidArgument,

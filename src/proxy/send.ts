@@ -37,10 +37,10 @@ export interface SendOptions {
 }
 
 export function createSendHandlers(engines: Engines, sessions: Sessions, options: SendOptions): SendHandlers {
-  const store = async (spec: ProducerSpec, message: OutgoingMessage, call: Call): Promise<SendReply> => {
+  const store = async (spec: ProducerSpec, message: OutgoingMessage, call: Call) => {
     const { messageId } = await engines.get(spec).producer.send(message, deadlineOf(call, options.writeTimeoutMs));
     options.onSent();
-    return { success: true, message: 'the message was stored', messageId, receiptHandle: messageId };
+    return storedReply(messageId);
   };
 
   return {
@@ -67,19 +67,21 @@ export function createSendHandlers(engines: Engines, sessions: Sessions, options
       const spec = sessions.producer(request.producerId);
       const message = toOutgoing(spec.topic, request);
       const immunity = toCheckImmunity(request.transCheckImmunityTime, request.properties);
+      // A half message is committed as soon as it is stored, and RocketMQ loses those that are to be delivered later.
+      if (message.delivery.kind !== 'now') {
+        const reply = await store(spec, message, call);
+        return { ...reply, transactionId: reply.messageId };
+      }
       const { transactions } = engines.get(spec);
       const transaction = await transactions.begin(message, immunity, deadlineOf(call, options.writeTimeoutMs));
       transactions.end(transaction, TransactionOutcome.COMMIT);
       options.onSent();
       const { messageId } = transaction.sent;
-      const { transactionId } = transaction;
-      return {
-        success: true,
-        message: 'the message was stored and committed',
-        messageId,
-        receiptHandle: messageId,
-        transactionId,
-      };
+      return { ...storedReply(messageId), transactionId: transaction.transactionId };
     },
   };
+}
+
+function storedReply(messageId: string) {
+  return { success: true, message: 'the message was stored', messageId, receiptHandle: messageId };
 }

@@ -747,7 +747,8 @@ export const RocketMQProxy: GenService<{
     output: typeof SendMessageResponseSchema;
   },
   /**
-   * SendTransactionMessage stores one half message and commits it as soon as it is stored.
+   * SendTransactionMessage stores one half message and commits it as soon as it is stored; with a start_deliver_time in its
+   * MessageProperties it stores a delayed message, since RocketMQ loses delayed half messages.
    *
    * @generated from rpc rocketmq.RocketMQProxy.SendTransactionMessage
    */
