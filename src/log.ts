@@ -54,7 +54,7 @@ export function createLog(level: LogLevel, lines: LogDestination = standardOutpu
 
 function standardOutput(): LogDestination {
   const output = destination({ fd: 1, sync: true });
-  // Whoever read our output may go; that is no reason to stop serving.
+  // A reader that has gone or a full disk is no reason to stop serving.
   output.on('error', () => {});
   return output;
 }

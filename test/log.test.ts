@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -132,6 +132,22 @@ describe('createLog', () => {
     const { log, lines } = create();
     log.info({ topic: 'a\n{"level":"error"}\u001b[2J' }, 'b\r\nc');
     expect(lines[0]).toContain('"topic":"a\\n{\\"level\\":\\"error\\"}\\u001b[2J","message":"b\\r\\nc"}\n');
+  });
+
+  it.runIf(existsSync('/dev/full'))('outlives a disk that is full', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'log-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    compileSource(folder, ['log.ts']);
+    const program = `
+      const { createLog } = await import('./log.js');
+      const log = createLog('info');
+      for (let count = 0; count < 10; count += 1) log.info({}, 'there is no room for this');
+      setTimeout(() => process.exit(7), 50);`;
+    const full = openSync('/dev/full', 'w');
+    onTestFinished(() => closeSync(full));
+    const stdio = ['ignore', full, 'ignore'] as const;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], { cwd: folder, stdio: [...stdio] });
+    expect(await once(child, 'exit')).toEqual([7, null]);
   });
 
   it('writes to standard output before it returns, and outlives a reader that goes away', async () => {

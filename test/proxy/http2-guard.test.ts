@@ -181,7 +181,10 @@ describe('abuse', () => {
   });
 
   it('destroys the socket of a peer that does not read the farewell', async () => {
-    const { port, metrics } = await startListener({ handler: openHandler().handler, limits: { closeGraceMs: 100 } });
+    const { port, metrics } = await startListener({
+      handler: openHandler().handler,
+      limits: { closeGraceMs: 100, sweepMs: 60_000 },
+    });
     const client = await rawHttp2Client(port);
     client.socket.pause();
     client.socket.write(resetStreams(1, 2000));

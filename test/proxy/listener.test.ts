@@ -286,6 +286,28 @@ describe('Listener.drain', () => {
     await drained;
   });
 
+  it('tells them also after a call that came during the drain', async () => {
+    const { handler, end, started } = heldHandler();
+    const { listener, port } = await startListener({
+      handler: (request, response) => (request.url === '/held' ? handler : echo)(request, response),
+    });
+    const socket = tcpClient(port);
+    socket.write('GET /held HTTP/1.1\r\nhost: a\r\n\r\n');
+    await started;
+    const drained = listener.drain(60_000);
+    socket.write('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nlate');
+    end();
+    expect(await readAll(socket)).toMatch(/the end\r\n.*connection: close\r\n.*late$/s);
+    await drained;
+  });
+
+  it('does not wait for connections that have said nothing yet', async () => {
+    const { listener, port, metrics } = await startListener({ limits: { firstBytesMs: 60_000 } });
+    const silent = tcpClient(port);
+    await expect.poll(() => metrics.snapshot().active_connections).toBe(1);
+    await Promise.all([listener.drain(60_000), once(silent, 'close')]);
+  });
+
   it('destroys what is left when its time is up, silent connections included', async () => {
     const { handler, started } = heldHandler();
     const { listener, port, metrics } = await startListener({ handler });
