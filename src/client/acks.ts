@@ -1,5 +1,7 @@
 import type { Channel } from '../remoting/channel.ts';
+import type { CommandContent } from '../remoting/command.ts';
 import { Deadline } from '../remoting/deadline.ts';
+import { RemotingError } from '../remoting/errors.ts';
 import { encodePopReceipt, type PopReceipt } from '../remoting/pop-receipt.ts';
 import { ackMessage } from '../remoting/requests/ack-message.ts';
 import { type AckedRange, decodeBatchAckReply, encodeBatchAck } from '../remoting/requests/batch-ack-message.ts';
@@ -41,19 +43,34 @@ export class Acks {
     this.#pending.delete(channel);
     const takesBatches = (channel.serverVersion ?? 0) >= ProtocolVersion.V5_1_3;
     const size = takesBatches ? batchMax : 1;
-    for (let start = 0; start < pending.length; start += size)
-      void this.#send(channel, pending.slice(start, start + size));
+    for (let start = 0; start < pending.length; start += size) send(channel, pending.slice(start, start + size));
   }
+}
 
-  async #send(channel: Channel, acks: readonly PendingAck[]): Promise<void> {
-    try {
-      const [first] = acks;
-      if (first !== undefined && acks.length === 1) await sendOne(channel, first);
-      else await sendBatch(channel, acks);
+function send(channel: Channel, acks: readonly PendingAck[]): void {
+  const batch = acks.length > 1 ? encodeBatch(acks) : undefined;
+  if (batch !== undefined) settle(acks, sendBatch(channel, batch));
+  else for (const ack of acks) settle([ack], sendOne(channel, ack));
+}
+
+function settle(acks: readonly PendingAck[], sent: Promise<void>): void {
+  sent.then(
+    () => {
       for (const { resolve } of acks) resolve();
-    } catch (error) {
+    },
+    (error: unknown) => {
       for (const { reject } of acks) reject(error);
-    }
+    },
+  );
+}
+
+/** Undefined when one of them does not belong to the checkpoint that it names. */
+function encodeBatch(acks: readonly PendingAck[]): CommandContent | undefined {
+  try {
+    return encodeBatchAck(acks[0]?.receipt.brokerName ?? '', rangesOf(acks));
+  } catch (error) {
+    if (error instanceof RemotingError) return undefined;
+    throw error;
   }
 }
 
@@ -68,9 +85,7 @@ async function sendOne(channel: Channel, { subscriber, receipt }: PendingAck): P
   ackMessage.decodeReply(await channel.invoke(content, Deadline.after(ackTimeoutMs)), channel.address);
 }
 
-async function sendBatch(channel: Channel, acks: readonly PendingAck[]): Promise<void> {
-  const brokerName = acks[0]?.receipt.brokerName ?? '';
-  const content = encodeBatchAck(brokerName, rangesOf(acks));
+async function sendBatch(channel: Channel, content: CommandContent): Promise<void> {
   decodeBatchAckReply(await channel.invoke(content, Deadline.after(ackTimeoutMs)), channel.address);
 }
 

@@ -1,21 +1,26 @@
+import { LRUCache } from 'lru-cache';
+
 const brokersMax = 4_096;
 
 /**
- * How far each broker's clock is ahead of ours. A POP whose birth looks too old to its broker is answered "nothing", so a proxy
- * with a slow clock would never receive; and the end of an invisible duration is the broker's to tell.
+ * How far each broker's clock is ahead of ours: the end of an invisible duration is the broker's to tell, and a request that it
+ * holds ends by the broker's clock.
  */
 export class BrokerClocks {
-  readonly #aheadMs = new Map<string, number>();
+  readonly #aheadMs = new LRUCache<string, number>({ max: brokersMax });
   readonly #now: () => number;
 
   constructor(now: () => number = Date.now) {
     this.#now = now;
   }
 
-  /** Learns from a time that a broker has just told. */
-  learn(brokerName: string, brokerTimeMs: number): void {
-    if (this.#aheadMs.size >= brokersMax) this.#aheadMs.clear();
-    this.#aheadMs.set(brokerName, brokerTimeMs - this.#now());
+  /**
+   * Learns from a time that a broker told in its answer to a request.
+   * @param sentAtMs when the request was sent, by our clock. The broker's clock is then thought to be ahead by as much as the
+   * request was on its way, so an ack is late a little too early rather than too late.
+   */
+  learn(brokerName: string, brokerTimeMs: number, sentAtMs: number): void {
+    this.#aheadMs.set(brokerName, brokerTimeMs - sentAtMs);
   }
 
   /** Now by the broker's clock; by ours while nothing is known of it. */

@@ -54,9 +54,10 @@ export async function takeMessages(
     expression: filter.expression,
     order: false,
   });
+  const sentAtMs = Date.now();
   const reply = await channel.invoke(request, Deadline.after(answerTimeoutMs));
   const fields = popMessage.decodeReply(reply, channel.address);
-  if (fields.popTimeMs !== undefined && fields.popTimeMs > 0) clocks.learn(brokerName, fields.popTimeMs);
+  if (fields.popTimeMs !== undefined && fields.popTimeMs > 0) clocks.learn(brokerName, fields.popTimeMs, sentAtMs);
   const stored = decodeStoredMessages(reply.body, onDamaged);
   const receipts = popReceipts(fields, brokerName, stored);
   return stored.flatMap((message, index) => {
