@@ -288,14 +288,19 @@ describe('Listener.drain', () => {
 
   it('tells them also after a call that came during the drain', async () => {
     const { handler, end, started } = heldHandler();
+    const { promise: arrived, resolve: arrive } = deferred();
     const { listener, port } = await startListener({
-      handler: (request, response) => (request.url === '/held' ? handler : echo)(request, response),
+      handler: (request, response) => {
+        if (request.url === '/late') arrive();
+        (request.url === '/late' ? echo : handler)(request, response);
+      },
     });
     const socket = tcpClient(port);
-    socket.write('GET /held HTTP/1.1\r\nhost: a\r\n\r\n');
+    socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
     await started;
     const drained = listener.drain(60_000);
-    socket.write('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nlate');
+    socket.write('POST /late HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nlate');
+    await arrived;
     end();
     expect(await readAll(socket)).toMatch(/the end\r\n.*connection: close\r\n.*late$/s);
     await drained;
