@@ -2,7 +2,15 @@ import { once } from 'node:events';
 import { constants } from 'node:http2';
 import { describe, expect, it } from 'vitest';
 import type { RequestHandler } from '../../src/proxy/listener.ts';
-import { ACK, CANCEL, END_STREAM, FrameType, frame, requestHeaders } from '../support/raw-http2.ts';
+import {
+  ACK,
+  CANCEL,
+  END_STREAM,
+  FrameType,
+  frame,
+  type RawHttp2Client,
+  requestHeaders,
+} from '../support/raw-http2.ts';
 import { http2Client, post, rawHttp2Client, startListener } from '../support/started-listener.ts';
 
 /** Answers with headers and then never ends, as a stream of messages does that has none. */
@@ -20,6 +28,22 @@ function openHandler(): { handler: RequestHandler; startedCount: () => number; c
     if ('flushHeaders' in response) response.flushHeaders();
   };
   return { handler, startedCount: () => startedCount, closedCount: () => closedCount };
+}
+
+/** Answers with more than the buffers of both sockets hold. */
+const fill: RequestHandler = (_request, response) => {
+  response.writeHead(200);
+  response.end(Buffer.alloc(16_000_000));
+};
+
+/** A client that asks for one answer, opens all windows for it, and reads nothing. */
+async function deafClient(port: number): Promise<RawHttp2Client> {
+  const client = await rawHttp2Client(port);
+  client.socket.pause();
+  const streamWindow = frame(FrameType.SETTINGS, 0, 0, Buffer.from([0, 4, 0x7f, 0xff, 0xff, 0xff]));
+  const connectionWindow = frame(FrameType.WINDOW_UPDATE, 0, 0, Buffer.from([0x7f, 0, 0, 0]));
+  client.socket.write(Buffer.concat([streamWindow, connectionWindow, requestHeaders(1, true)]));
+  return client;
 }
 
 const goawayCode = (payload: Buffer): number => payload.readUInt32BE(4);
@@ -40,18 +64,8 @@ describe('keep-alive', () => {
   });
 
   it('ends it also when the peer reads nothing, so that no farewell can be written', async () => {
-    const big: RequestHandler = (_request, response) => {
-      response.writeHead(200);
-      response.end(Buffer.alloc(8_000_000));
-    };
-    const { port, metrics } = await startListener({ handler: big, keepaliveIntervalMs: 50, keepaliveTimeoutMs: 100 });
-    const client = await rawHttp2Client(port);
-    // Windows of 2 GiB: everything goes into the socket, and stays there once the peer's buffers are full.
-    const openWindow = Buffer.from([0x7f, 0, 0, 0]);
-    const windowSetting = Buffer.from([0, 4, 0x7f, 0xff, 0xff, 0xff]);
-    client.socket.write(frame(FrameType.SETTINGS, 0, 0, windowSetting));
-    client.socket.write(Buffer.concat([frame(FrameType.WINDOW_UPDATE, 0, 0, openWindow), requestHeaders(1, true)]));
-    client.socket.pause();
+    const { port, metrics } = await startListener({ handler: fill, keepaliveIntervalMs: 50, keepaliveTimeoutMs: 100 });
+    await deafClient(port);
     await expect.poll(() => metrics.snapshot().total_connections).toBe(1);
     await expect.poll(() => metrics.snapshot().active_connections).toBe(0);
   });
@@ -181,13 +195,10 @@ describe('abuse', () => {
   });
 
   it('destroys the socket of a peer that does not read the farewell', async () => {
-    const { port, metrics } = await startListener({
-      handler: openHandler().handler,
-      limits: { closeGraceMs: 100, sweepMs: 60_000 },
-    });
-    const client = await rawHttp2Client(port);
-    client.socket.pause();
-    client.socket.write(resetStreams(1, 2000));
+    const limits = { closeGraceMs: 100, sweepMs: 60_000 };
+    const { port, metrics } = await startListener({ handler: fill, limits });
+    const client = await deafClient(port);
+    client.socket.write(resetStreams(3, 2000));
     await expect.poll(() => metrics.snapshot().error_count).toBe(1);
     await expect.poll(() => metrics.snapshot().active_connections).toBe(0);
   });
