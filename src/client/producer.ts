@@ -42,6 +42,7 @@ export interface SendResult {
   readonly queue: MessageQueue;
   /** For delayed and half messages the offset in the inner topic. */
   readonly queueOffset: bigint;
+  readonly bornTimestampMs: number;
   readonly transactionId: string | undefined;
   /** The connection by which it was stored. */
   readonly channel: Channel;
@@ -109,7 +110,8 @@ export class Producer {
     const route = await this.#cluster.routes.findForSend(topic, deadline);
     const queue = this.#selectQueue(route, content.message, tries.failedBrokers);
     try {
-      return await this.#attempt({ ...content, queue, route }, deadline);
+      const bornTimestampMs = tries.nextBornTimestampMs();
+      return await this.#attempt({ ...content, queue, route, bornTimestampMs }, deadline);
     } catch (error) {
       tries.add(queue.brokerName, error);
       if (leadsElsewhere(error)) this.#cluster.routes.doubt(topic);
@@ -147,7 +149,7 @@ export class Producer {
       defaultTopicQueueCount: autoCreatedQueueCount,
       queueId: queue.queueId,
       sysFlag: half === undefined ? 0 : SysFlag.TRANSACTION_PREPARED,
-      bornTimestampMs: Date.now(),
+      bornTimestampMs: draft.bornTimestampMs,
       flag: 0,
       properties: encodeProperties(propertiesOf(draft, delivery)),
       reconsumeTimes: 0,
@@ -185,7 +187,9 @@ interface Content {
   readonly messageId: string;
 }
 
+/** One try of a send. */
 interface Draft extends Content {
+  readonly bornTimestampMs: number;
   readonly queue: MessageQueue;
   readonly route: Route;
 }
@@ -225,12 +229,13 @@ function decodeReply(reply: Command, address: string): SendMessageReply {
 }
 
 function sendResult(draft: Draft, channel: Channel, reply: SendMessageReply): SendResult {
-  const { messageId, queue } = draft;
+  const { messageId, queue, bornTimestampMs } = draft;
   return {
     messageId,
     offsetMessageId: reply.messageId,
     queue: { ...queue, queueId: reply.queueId },
     queueOffset: reply.queueOffset,
+    bornTimestampMs,
     transactionId: reply.transactionId,
     channel,
   };

@@ -18,12 +18,19 @@ export class SendTries {
   /** Brokers to be avoided by the next try. */
   readonly failedBrokers = new Set<string>();
   #count = 0;
+  #bornTimestampMs = 0;
   #outcomeUnknown = false;
   #lastFailure: unknown;
 
   /** Tries that failed. */
   get count(): number {
     return this.#count;
+  }
+
+  /** When the next try was born, in ms: each has a time of its own, by which what they stored can be told apart. */
+  nextBornTimestampMs(nowMs: number = Date.now()): number {
+    this.#bornTimestampMs = Math.max(nowMs, this.#bornTimestampMs + 1);
+    return this.#bornTimestampMs;
   }
 
   add(brokerName: string, failure: unknown): void {

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Channel } from '../remoting/channel.ts';
-import type { Command } from '../remoting/command.ts';
-import type { Deadline } from '../remoting/deadline.ts';
+import type { Command, CommandContent } from '../remoting/command.ts';
+import { Deadline } from '../remoting/deadline.ts';
 import { MessageProperty } from '../remoting/message.ts';
 import { decodeOffsetMessageId } from '../remoting/message-id.ts';
 import { checkTransaction } from '../remoting/requests/check-transaction.ts';
@@ -11,8 +11,8 @@ import { ClientError } from './errors.ts';
 import type { ClientLog } from './options.ts';
 import type { OutgoingMessage, Producer, SendResult } from './producer.ts';
 
-/** A check that comes this soon after the end was sent crossed it on the way: brokers check again later, in ms. */
-const crossingDurationMs = 30_000;
+/** Longest wait for a broker to confirm the end of a transaction, in ms. */
+const endTimeoutMs = 5_000;
 const endedTransactionsMax = 16_384;
 
 /** Says how a transaction ended whose outcome the broker has not heard. */
@@ -24,14 +24,22 @@ export interface PendingTransaction {
   readonly sent: SendResult;
 }
 
+/** How a transaction ends. */
+export type DecidedOutcome = Exclude<TransactionOutcome, typeof TransactionOutcome.UNKNOWN>;
+
 interface Ended {
-  readonly outcome: TransactionOutcome;
-  readonly atMs: number;
+  readonly outcome: DecidedOutcome;
+  /** Of the half message that was ended; another try of the same send has another one. */
+  readonly bornTimestampMs: number;
+  /** Whether the broker has said that it carried out the outcome. */
+  state: 'pending' | 'confirmed' | 'unconfirmed';
 }
 
 /**
- * Half messages and their ends. END_TRANSACTION is not idempotent, so each is sent once, one-way, and never again: where it got
- * lost, the broker asks (CHECK_TRANSACTION_STATE) and is answered from what is remembered here, or by the checker.
+ * Half messages and their ends. END_TRANSACTION is not idempotent, so each is sent once and never again by itself: where it got
+ * lost, the broker asks (CHECK_TRANSACTION_STATE) and is answered from what is remembered here, or by the checker. A broker that asks
+ * has stored the half message once more before, and asks about that copy: to commit one whose original was committed already
+ * would deliver the message twice, so the broker is asked to confirm each end, and the copies of confirmed ones are rolled back.
  */
 export class Transactions {
   readonly #producer: Producer;
@@ -64,29 +72,31 @@ export class Transactions {
     return { transactionId: sent.transactionId ?? sent.messageId, sent };
   }
 
-  /** Ends a transaction. When the connection is gone, the broker's check finds the outcome here. */
-  end(transaction: PendingTransaction, outcome: TransactionOutcome): void {
+  /**
+   * Ends a transaction. When that gets lost, the broker's check finds the outcome here. A second time nothing is done.
+   * @throws ClientError `invalid` when it has ended with the other outcome already.
+   */
+  end(transaction: PendingTransaction, outcome: DecidedOutcome): void {
     const { transactionId, sent } = transaction;
+    const { messageId, bornTimestampMs } = sent;
+    const known = this.#ended.get(messageId);
+    if (known?.outcome === outcome) return;
+    if (known !== undefined) {
+      throw new ClientError('invalid', `transaction ${transactionId} has ended with the other outcome already`);
+    }
     const { commitLogOffset } = decodeOffsetMessageId(sent.offsetMessageId);
-    this.#ended.set(sent.messageId, { outcome, atMs: performance.now() });
+    const ended = this.#remember(messageId, { outcome, bornTimestampMs, state: 'pending' });
     const request = endTransaction.encode({
       producerGroup: this.#producerGroup,
       transactionStateTableOffset: sent.queueOffset,
       commitLogOffset,
       outcome,
       fromTransactionCheck: false,
-      messageId: sent.messageId,
+      messageId,
       transactionId,
       topic: sent.queue.topic,
     });
-    try {
-      sent.channel.sendOneWay(request);
-    } catch (error) {
-      this.#log.warn(
-        { err: error, transactionId },
-        'the end of a transaction was not sent; the broker will ask for it',
-      );
-    }
+    void this.#send(request, sent.channel, ended);
   }
 
   /** Answers a broker that asks how a transaction ended. */
@@ -95,9 +105,10 @@ export class Transactions {
     if (halfMessage === undefined) return;
     const { transactionStateTableOffset, commitLogOffset, transactionId } = checkTransaction.decode(request);
     const messageId = halfMessage.properties.get(MessageProperty.UNIQ_KEY) ?? '';
-    const outcome = this.#outcome(halfMessage, messageId);
+    const ended = this.#ended.get(messageId) ?? this.#askChecker(messageId, halfMessage);
+    const outcome = ended === undefined ? TransactionOutcome.UNKNOWN : outcomeOfCopy(ended, halfMessage);
     this.#log.info({ messageId, outcome, broker: channel.address }, 'a broker asked how a transaction ended');
-    if (outcome === TransactionOutcome.UNKNOWN) return;
+    if (ended === undefined || outcome === TransactionOutcome.UNKNOWN) return;
     const answer = endTransaction.encode({
       producerGroup: this.#producerGroup,
       transactionStateTableOffset,
@@ -108,13 +119,47 @@ export class Transactions {
       transactionId,
       topic: halfMessage.topic,
     });
-    channel.sendOneWay(answer);
+    void this.#send(answer, channel, outcome === ended.outcome ? ended : undefined);
   }
 
-  #outcome(halfMessage: StoredMessage, messageId: string): TransactionOutcome {
-    // By message id alone: a broker that checks stores the half message again, so its offset is another one each time.
-    const ended = this.#ended.get(messageId);
-    if (ended === undefined) return this.#checker(halfMessage);
-    return performance.now() - ended.atMs < crossingDurationMs ? TransactionOutcome.UNKNOWN : ended.outcome;
+  #askChecker(messageId: string, halfMessage: StoredMessage): Ended | undefined {
+    try {
+      const outcome = this.#checker(halfMessage);
+      if (outcome === TransactionOutcome.UNKNOWN) return undefined;
+      const { bornTimestampMs } = halfMessage;
+      return this.#remember(messageId, { outcome, bornTimestampMs, state: 'unconfirmed' });
+    } catch (error) {
+      this.#log.error({ err: error, messageId }, 'the check of a transaction failed; the broker will ask again');
+      return undefined;
+    }
   }
+
+  #remember(messageId: string, ended: Ended): Ended {
+    this.#ended.set(messageId, ended);
+    return ended;
+  }
+
+  /** Never fails: a broker that did not carry it out asks again. */
+  async #send(content: CommandContent, channel: Channel, ended: Ended | undefined): Promise<void> {
+    if (ended !== undefined) ended.state = 'pending';
+    try {
+      endTransaction.decodeReply(await channel.invoke(content, Deadline.after(endTimeoutMs)), channel.address);
+      if (ended !== undefined) ended.state = 'confirmed';
+    } catch (error) {
+      if (ended !== undefined) ended.state = 'unconfirmed';
+      this.#log.warn(
+        { err: error, messageId: content.extFields['msgId'] },
+        'the end of a transaction was not confirmed; the broker will ask for it',
+      );
+    }
+  }
+}
+
+/** What to answer a broker that asks about this copy of a half message; UNKNOWN: nothing. */
+function outcomeOfCopy({ outcome, bornTimestampMs, state }: Ended, copy: StoredMessage): TransactionOutcome {
+  // Another try of the same send: its answer was lost, a later one was ended in its place.
+  if (copy.bornTimestampMs !== bornTimestampMs) return TransactionOutcome.ROLLBACK;
+  // The check has crossed the end on the way.
+  if (state === 'pending') return TransactionOutcome.UNKNOWN;
+  return state === 'confirmed' ? TransactionOutcome.ROLLBACK : outcome;
 }

@@ -49,6 +49,11 @@ describe('SendTries', () => {
     expect(tries.failedBrokers).toEqual(new Set(['broker-a', 'broker-b']));
   });
 
+  test('gives each try a birth of its own', () => {
+    const tries = new SendTries();
+    expect([5, 5, 4, 9].map((nowMs) => tries.nextBornTimestampMs(nowMs))).toEqual([5, 6, 7, 9]);
+  });
+
   test('nothing was stored: the last refusal is the cause', () => {
     const tries = new SendTries();
     const last = failed('connect');
