@@ -134,21 +134,25 @@ describe('createLog', () => {
     expect(lines[0]).toContain('"topic":"a\\n{\\"level\\":\\"error\\"}\\u001b[2J","message":"b\\r\\nc"}\n');
   });
 
-  it.runIf(existsSync('/dev/full'))('outlives a disk that is full', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'log-'));
-    onTestFinished(() => rmSync(folder, { recursive: true }));
-    compileSource(folder, ['log.ts']);
-    const program = `
+  it.runIf(existsSync('/dev/full'))(
+    'outlives a disk that is full',
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'log-'));
+      onTestFinished(() => rmSync(folder, { recursive: true }));
+      compileSource(folder, ['log.ts']);
+      const program = `
       const { createLog } = await import('./log.js');
       const log = createLog('info');
       for (let count = 0; count < 10; count += 1) log.info({}, 'there is no room for this');
       setTimeout(() => process.exit(7), 50);`;
-    const full = openSync('/dev/full', 'w');
-    onTestFinished(() => closeSync(full));
-    const stdio = ['ignore', full, 'ignore'] as const;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', program], { cwd: folder, stdio: [...stdio] });
-    expect(await once(child, 'exit')).toEqual([7, null]);
-  });
+      const full = openSync('/dev/full', 'w');
+      onTestFinished(() => closeSync(full));
+      const stdio = ['ignore', full, 'ignore'] as const;
+      const child = spawn(process.execPath, ['--input-type=module', '-e', program], { cwd: folder, stdio: [...stdio] });
+      expect(await once(child, 'exit')).toEqual([7, null]);
+    },
+    30_000,
+  );
 
   it('writes to standard output before it returns, and outlives a reader that goes away', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'log-'));
@@ -169,5 +173,5 @@ describe('createLog', () => {
     await once(child.stdout, 'close');
     child.stdin.write('go');
     expect(await once(child, 'exit')).toEqual([7, null]);
-  });
+  }, 30_000);
 });

@@ -12,7 +12,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+
+// Each test starts several processes.
+vi.setConfig({ testTimeout: 30_000 });
 
 /** Stands for npm, which the script finds by the variable that npm sets: installs one package and notes that it did. */
 const npm = `
@@ -119,7 +122,7 @@ describe('.ci/setup.mjs', () => {
   it('works when three run at once: one installs, the others wait', async () => {
     put('npm.hold');
     const setups = [start(), start(), start()];
-    await expect.poll(() => has('npm.pid'), { timeout: 5000 }).toBe(true);
+    await expect.poll(() => has('npm.pid'), { timeout: 20_000 }).toBe(true);
     rmSync(join(folder, 'npm.hold'));
     const results = await Promise.all(setups.map(({ ended }) => ended));
     expect(results.map(({ code }) => code)).toEqual([0, 0, 0]);
@@ -131,7 +134,7 @@ describe('.ci/setup.mjs', () => {
     async (signal) => {
       put('npm.hold');
       const interrupted = start();
-      await expect.poll(() => has('npm.pid'), { timeout: 5000 }).toBe(true);
+      await expect.poll(() => has('npm.pid'), { timeout: 20_000 }).toBe(true);
       const exited = once(interrupted.child, 'exit');
       interrupted.child.kill(signal);
       expect(await exited).toEqual([null, signal]);

@@ -11,7 +11,7 @@ import {
   type RawHttp2Client,
   requestHeaders,
 } from '../support/raw-http2.ts';
-import { http2Client, post, rawHttp2Client, startListener } from '../support/started-listener.ts';
+import { eventually, http2Client, post, rawHttp2Client, startListener } from '../support/started-listener.ts';
 
 /** Answers with headers and then never ends, as a stream of messages does that has none. */
 function openHandler(): { handler: RequestHandler; startedCount: () => number; closedCount: () => number } {
@@ -60,14 +60,14 @@ describe('keep-alive', () => {
     await client.closed;
     expect(performance.now() - pingedMs).toBeGreaterThan(80);
     expect(startedCount()).toBe(1);
-    await expect.poll(() => [closedCount(), metrics.snapshot().active_connections]).toEqual([1, 0]);
+    await eventually(() => [closedCount(), metrics.snapshot().active_connections]).toEqual([1, 0]);
   });
 
   it('ends it also when the peer reads nothing, so that no farewell can be written', async () => {
     const { port, metrics } = await startListener({ handler: fill, keepaliveIntervalMs: 50, keepaliveTimeoutMs: 100 });
     await deafClient(port);
-    await expect.poll(() => metrics.snapshot().total_connections).toBe(1);
-    await expect.poll(() => metrics.snapshot().active_connections).toBe(0);
+    await eventually(() => metrics.snapshot().total_connections).toBe(1);
+    await eventually(() => metrics.snapshot().active_connections).toBe(0);
   });
 
   it('keeps a connection whose peer answers, with streams that last many intervals', async () => {
@@ -75,7 +75,7 @@ describe('keep-alive', () => {
     const { port } = await startListener({
       handler,
       keepaliveIntervalMs: 20,
-      keepaliveTimeoutMs: 40,
+      keepaliveTimeoutMs: 1000,
       limits: { idleMs: 50 },
     });
     const session = http2Client(port);
@@ -92,7 +92,7 @@ describe('keep-alive', () => {
   });
 
   it('takes any byte as a sign of life: the answer may wait behind an upload', async () => {
-    const { port } = await startListener({ keepaliveIntervalMs: 50, keepaliveTimeoutMs: 100 });
+    const { port } = await startListener({ keepaliveIntervalMs: 50, keepaliveTimeoutMs: 500 });
     const client = await rawHttp2Client(port);
     client.socket.write(requestHeaders(1, false));
     let sentCount = 0;
@@ -100,7 +100,7 @@ describe('keep-alive', () => {
       client.socket.write(frame(FrameType.DATA, 0, 1, Buffer.from('x')));
       sentCount += 1;
     }, 20);
-    await expect.poll(() => sentCount).toBeGreaterThan(20);
+    await eventually(() => sentCount).toBeGreaterThan(50);
     expect(client.socket.closed).toBe(false);
     clearInterval(upload);
     await client.closed;
@@ -129,7 +129,7 @@ describe('read timeout', () => {
       constants.NGHTTP2_CANCEL,
       constants.NGHTTP2_CANCEL,
     ]);
-    await expect.poll(closedCount).toBe(2);
+    await eventually(closedCount).toBe(2);
     expect(client.frames.filter(({ type }) => type === FrameType.RST_STREAM)).toHaveLength(2);
     expect(client.socket.closed).toBe(false);
   });
@@ -152,8 +152,8 @@ describe('idle connections', () => {
     const { port, metrics } = await startListener({ limits: { idleMs: 50, closeGraceMs: 20 } });
     const client = await rawHttp2Client(port);
     client.socket.pause();
-    await expect.poll(() => metrics.snapshot().total_connections).toBe(1);
-    await expect.poll(() => metrics.snapshot().active_connections).toBe(0);
+    await eventually(() => metrics.snapshot().total_connections).toBe(1);
+    await eventually(() => metrics.snapshot().active_connections).toBe(0);
   });
 });
 
@@ -173,7 +173,7 @@ describe('abuse', () => {
     const startedMs = performance.now();
     client.socket.write(resetStreams(1, 2000));
     await client.closed;
-    expect(performance.now() - startedMs).toBeLessThan(1500);
+    expect(performance.now() - startedMs).toBeLessThan(3000);
     expect(startedCount()).toBeLessThanOrEqual(200);
     expect(logged).toEqual(['closed an HTTP/2 connection for streams reset as soon as they were opened']);
     expect(metrics.snapshot()).toMatchObject({ active_connections: 0, error_count: 1 });
@@ -199,8 +199,8 @@ describe('abuse', () => {
     const { port, metrics } = await startListener({ handler: fill, limits });
     const client = await deafClient(port);
     client.socket.write(resetStreams(3, 2000));
-    await expect.poll(() => metrics.snapshot().error_count).toBe(1);
-    await expect.poll(() => metrics.snapshot().active_connections).toBe(0);
+    await eventually(() => metrics.snapshot().error_count).toBe(1);
+    await eventually(() => metrics.snapshot().active_connections).toBe(0);
   });
 
   it('lets callers give up on calls that took a while, however many do at once', async () => {
@@ -210,7 +210,7 @@ describe('abuse', () => {
     const streams = Array.from({ length: 300 }, () => session.request({ ':path': '/' }));
     await Promise.all(streams.map((stream) => once(stream, 'response')));
     for (const stream of streams) stream.close(constants.NGHTTP2_CANCEL);
-    await expect.poll(closedCount).toBe(300);
+    await eventually(closedCount).toBe(300);
     expect([startedCount(), session.destroyed]).toEqual([300, false]);
   });
 
@@ -222,7 +222,7 @@ describe('abuse', () => {
       const stream = session.request({ ':path': '/' });
       await once(stream, 'response');
       stream.close(constants.NGHTTP2_CANCEL);
-      await expect.poll(closedCount, { interval: 5 }).toBe(round + 1);
+      await eventually(closedCount).toBe(round + 1);
     }
     expect(session.destroyed).toBe(false);
   });

@@ -7,6 +7,7 @@ import { listenerLimits, type RequestHandler } from '../../src/proxy/listener.ts
 import { END_STREAM, FrameType, frame, preface, requestHeaders } from '../support/raw-http2.ts';
 import {
   echo,
+  eventually,
   http2Client,
   post,
   rawHttp2Client,
@@ -138,14 +139,14 @@ describe('limits of Listener', () => {
     const { port, metrics } = await startListener({ maxConnections: 2 });
     const kept = [tcpClient(port), tcpClient(port)];
     await Promise.all(kept.map((socket) => once(socket, 'connect')));
-    await expect.poll(() => metrics.snapshot().active_connections).toBe(2);
+    await eventually(() => metrics.snapshot().active_connections).toBe(2);
     const refused = tcpClient(port);
     await once(refused, 'close');
     expect(metrics.snapshot()).toMatchObject({ active_connections: 2, total_connections: 2, refused_connections: 1 });
     const gone = once(kept[0] ?? refused, 'close');
     kept[0]?.destroy();
     await gone;
-    await expect.poll(() => metrics.snapshot().active_connections).toBe(1);
+    await eventually(() => metrics.snapshot().active_connections).toBe(1);
     expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
   });
 
@@ -309,7 +310,7 @@ describe('Listener.drain', () => {
   it('does not wait for connections that have said nothing yet', async () => {
     const { listener, port, metrics } = await startListener({ limits: { firstBytesMs: 60_000 } });
     const silent = tcpClient(port);
-    await expect.poll(() => metrics.snapshot().active_connections).toBe(1);
+    await eventually(() => metrics.snapshot().active_connections).toBe(1);
     await Promise.all([listener.drain(60_000), once(silent, 'close')]);
   });
 
@@ -320,7 +321,7 @@ describe('Listener.drain', () => {
     const stream = http2Client(port).request({ ':path': '/' });
     stream.on('error', () => {});
     await Promise.all([started, once(silent, 'connect')]);
-    await expect.poll(() => metrics.snapshot().active_connections).toBe(2);
+    await eventually(() => metrics.snapshot().active_connections).toBe(2);
     const startedMs = performance.now();
     const ends = [once(silent, 'close'), once(stream, 'close')];
     await Promise.all([listener.drain(100), listener.drain(100)]);

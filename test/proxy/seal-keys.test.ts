@@ -134,7 +134,7 @@ describe('loadSealKeys', () => {
     for (const child of children) child.stdin.write('go');
     const keys = (await Promise.all(answers)).map(String);
     expect(keys).toEqual(keys.map(() => readFileSync(join(folder, 'data', 'seal.key'), 'utf8').trim()));
-  });
+  }, 30_000);
 
   it('warns of a random key where nothing is kept on disk', () => {
     const one = loadSealKeys(settings({ dataDir: 'memory' }));

@@ -1,6 +1,6 @@
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { Listener, type ListenerOptions, type RequestHandler } from '../../src/proxy/listener.ts';
 import { ProxyMetrics } from '../../src/proxy/metrics.ts';
 import { RawHttp2Client } from './raw-http2.ts';
@@ -93,4 +93,9 @@ export async function post(session: ClientHttp2Session, body: string): Promise<s
 /** Writes one byte at a time, each in a packet of its own. */
 export async function writeByteByByte(socket: Socket, bytes: Uint8Array): Promise<void> {
   for (const byte of bytes) await new Promise((resolve) => socket.write(Uint8Array.of(byte), resolve));
+}
+
+/** Waits until something is so, on a busy machine too. */
+export function eventually<T>(read: () => T): ReturnType<typeof expect.poll<T>> {
+  return expect.poll(read, { timeout: 10_000, interval: 5 });
 }
