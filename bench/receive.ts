@@ -1,5 +1,7 @@
 /** How many messages per second can be received and acknowledged through the proxy, what does each cost it, and how late do they come? */
+
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ClientReadableStream } from '@grpc/grpc-js';
 import { call, type ProxyClient, percentile, printHead, printTable, type Run, startRun } from './run.ts';
 
 const bodyBytes = 256;
@@ -86,7 +88,9 @@ async function measureLive({ connect, proxyCpuMicros }: Run, sender: ProxyClient
 
 /** Receives and acknowledges so many messages on one stream. */
 async function receive(client: ProxyClient, consumerId: string, count: number, each: (message: Message) => void) {
-  const stream = client['ReceiveMessages']?.({ consumer_id: consumerId }) as AsyncIterable<Message>;
+  const stream = client['ReceiveMessages']?.({ consumer_id: consumerId }) as ClientReadableStream<Message>;
+  // Our own cancelling, once all is done.
+  stream.on('error', () => {});
   const acks: Promise<unknown>[] = [];
   for await (const message of stream) {
     each(message);
@@ -94,6 +98,7 @@ async function receive(client: ProxyClient, consumerId: string, count: number, e
     if (acks.length < count) continue;
     // Before the stream ends, which gives back what is not acknowledged.
     await Promise.all(acks);
+    stream.cancel();
     break;
   }
 }
