@@ -13,33 +13,35 @@ export function namespaceOf(instanceId: string, rule: InstanceNamespace): string
 }
 
 /**
- * The full name of a topic. Names of RocketMQ's own topics, and `%`, which separates namespaces and marks retry topics, are refused.
+ * The full name of a topic: with its namespace. Refused are names of RocketMQ's own topics and groups, and `%`, which separates namespaces
+ * and marks retry topics.
  * @throws ConnectError INVALID_ARGUMENT.
  */
 export function topicName(topic: string, namespace: string): string {
-  if (topic === '') throw invalid('topic is empty: name one');
-  if (topic.includes('%')) throw invalid(`topic ${quote(topic)} has a %, which separates namespaces: leave it out`);
-  if (isSystemTopic(topic)) throw invalid(`topic ${topic} belongs to RocketMQ itself: use another name`);
-  return checked(wrapNamespace(namespace, topic), validateTopic);
+  return fullName('topic', topic, namespace, validateTopic);
 }
 
 /** The full name of a consumer group, by the same rules. */
 export function groupName(group: string, namespace: string): string {
-  if (group === '') throw invalid('group_id is empty: name a consumer group');
-  if (group.includes('%')) throw invalid(`group_id ${quote(group)} has a %, which separates namespaces: leave it out`);
-  if (isSystemGroup(group)) throw invalid(`group_id ${group} belongs to RocketMQ itself: use another name`);
-  return checked(wrapNamespace(namespace, group), validateGroup);
+  return fullName('group_id', group, namespace, validateGroup);
+}
+
+function fullName(field: string, name: string, namespace: string, validate: typeof validateTopic): string {
+  if (name === '') throw invalid(`${field} is empty: name one`);
+  if (name.includes('%')) throw invalid(`${field} ${quote(name)} has a %, which separates namespaces: leave it out`);
+  const full = wrapNamespace(namespace, name);
+  const reason = validate(full);
+  if (reason !== undefined) throw invalid(namespace === '' ? reason : `with its namespace, ${reason}`);
+  // Both kinds for both: RocketMQ puts neither into a namespace, so all instances would share a group named like a system topic.
+  if (isSystemTopic(name) || isSystemGroup(name)) {
+    throw invalid(`${field} ${name} belongs to RocketMQ itself: use another name`);
+  }
+  return full;
 }
 
 function checkNamespace(instanceId: string): string {
   if (instanceId.includes('%')) throw invalid(`instance_id ${quote(instanceId)} has a %: leave it out`);
   return instanceId;
-}
-
-function checked(name: string, validate: (name: string) => string | undefined): string {
-  const reason = validate(name);
-  if (reason !== undefined) throw invalid(reason);
-  return name;
 }
 
 function quote(text: string): string {
