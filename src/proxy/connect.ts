@@ -5,7 +5,7 @@ import {
   type HandlerContext,
   type ServiceImpl,
 } from '@connectrpc/connect';
-import { connectNodeAdapter } from '@connectrpc/connect-node';
+import { compressionGzip, connectNodeAdapter } from '@connectrpc/connect-node';
 import { RocketMQProxy } from '../gen/rocketmq/rocketmq_pb.ts';
 import type { Log } from '../log.ts';
 import type { Call } from './call.ts';
@@ -27,8 +27,9 @@ export function createRequestHandler(service: Service, metrics: ProxyMetrics, lo
     readMaxBytes: rpcBytesMax,
     writeMaxBytes: rpcBytesMax,
     maxTimeoutMs: timeoutMsMax,
+    acceptCompression: [compressionGzip],
     // Replies are small or already as dense as their sender made them: compressing them would only cost time.
-    acceptCompression: [],
+    compressMinBytes: rpcBytesMax + 1,
   });
   return (request, response) => {
     plainGrpcMessages(request, response);

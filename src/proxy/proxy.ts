@@ -54,7 +54,7 @@ export interface RunningProxy {
 /** Puts the proxy together and starts to listen. @throws ListenError. */
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { log, sealer, policy, vendor, client = {} } = options;
-  const engines = new Engines({ vendor, brokerAllowed: (address) => policy.brokerAllowed(address), log, client });
+  const engines = new Engines({ vendor, brokerAllowed: guardBrokers(policy, log), log, client });
   const sessions = new Sessions({ ...options, engines });
   const metrics = new ProxyMetrics({
     activeProducers: () => sessions.activeProducerCount,
@@ -116,5 +116,23 @@ function createService(options: ProxyOptions, parts: ServiceParts): Service {
       onPaused: () => metrics.streamPaused(),
     }),
     healthCheck: async () => ({ healthy: true, message: 'the proxy serves' }),
+  };
+}
+
+/** Refused addresses that are told to the log; each is told once. */
+const refusedBrokersMax = 1_000;
+
+function guardBrokers(policy: EndpointPolicy, log: Log): (address: string) => boolean {
+  const told = new Set<string>();
+  return (address) => {
+    const isAllowed = policy.brokerAllowed(address);
+    if (!isAllowed && !told.has(address) && told.size < refusedBrokersMax) {
+      told.add(address);
+      log.warn(
+        { address },
+        'a name server sent us to a broker that is not allowed: add its address to PROXY_ALLOWED_BROKERS',
+      );
+    }
+    return isAllowed;
   };
 }
