@@ -1,19 +1,24 @@
-import { Code, type ConnectError } from '@connectrpc/connect';
+import type { ConnectError } from '@connectrpc/connect';
 import type { Delivery } from '../client/delivery.ts';
 import type { OutgoingMessage } from '../client/producer.ts';
 import type { MessageProperties } from '../gen/rocketmq/rocketmq_pb.ts';
 import { delayLevelsMs, isReservedProperty } from '../remoting/message.ts';
-import { failure, invalid } from './failures.ts';
+import { invalid } from './failures.ts';
 
 /**
  * Most bytes of a message as its receivers get it, body, tag and properties: gRPC clients take 4 MiB by default, and one message that
  * is larger would end their stream each time it comes.
  */
 export const deliveredBytesMax = 4_194_304;
-/** What the rest of a delivered message takes: id, receipt handle, numbers, field headers. */
+/** What the rest of a delivered message takes: id, receipt handle, numbers, names of RocketMQ's own properties, field headers. */
 export const deliveredOverheadBytes = 2_048;
-/** Most bytes of all properties together; brokers take 32,767 with their own. */
-export const propertiesBytesMax = 32_000;
+/** What protobuf takes for each property beyond its name, its value and the byte that ends each: lengths, mostly. */
+const propertyHeaderBytes = 8;
+/**
+ * Most bytes of all properties together. Brokers take 32,767 with their own, which are up to 1,000 by the time that a message has been
+ * delayed, retried and given up.
+ */
+export const propertiesBytesMax = 31_744;
 /** Longest immunity against transaction checks, in s: a day. */
 export const checkImmunitySecondsMax = 86_400;
 
@@ -31,7 +36,7 @@ export interface SendOverrides {
   readonly deliverTimestampMs?: bigint;
 }
 
-/** @throws ConnectError INVALID_ARGUMENT naming the field; RESOURCE_EXHAUSTED for a message that no receiver could take. */
+/** @throws ConnectError INVALID_ARGUMENT naming the field. */
 export function toOutgoing(topic: string, request: SendRequest, overrides: SendOverrides = {}): OutgoingMessage {
   const { tag, properties } = request;
   const body = Buffer.from(request.messageBody);
@@ -42,7 +47,7 @@ export function toOutgoing(topic: string, request: SendRequest, overrides: SendO
   checkText('tag', tag);
   checkText('message_key', keys);
   checkText('sharding_key', shardingKey);
-  checkSize(body, [...userProperties.flat(), tag, tag, keys, shardingKey]);
+  checkSize(body, userProperties, [tag, tag, keys, shardingKey]);
   return {
     topic,
     body,
@@ -93,20 +98,20 @@ function checkText(what: string, text: string): void {
   if (/[\u0001\u0002]/.test(text)) throw invalid(`${what} has the character 0x01 or 0x02, which RocketMQ uses itself`);
 }
 
-function checkSize(body: Buffer, texts: readonly string[]): void {
-  const propertiesBytes = texts.reduce((bytes, text) => bytes + Buffer.byteLength(text) + 2, 0);
+/** @param texts what stands in properties of RocketMQ's own or in fields; the tag is in both. */
+function checkSize(body: Buffer, userProperties: readonly [string, string][], texts: readonly string[]): void {
+  const propertiesBytes = [...userProperties.flat(), ...texts].reduce(
+    // Brokers end each name and each value with a byte of their own.
+    (bytes, text) => bytes + Buffer.byteLength(text) + 1,
+    0,
+  );
   if (propertiesBytes > propertiesBytesMax)
     throw tooLarge('properties, tag and keys', propertiesBytes, propertiesBytesMax);
-  const deliveredBytes = body.length + propertiesBytes + deliveredOverheadBytes;
-  if (deliveredBytes > deliveredBytesMax) {
-    throw tooLarge('message_body', body.length, deliveredBytesMax - propertiesBytes - deliveredOverheadBytes);
-  }
+  const aroundBytes = propertiesBytes + userProperties.length * propertyHeaderBytes + deliveredOverheadBytes;
+  const bodyBytesMax = deliveredBytesMax - aroundBytes;
+  if (body.length > bodyBytesMax) throw tooLarge('message_body', body.length, bodyBytesMax);
 }
 
 function tooLarge(what: string, bytes: number, bytesMax: number): ConnectError {
-  return failure(
-    Code.InvalidArgument,
-    'INVALID_REQUEST',
-    `${what} has ${bytes} bytes; at most ${bytesMax} can be delivered`,
-  );
+  return invalid(`${what} has ${bytes} bytes; at most ${bytesMax} can be delivered`);
 }
