@@ -1,5 +1,6 @@
 import { Code } from '@connectrpc/connect';
-import { RemotingError } from '../remoting/errors.ts';
+import { RemotingError, ResponseError } from '../remoting/errors.ts';
+import { ResponseCode } from '../remoting/response-code.ts';
 import { type EndpointPolicy, endpointText } from './endpoint-policy.ts';
 import type { EngineKey } from './engines.ts';
 import { failure, invalid } from './failures.ts';
@@ -69,19 +70,29 @@ export class Targets {
     return endpointText(this.#options.policy.checkEndpoint(endpoint));
   }
 
-  /** Runs the first requests to a target. @throws ConnectError UNAVAILABLE naming the endpoint when nobody answers. */
+  /** Runs the first requests to a target. @throws ConnectError UNAVAILABLE naming the endpoint when nobody answers, or no name server. */
   async reach<T>(target: Target, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof RemotingError) || (error.kind !== 'connect' && error.kind !== 'timeout')) throw error;
-      const what = error.kind === 'connect' ? 'cannot be reached' : 'does not answer in time';
+      const complaint = complaintOf(error);
+      if (complaint === undefined) throw error;
       throw failure(
         Code.Unavailable,
         'ENDPOINT_UNREACHABLE',
-        `${target.endpointName} ${what}: is it a RocketMQ name server, and is its broker up?`,
+        `${target.endpointName} ${complaint}: is it a RocketMQ name server, and is its broker up?`,
         error,
       );
     }
   }
+}
+
+/** What is wrong with an endpoint where that is what an error tells. */
+function complaintOf(error: unknown): string | undefined {
+  // A broker, whose address is easily taken for its name server's, knows no routes.
+  if (error instanceof ResponseError && error.code === ResponseCode.REQUEST_CODE_NOT_SUPPORTED)
+    return 'does not know the request';
+  if (!(error instanceof RemotingError)) return undefined;
+  if (error.kind === 'connect') return 'cannot be reached';
+  return error.kind === 'timeout' ? 'does not answer in time' : undefined;
 }
