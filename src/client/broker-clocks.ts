@@ -10,7 +10,7 @@ export class BrokerClocks {
   readonly #aheadMs = new LRUCache<string, number>({ max: brokersMax });
   readonly #now: () => number;
 
-  constructor(now: () => number = Date.now) {
+  constructor(now: () => number = () => Date.now()) {
     this.#now = now;
   }
 

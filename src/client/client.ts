@@ -8,11 +8,13 @@ import { Acks } from './acks.ts';
 import { BrokerClocks } from './broker-clocks.ts';
 import { Channels } from './channels.ts';
 import { type Cluster, createCluster } from './cluster.ts';
+import { ClientError } from './errors.ts';
 import { GroupSettings } from './group-settings.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { NameServers } from './name-servers.ts';
 import type { ClientOptions } from './options.ts';
-import { PopConsumer, type PopConsumerOptions, type PopParts } from './pop-consumer.ts';
+import { PopConsumer } from './pop-consumer.ts';
+import type { PopConsumerOptions, PopParts } from './pop-options.ts';
 import { Producer } from './producer.ts';
 import { ReleasedMessages } from './released-messages.ts';
 import { Routes } from './routes.ts';
@@ -29,6 +31,7 @@ export class RocketMQClient {
   readonly #popParts: PopParts;
   readonly #consumers = new Set<PopConsumer>();
   readonly #timers: readonly NodeJS.Timeout[];
+  #closed: Promise<void> | undefined;
 
   /** @param checkTransaction asked when a broker wants to know how a transaction ended that this client has not ended. */
   constructor(options: ClientOptions, checkTransaction: TransactionChecker = () => TransactionOutcome.UNKNOWN) {
@@ -64,6 +67,7 @@ export class RocketMQClient {
   async checkTopic(topic: string, deadline: Deadline): Promise<void> {
     const route = await this.#cluster.routes.findForSend(topic, deadline);
     const names = [...new Set(route.writeQueues.map(({ brokerName }) => brokerName))];
+    if (names.length === 0) throw new ClientError('noBroker', `no broker takes messages for topic ${topic} now`);
     const tries = names.map(async (name) => {
       const channel = await this.#cluster.broker(route, name, deadline);
       await this.#cluster.heartbeats.versionOf(channel, deadline);
@@ -90,10 +94,15 @@ export class RocketMQClient {
     return this.#consumers.size;
   }
 
-  /** Ends consumers and connections; what is under way fails as `closed`. */
-  close(): void {
+  /** Ends consumers, which give back what they hold, then connections; what is under way then fails as `closed`. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
-    for (const consumer of this.#consumers) consumer.close();
+    await Promise.all([...this.#consumers].map((consumer) => consumer.close()));
     this.#cluster.brokers.close();
     this.#nameServerChannels.close();
   }

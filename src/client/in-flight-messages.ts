@@ -1,25 +1,31 @@
 import type { PopReceipt } from '../remoting/pop-receipt.ts';
 
-/** A message that was handed out and not yet acknowledged. */
+/** A message that was handed out and not yet acknowledged. Its receipt is spent by one at a time. */
 export interface InFlightMessage {
+  /** The receipt that the reader has. */
+  readonly handedOut: PopReceipt;
   /** The receipt that the broker takes now; a renewal replaces it. */
   receipt: PopReceipt;
-  /** When the message was first handed out, on the monotonic clock, in ms. */
+  /** When the message was handed out, on the monotonic clock, in ms. */
   readonly handedOutAtMs: number;
   /** When the broker makes it visible again, on the monotonic clock, in ms. */
   visibleAtMs: number;
-  /** A renewal under way; an ack waits for it, since it decides which receipt is good. */
+  /** A renewal under way, which never fails; who spends the receipt next waits for it. */
   renewing: Promise<void> | undefined;
+  /** An ack under way, which all who acknowledge the message meanwhile share. */
+  acking: Promise<void> | undefined;
 }
 
 /** What one stream has handed out: how much more it may, and what to give back when it ends. */
 export class InFlightMessages {
   readonly #messagesMax: number;
+  readonly #onRoom: () => void;
   readonly #messages = new Map<string, InFlightMessage>();
-  readonly #waiting = new Set<() => void>();
 
-  constructor(messagesMax: number) {
+  /** @param onRoom called when there is room again after there was none. */
+  constructor(messagesMax: number, onRoom: () => void = () => {}) {
     this.#messagesMax = messagesMax;
+    this.#onRoom = onRoom;
   }
 
   get size(): number {
@@ -36,8 +42,14 @@ export class InFlightMessages {
   }
 
   add(receipt: PopReceipt, visibleAtMs: number): void {
-    const handedOutAtMs = performance.now();
-    this.#messages.set(receiptKey(receipt), { receipt, handedOutAtMs, visibleAtMs, renewing: undefined });
+    this.#messages.set(receiptKey(receipt), {
+      handedOut: receipt,
+      receipt,
+      handedOutAtMs: performance.now(),
+      visibleAtMs,
+      renewing: undefined,
+      acking: undefined,
+    });
   }
 
   /** The message that was handed out with this receipt, if it is still in flight here. */
@@ -46,27 +58,16 @@ export class InFlightMessages {
   }
 
   remove(handedOut: PopReceipt): void {
-    if (this.#messages.delete(receiptKey(handedOut))) this.#wake();
+    const wasFull = this.room === 0;
+    this.#messages.delete(receiptKey(handedOut));
+    if (wasFull && this.room > 0) this.#onRoom();
   }
 
   /** Forgets what the broker has made visible again: its receipt is worth nothing any more. */
   removeExpired(nowMs: number): void {
-    let removed = false;
-    for (const [key, { visibleAtMs }] of this.#messages) {
-      if (visibleAtMs <= nowMs) removed = this.#messages.delete(key) || removed;
+    for (const { handedOut, visibleAtMs, renewing, acking } of this.#messages.values()) {
+      if (visibleAtMs <= nowMs && renewing === undefined && acking === undefined) this.remove(handedOut);
     }
-    if (removed) this.#wake();
-  }
-
-  /** Resolves the next time that a message leaves. */
-  left(): Promise<void> {
-    return new Promise((resolve) => this.#waiting.add(resolve));
-  }
-
-  #wake(): void {
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const resolve of waiting) resolve();
   }
 }
 

@@ -12,6 +12,13 @@ import { receiptTopic, type Subscriber } from './subscriber.ts';
 import type { TagFilter } from './tag-filter.ts';
 
 const allQueues = -1;
+/**
+ * How far ahead of now a POP claims to be born, in ms. Brokers answer "nothing" to one that looks older than 500 ms, by their own
+ * clock; one that does not wait may as well come from the future.
+ */
+const birthLeadMs = 3_600_000;
+/** Shortest time between two questions whether there is something, in ms, however early a broker says that there is nothing. */
+const emptyPauseMs = 1_000;
 /** What a broker may take beyond the time that it was asked to wait, in ms. */
 const answerTimeoutMs = 5_000;
 
@@ -48,7 +55,7 @@ export async function takeMessages(
     messageCountMax: countMax,
     invisibleDurationMs,
     pollDurationMs: 0,
-    bornTimeMs: clocks.birth(brokerName),
+    bornTimeMs: Date.now() + birthLeadMs,
     initMode: PopInitMode.MAX,
     expressionType: 'TAG',
     expression: filter.expression,
@@ -80,9 +87,14 @@ export async function waitForMessages(
     pollDurationMs,
     bornTimeMs: clocks.birth(brokerName),
   });
+  const askedAtMs = performance.now();
   const reply = await channel.invoke(request, Deadline.after(pollDurationMs + answerTimeoutMs, signal));
-  const { hasMessage, pollingFull } = notification.decodeReply(reply, channel.address);
-  if (pollingFull === true && !hasMessage) await Deadline.after(pollDurationMs, signal).sleep(pollDurationMs);
+  const { hasMessage } = notification.decodeReply(reply, channel.address);
+  if (!hasMessage) {
+    // A broker that holds too many requests already, or has another time than we think, does not wait at all.
+    const leftMs = Math.min(emptyPauseMs, pollDurationMs) - (performance.now() - askedAtMs);
+    if (leftMs > 0) await Deadline.after(leftMs, signal).sleep(leftMs);
+  }
   return hasMessage;
 }
 

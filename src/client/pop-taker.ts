@@ -1,10 +1,18 @@
-import type { Channel } from '../remoting/channel.ts';
 import { decompressBody } from '../remoting/compression.ts';
 import { Deadline } from '../remoting/deadline.ts';
 import { MessageProperty } from '../remoting/message.ts';
-import type { PopConsumerOptions, PopParts } from './pop-consumer.ts';
+import { encodeStoredHost } from '../remoting/stored-host.ts';
+import type { StoredMessage } from '../remoting/stored-message.ts';
+import type { PopConsumerOptions, PopParts } from './pop-options.ts';
 import { type PoppedMessage, type PopSource, sendToDeadLetters, takeMessages } from './pop-requests.ts';
 import type { ReceivedMessage } from './received-message.ts';
+
+/** What one POP brought. */
+export interface Taken {
+  /** All that it brought, those too that nobody shall get. */
+  readonly poppedCount: number;
+  readonly messages: readonly ReceivedMessage[];
+}
 
 /**
  * Takes messages from a broker and makes them ready to be handed out: those that the group does not want, and those that failed too
@@ -20,26 +28,37 @@ export class PopTaker {
   }
 
   /** Up to `countMax` messages; none when there are none. Fails as a request fails. */
-  async take(source: PopSource, countMax: number): Promise<readonly ReceivedMessage[]> {
+  async take(source: PopSource, countMax: number): Promise<Taken> {
     const { subscriber, invisibleDurationMs } = this.#consumer;
     const popped = await takeMessages(source, countMax, invisibleDurationMs, (error) => {
       this.#parts.log.error({ err: error, ...subscriber }, 'a stored message is damaged and cannot be delivered');
     });
-    const messages = await Promise.all(popped.map((message) => this.#receive(source, message)));
-    return messages.filter((message) => message !== undefined);
+    const reconsumeTimesMax = await this.#reconsumeTimesMax(source, popped);
+    const messages = await Promise.all(popped.map((message) => this.#receive(source, message, reconsumeTimesMax)));
+    return { poppedCount: popped.length, messages: messages.filter((message) => message !== undefined) };
   }
 
-  async #receive(source: PopSource, popped: PoppedMessage): Promise<ReceivedMessage | undefined> {
+  /** Asked for only where one of the messages came again. */
+  async #reconsumeTimesMax({ channel }: PopSource, popped: readonly PoppedMessage[]): Promise<number> {
+    if (popped.every(({ stored }) => stored.reconsumeTimes === 0)) return 0;
+    const deadline = Deadline.after(this.#parts.requestTimeoutMs);
+    return this.#parts.groups.retryMaxTimes(this.#consumer.subscriber.group, channel, deadline);
+  }
+
+  async #receive(
+    source: PopSource,
+    popped: PoppedMessage,
+    reconsumeTimesMax: number,
+  ): Promise<ReceivedMessage | undefined> {
     const { stored, receipt } = popped;
-    const { subscriber, channel } = source;
+    const { subscriber } = source;
     const tag = stored.properties.get(MessageProperty.TAGS);
     // Brokers compare hashes of tags only; what this group does not want is done with.
     if (!source.filter.matches(tag)) return this.#finish(source, popped);
-    if (stored.reconsumeTimes > 0 && (await this.#isDead(stored.reconsumeTimes, channel)))
-      return this.#bury(source, popped);
+    if (stored.reconsumeTimes > reconsumeTimesMax) return this.#bury(source, popped);
     try {
       return {
-        messageId: stored.properties.get(MessageProperty.UNIQ_KEY) ?? '',
+        messageId: stored.properties.get(MessageProperty.UNIQ_KEY) ?? offsetMessageId(stored),
         topic: subscriber.topic,
         body: await decompressBody(stored, this.#parts.bodyBytesMax),
         tag,
@@ -55,13 +74,6 @@ export class PopTaker {
       );
       return undefined;
     }
-  }
-
-  async #isDead(reconsumeTimes: number, channel: Channel): Promise<boolean> {
-    const deadline = Deadline.after(this.#parts.requestTimeoutMs);
-    return (
-      reconsumeTimes > (await this.#parts.groups.retryMaxTimes(this.#consumer.subscriber.group, channel, deadline))
-    );
   }
 
   async #bury(source: PopSource, popped: PoppedMessage): Promise<undefined> {
@@ -90,4 +102,13 @@ export class PopTaker {
       });
     return undefined;
   }
+}
+
+/** As brokers name a message whose producer did not (Java `MessageDecoder.createMessageId`). */
+function offsetMessageId({ storeHost, commitLogOffset }: StoredMessage): string {
+  const offset = Buffer.alloc(8);
+  offset.writeBigInt64BE(commitLogOffset);
+  return Buffer.concat([encodeStoredHost(storeHost), offset])
+    .toString('hex')
+    .toUpperCase();
 }

@@ -15,6 +15,10 @@ export class ReleasedMessages {
     this.#receipts.set(receiptKey(receipt), true, { ttl: Math.max(1, receipt.invisibleDurationMs) });
   }
 
+  delete(receipt: PopReceipt): void {
+    this.#receipts.delete(receiptKey(receipt));
+  }
+
   has(receipt: PopReceipt): boolean {
     return this.#receipts.has(receiptKey(receipt));
   }

@@ -12,10 +12,8 @@ export interface Route {
   readonly topic: string;
   /** In the order in which official clients number them: by broker name, then queue id. */
   readonly writeQueues: readonly MessageQueue[];
-  /** Broker names that have queues to read, and a master. */
-  readonly readBrokerNames: readonly string[];
-  /** Most read queues that any of the brokers has. */
-  readonly readQueueCount: number;
+  /** Queues to read at each broker that has some, and a master. */
+  readonly readQueueCounts: ReadonlyMap<string, number>;
   /** Broker name to `host:port` of its master. */
   readonly masters: ReadonlyMap<string, string>;
   /** True when the topic does not exist yet and a first send makes it. */
@@ -35,8 +33,7 @@ export function routeOf(topic: string, data: TopicRoute): Route {
   return {
     topic,
     writeQueues: writeQueuesOf(topic, data, masters),
-    readBrokerNames: readable.map(({ brokerName }) => brokerName),
-    readQueueCount: Math.max(0, ...readable.map(({ readQueueCount }) => readQueueCount)),
+    readQueueCounts: new Map(readable.map(({ brokerName, readQueueCount }) => [brokerName, readQueueCount])),
     masters,
     autoCreated: false,
   };

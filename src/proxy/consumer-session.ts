@@ -1,4 +1,5 @@
-import type { PopConsumer, PopConsumerOptions } from '../client/pop-consumer.ts';
+import type { PopConsumer } from '../client/pop-consumer.ts';
+import type { PopConsumerOptions } from '../client/pop-options.ts';
 import { parseTagFilter } from '../client/tag-filter.ts';
 import type { Deadline } from '../remoting/deadline.ts';
 import type { Engines } from './engines.ts';

@@ -39,8 +39,7 @@ describe('QueueTurn', () => {
     return {
       topic: 'topic',
       writeQueues,
-      readBrokerNames: [],
-      readQueueCount: 0,
+      readQueueCounts: new Map(),
       masters: new Map(),
       autoCreated: false,
     };

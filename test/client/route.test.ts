@@ -68,8 +68,11 @@ describe('routeOf', () => {
 
   test('reads from brokers that may be read and have a master', () => {
     const route = routeOf('topic', data);
-    expect(route.readBrokerNames).toEqual(['broker-b', 'broker-a', 'broker-d']);
-    expect(route.readQueueCount).toBe(8);
+    expect([...route.readQueueCounts]).toEqual([
+      ['broker-b', 2],
+      ['broker-a', 4],
+      ['broker-d', 8],
+    ]);
     expect(route.masters.get('broker-a')).toBe('broker-a:10911');
     expect(route.masters.has('broker-e')).toBe(false);
     expect(route.autoCreated).toBe(false);
@@ -77,7 +80,7 @@ describe('routeOf', () => {
 
   test('nobody there: no queue, no broker', () => {
     const route = routeOf('topic', { queues: [], brokers: [], orderTopicConfiguration: '' });
-    expect(route).toMatchObject({ writeQueues: [], readBrokerNames: [], readQueueCount: 0 });
+    expect(route).toMatchObject({ writeQueues: [], readQueueCounts: new Map() });
   });
 });
 

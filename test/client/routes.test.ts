@@ -30,7 +30,10 @@ describe('Routes', () => {
   });
 
   const lookUpCount = () => peer.requests(GET_ROUTEINFO_BY_TOPIC).length;
-  const findBrokers = async (topic = 'topic') => (await routes.find(topic, soon()))?.readBrokerNames;
+  const findBrokers = async (topic = 'topic') => {
+    const route = await routes.find(topic, soon());
+    return route === undefined ? undefined : [...route.readQueueCounts.keys()];
+  };
 
   test('looks up once for all who ask at once, and remembers', async () => {
     const held = deferred<void>();

@@ -1,5 +1,8 @@
 import { RocketMQClient } from '../../src/client/client.ts';
 import { type ClientLog, type ClientOptions, clientDefaults } from '../../src/client/options.ts';
+import type { PopConsumerOptions } from '../../src/client/pop-options.ts';
+import type { ReceivedMessage } from '../../src/client/received-message.ts';
+import { parseTagFilter } from '../../src/client/tag-filter.ts';
 import type { TransactionChecker } from '../../src/client/transactions.ts';
 import type { Command } from '../../src/remoting/command.ts';
 import { encodePopReceipt, type PopReceipt } from '../../src/remoting/pop-receipt.ts';
@@ -228,4 +231,82 @@ export function nothingFound(popTimeMs = Date.now()): Answer {
     code: ResponseCode.POLLING_TIMEOUT,
     extFields: { popTime: String(popTimeMs), invisibleTime: '1', reviveQid: '0', restNum: '0' },
   };
+}
+
+/** Lets a broker hand out what a test gives it, batch by batch; while there is nothing it holds who waits. */
+export class ScriptedPop {
+  /** How many messages POPs have brought so far. */
+  takenCount = 0;
+  readonly #batches: PopDraft[] = [];
+  #wake: () => void = () => {};
+  #arrived = Promise.resolve();
+
+  constructor(peer: ScriptedPeer, brokerName = 'broker-a') {
+    this.#hold();
+    peer.on(RequestCode.POP_MESSAGE, (request) => {
+      const draft = this.#batches.shift();
+      if (draft === undefined) return nothingFound();
+      this.takenCount += draft.messages.length;
+      return popAnswer(request, { brokerName, ...draft });
+    });
+    peer.on(RequestCode.NOTIFICATION, async () => {
+      if (this.#batches.length === 0) await this.#arrived;
+      return { extFields: { hasMsg: 'true' } };
+    });
+    peer.on(RequestCode.CHANGE_MESSAGE_INVISIBLE_TIME, ({ extFields }) => ({
+      extFields: { popTime: String(Date.now()), invisibleTime: extFields['invisibleTime'] ?? '', reviveQid: '0' },
+    }));
+  }
+
+  /** The next POP brings these. */
+  arrive(messages: readonly PoppedDraft[], more: Partial<PopDraft> = {}): void {
+    this.#batches.push({ messages, ...more });
+    this.#wake();
+    this.#hold();
+  }
+
+  /** The same of one message each with these queue offsets. */
+  arriveOffsets(...offsets: readonly number[]): void {
+    this.arrive(offsets.map((offset) => ({ queueOffset: BigInt(offset), body: Buffer.from(String(offset)) })));
+  }
+
+  #hold(): void {
+    this.#arrived = new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+}
+
+/** What consumers in tests have in common. */
+export const consumerDefaults = {
+  subscriber: { group: 'g', topic: 'topic' },
+  filter: parseTagFilter('*'),
+  invisibleDurationMs: 30_000,
+  renewalDurationMs: 0,
+  pollDurationMs: 5_000,
+} as const satisfies PopConsumerOptions;
+
+/** The next so many messages of a stream. */
+export async function read(stream: AsyncIterator<ReceivedMessage>, count: number): Promise<ReceivedMessage[]> {
+  const messages: ReceivedMessage[] = [];
+  while (messages.length < count) {
+    const { value, done } = await stream.next();
+    if (done === true) throw new Error(`the stream ended after ${messages.length} messages`);
+    messages.push(value);
+  }
+  return messages;
+}
+
+/** The bodies of messages, as text. */
+export function bodies(messages: readonly ReceivedMessage[]): string[] {
+  return messages.map(({ body }) => body.toString());
+}
+
+/** Queue offsets that were made visible again, in order. */
+export function releasedOffsets(...peers: readonly ScriptedPeer[]): number[] {
+  return peers
+    .flatMap((peer) => peer.requests(RequestCode.CHANGE_MESSAGE_INVISIBLE_TIME))
+    .filter(({ extFields }) => extFields['invisibleTime'] === '0')
+    .map(({ extFields }) => Number(extFields['offset']))
+    .sort((one, other) => one - other);
 }

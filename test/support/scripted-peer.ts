@@ -115,7 +115,7 @@ export class ScriptedPeer {
 
   /** Listens again, on the port that it had. */
   async listen(): Promise<void> {
-    const server = createServer((socket) => this.#accept(socket));
+    const server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
     server.listen(this.#port, '127.0.0.1');
     await once(server, 'listening');
     this.#port = (server.address() as AddressInfo).port;

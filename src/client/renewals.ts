@@ -1,0 +1,34 @@
+import type { InFlightMessages } from './in-flight-messages.ts';
+import type { Settler } from './settler.ts';
+
+export interface RenewalOptions {
+  /** How long a receiver has for its ack, in ms. */
+  readonly invisibleDurationMs: number;
+  /** How long in all a live stream keeps a message invisible that is not acknowledged, in ms; 0: no longer than the above. */
+  readonly renewalDurationMs: number;
+}
+
+/**
+ * Renews, each time that half of its invisible duration is over, what a stream has in flight.
+ * @returns the function that stops it.
+ */
+export function startRenewals(inFlight: InFlightMessages, settler: Settler, options: RenewalOptions): () => void {
+  const { renewalDurationMs, invisibleDurationMs } = options;
+  if (renewalDurationMs <= invisibleDurationMs) return () => {};
+  const timer = setInterval(() => renewDue(inFlight, settler, options), invisibleDurationMs / 6);
+  return () => clearInterval(timer);
+}
+
+function renewDue(inFlight: InFlightMessages, settler: Settler, options: RenewalOptions): void {
+  const { renewalDurationMs, invisibleDurationMs } = options;
+  const nowMs = performance.now();
+  for (const message of inFlight.all) {
+    const endMs = message.handedOutAtMs + renewalDurationMs;
+    const isDue = message.visibleAtMs > nowMs && message.visibleAtMs - nowMs < invisibleDurationMs / 2;
+    const isFree = message.renewing === undefined && message.acking === undefined;
+    if (!isDue || !isFree || endMs <= message.visibleAtMs) continue;
+    message.renewing = settler.renew(message, Math.min(invisibleDurationMs, endMs - nowMs)).finally(() => {
+      message.renewing = undefined;
+    });
+  }
+}
