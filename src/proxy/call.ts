@@ -1,5 +1,11 @@
 import { Deadline } from '../remoting/deadline.ts';
 
+/** Most bytes of one request or reply in protobuf: a message of the largest size and what surrounds it. */
+export const rpcBytesMax = 5_242_880;
+
+/** Longest time in which CreateProducer and CreateConsumer answer, in ms. */
+export const createTimeoutMs = 14_000;
+
 /** What a handler knows of the call that it serves, however the call arrived. */
 export interface Call {
   /** Aborted when the caller has gone or its deadline has passed. */

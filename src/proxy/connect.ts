@@ -8,15 +8,15 @@ import {
 import { compressionGzip, connectNodeAdapter } from '@connectrpc/connect-node';
 import { RocketMQProxy } from '../gen/rocketmq/rocketmq_pb.ts';
 import type { Log } from '../log.ts';
-import type { Call } from './call.ts';
+import { type Call, rpcBytesMax } from './call.ts';
 import { toFailure } from './failures.ts';
 import { plainGrpcMessages } from './grpc-message.ts';
 import type { RequestHandler } from './listener.ts';
 import type { ProxyMetrics } from './metrics.ts';
 import type { Service } from './service.ts';
 
-/** Most bytes of one request or reply message: a message of the largest size and what surrounds it. Connect's own default is 4 GiB. */
-export const rpcBytesMax = 5_242_880;
+/** How much longer JSON may be than protobuf: it writes a control character as six. */
+const jsonGrowthMax = 6;
 /** Longest deadline that a caller may set, in ms; streams live on without one. */
 const timeoutMsMax = 2_147_483_647;
 
@@ -24,8 +24,9 @@ const timeoutMsMax = 2_147_483_647;
 export function createRequestHandler(service: Service, metrics: ProxyMetrics, log: Log): RequestHandler {
   const handler = connectNodeAdapter({
     routes: (router: ConnectRouter) => router.service(RocketMQProxy, createImplementation(service, metrics, log)),
+    // Connect's own default is 4 GiB.
     readMaxBytes: rpcBytesMax,
-    writeMaxBytes: rpcBytesMax,
+    writeMaxBytes: rpcBytesMax * jsonGrowthMax,
     maxTimeoutMs: timeoutMsMax,
     acceptCompression: [compressionGzip],
     // Replies are small or already as dense as their sender made them: compressing them would only cost time.

@@ -6,11 +6,9 @@ import type {
   CreateConsumerRequest,
   CreateConsumerResponseSchema,
 } from '../gen/rocketmq/rocketmq_pb.ts';
-import { RemotingError } from '../remoting/errors.ts';
-import { type Call, deadlineOf } from './call.ts';
-import { invalid } from './failures.ts';
+import { type Call, createTimeoutMs, deadlineOf } from './call.ts';
 import { groupName, topicName } from './names.ts';
-import { createTimeoutMs, keyOf } from './producers.ts';
+import { keyOf } from './producers.ts';
 import type { Sessions } from './sessions.ts';
 import type { Targets } from './targets.ts';
 
@@ -34,7 +32,7 @@ export function createConsumerHandlers(targets: Targets, sessions: Sessions): Co
         ...keyOf(target),
         topic,
         group,
-        tagExpression: tagExpression(request),
+        tagExpression: parseTagFilter(request.tagExpression).expression,
       });
       try {
         const { topicExists } = await targets.reach(target, () => session.open(deadlineOf(call, createTimeoutMs)));
@@ -57,16 +55,6 @@ export function createConsumerHandlers(targets: Targets, sessions: Sessions): Co
       return { success: true, message: `${cleanedCount} consumers were cleaned up`, cleanedCount };
     },
   };
-}
-
-/** The expression as brokers get it. @throws ConnectError INVALID_ARGUMENT. */
-function tagExpression({ tagExpression: text }: CreateConsumerRequest): string {
-  try {
-    return parseTagFilter(text).expression;
-  } catch (error) {
-    if (error instanceof RemotingError) throw invalid(`tag_expression: ${error.message}`, error);
-    throw error;
-  }
 }
 
 function readyText({ topic, groupId }: CreateConsumerRequest, topicExists: boolean): string {

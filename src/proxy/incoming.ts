@@ -2,6 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ReceivedMessage } from '../client/received-message.ts';
 import type { MessageSchema } from '../gen/rocketmq/rocketmq_pb.ts';
 import { isReservedProperty, MessageProperty } from '../remoting/message.ts';
+import { rpcBytesMax } from './call.ts';
 
 /** RocketMQ's own properties that receivers see; the others hold plain receipts, addresses and the broker's bookkeeping. */
 const shownProperties: ReadonlySet<string> = new Set([
@@ -11,8 +12,19 @@ const shownProperties: ReadonlySet<string> = new Set([
   MessageProperty.SHARDING_KEY,
 ]);
 
-/** A message as the published API delivers it. A body that is not UTF-8 has U+FFFD where it is not: the field is a string. */
-export function toMessage(message: ReceivedMessage, receiptHandle: string): MessageInitShape<typeof MessageSchema> {
+/** What the rest of a message takes at most: properties of 32,767 bytes, each with its headers, in which every byte is no UTF-8. */
+const aroundBodyBytesMax = 262_144;
+
+/**
+ * A message as the published API delivers it. A body that is not UTF-8 has U+FFFD where it is not: the field is a string.
+ * @returns undefined for a body that is too large for any reply; sending it would end the stream each time that it comes.
+ */
+export function toMessage(
+  message: ReceivedMessage,
+  receiptHandle: string,
+): MessageInitShape<typeof MessageSchema> | undefined {
+  const messageBody = message.body.toString();
+  if (!fits(message.body, messageBody)) return undefined;
   const properties: Record<string, string> = Object.create(null);
   for (const [name, value] of message.properties) {
     if (shownProperties.has(name) || !isReservedProperty(name)) properties[name] = value;
@@ -20,10 +32,16 @@ export function toMessage(message: ReceivedMessage, receiptHandle: string): Mess
   return {
     messageId: message.messageId,
     receiptHandle,
-    messageBody: message.body.toString(),
+    messageBody,
     tag: message.tag ?? '',
     properties,
     bornTimestamp: BigInt(message.bornTimestampMs),
     reconsumeTimes: message.reconsumeTimes,
   };
+}
+
+function fits(body: Buffer, text: string): boolean {
+  const bytesMax = rpcBytesMax - aroundBodyBytesMax;
+  // A byte that is not UTF-8 becomes three.
+  return body.length * 3 <= bytesMax || Buffer.byteLength(text) <= bytesMax;
 }

@@ -5,14 +5,11 @@ import type {
   CreateProducerRequest,
   CreateProducerResponseSchema,
 } from '../gen/rocketmq/rocketmq_pb.ts';
-import { type Call, deadlineOf } from './call.ts';
+import { type Call, createTimeoutMs, deadlineOf } from './call.ts';
 import type { Engines } from './engines.ts';
 import { topicName } from './names.ts';
 import type { Sessions } from './sessions.ts';
 import type { Target, Targets } from './targets.ts';
-
-/** Longest time in which CreateProducer and CreateConsumer answer, in ms. */
-export const createTimeoutMs = 14_000;
 
 /** Handlers of producer ids. */
 export interface ProducerHandlers {

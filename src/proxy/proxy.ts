@@ -112,6 +112,7 @@ function createService(options: ProxyOptions, parts: ServiceParts): Service {
       messagesMax,
       writeTimeoutMs,
       draining,
+      log: options.log,
       onReceived: () => metrics.messageReceived(),
       onPaused: () => metrics.streamPaused(),
     }),

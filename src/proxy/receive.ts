@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
 import type {
@@ -6,10 +7,10 @@ import type {
   MessageSchema,
   ReceiveMessagesRequest,
 } from '../gen/rocketmq/rocketmq_pb.ts';
-import { type Call, deadlineOf } from './call.ts';
+import type { Log } from '../log.ts';
+import { type Call, createTimeoutMs, deadlineOf } from './call.ts';
 import { failure } from './failures.ts';
 import { toMessage } from './incoming.ts';
-import { createTimeoutMs } from './producers.ts';
 import type { Receipts } from './receipts.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -26,6 +27,7 @@ export interface ReceiveOptions {
   readonly writeTimeoutMs: number;
   /** Aborted when the proxy shuts down: streams end with UNAVAILABLE. */
   readonly draining: AbortSignal;
+  readonly log: Log;
   readonly onReceived: () => void;
   readonly onPaused: () => void;
 }
@@ -35,7 +37,9 @@ export function createReceiveHandlers(
   receipts: Receipts,
   options: ReceiveOptions,
 ): ReceiveHandlers {
-  const { messagesMax, draining, onReceived, onPaused } = options;
+  const { messagesMax, draining, log, onReceived, onPaused } = options;
+  // Any number of streams may watch it. Each takes its listener back, so there is no leak for Node to warn of.
+  setMaxListeners(0, draining);
   return {
     async *receiveMessages(request, call) {
       const session = sessions.consumer(request.consumerId);
@@ -47,8 +51,14 @@ export function createReceiveHandlers(
       if (signals.some(({ aborted }) => aborted)) end();
       try {
         for await (const message of consumer.stream({ messagesMax, signal: ending.signal, onPaused })) {
+          const delivered = toMessage(message, receipts.seal(session.receiptOwner, message.receipt));
+          if (delivered === undefined) {
+            const { messageId, topic } = message;
+            log.error({ messageId, topic, bytes: message.body.length }, 'a message is too large to be delivered');
+            continue;
+          }
           onReceived();
-          yield toMessage(message, receipts.seal(session.receiptOwner, message.receipt));
+          yield delivered;
         }
       } finally {
         for (const signal of signals) signal.removeEventListener('abort', end);
