@@ -1,0 +1,237 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { failureOf, ProxyClient, type ReceivedMessage } from '../support/grpc-client.ts';
+import { type ProxyProcess, startProxyProcess } from '../support/proxy-process.ts';
+import { startReceivingProcess } from '../support/receiving-process.ts';
+import { quickRedelivery, type RocketMQCluster, startRocketMQ } from './cluster.ts';
+import { skipRocketMQ } from './java.ts';
+
+const bodyOf = ({ message_body }: ReceivedMessage): string => message_body;
+const times = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
+
+describe.skipIf(skipRocketMQ())('what is not acknowledged on RocketMQ 5.5.0', () => {
+  let cluster: RocketMQCluster;
+  /** Waits 2 s for acks. */
+  let hasty: ProxyProcess;
+  /** Waits 30 s for acks, as by default, so that what comes again earlier was given back; notices frozen clients after 2 s. */
+  let patient: ProxyProcess;
+  let client: ProxyClient;
+  let patientClient: ProxyClient;
+
+  beforeAll(async () => {
+    cluster = await startRocketMQ({ brokerConfig: quickRedelivery });
+    const common = { ROCKETMQ_ENDPOINT: cluster.nameServer };
+    [hasty, patient] = await Promise.all([
+      startProxyProcess({ ...common, PROXY_INVISIBLE_DURATION: '2s' }),
+      startProxyProcess({ ...common, PROXY_KEEPALIVE_INTERVAL: '1s', PROXY_KEEPALIVE_TIMEOUT: '1s' }),
+    ]);
+    client = new ProxyClient(hasty.address);
+    patientClient = new ProxyClient(patient.address);
+  });
+
+  afterAll(async () => {
+    client?.close();
+    patientClient?.close();
+    await Promise.all([hasty?.stop(), patient?.stop()]);
+    await cluster?.stop();
+  });
+
+  test.concurrent('un-acknowledged: comes again as the same message with reconsume_times + 1, others are not held up; ack ends it', async () => {
+    const topic = 'again';
+    await cluster.createTopic(topic, { queueCount: 1 });
+    const producer_id = await client.createProducer(topic);
+    const { consumerId, stream } = await client.subscribe(topic, topic);
+    const properties = { message_key: 'key', properties: { color: 'blau' } };
+    for (const message_body of ['left', ...times(20).map(String)]) {
+      await client.send('SendMessage', { producer_id, message_body, tag: 'tag', properties });
+    }
+    const first = await stream.take(21);
+    const [left, ...others] = first;
+    expect(first.map(bodyOf)).toEqual(['left', ...times(20).map(String)]);
+    await Promise.all(others.map((message) => client.ack(consumerId, message)));
+
+    const [second, third] = await stream.take(2);
+    for (const [again, reconsume_times] of [
+      [second, 1],
+      [third, 2],
+    ] as const) {
+      expect(again).toMatchObject({
+        message_id: left?.message_id,
+        message_body: 'left',
+        tag: 'tag',
+        born_timestamp: left?.born_timestamp,
+        properties: { KEYS: 'key', color: 'blau' },
+        reconsume_times,
+      });
+    }
+    expect(third?.receipt_handle).not.toBe(second?.receipt_handle);
+
+    if (third !== undefined) await client.ack(consumerId, third);
+    // Another one that stays comes twice more, and in that time nothing that was acknowledged does.
+    await client.send('SendMessage', { producer_id, message_body: 'clock' });
+    expect((await stream.take(3)).map(bodyOf)).toEqual(['clock', 'clock', 'clock']);
+    stream.cancel();
+  });
+
+  test.concurrent('ack twice: success the second time too, never a redelivery', async () => {
+    const topic = 'twice';
+    await cluster.createTopic(topic, { queueCount: 1 });
+    const producer_id = await client.createProducer(topic);
+    const { consumerId, stream } = await client.subscribe(topic, topic);
+    for (const message_body of ['done', 'clock']) await client.send('SendMessage', { producer_id, message_body });
+    const [done] = await stream.take(2);
+    if (done === undefined) return;
+    await client.ack(consumerId, done);
+    await client.ack(consumerId, done);
+    await Promise.all(times(5).map(() => client.ack(consumerId, done)));
+    expect((await stream.take(2)).map(bodyOf)).toEqual(['clock', 'clock']);
+    stream.cancel();
+  });
+
+  test.concurrent('ack late, forged, foreign or empty handle: an error that says which', async () => {
+    const topic = 'handles';
+    await cluster.createTopic(topic, { queueCount: 1 });
+    await cluster.createTopic('other-handles', { queueCount: 1 });
+    const producer_id = await client.createProducer(topic);
+    const { consumerId, stream } = await client.subscribe(topic, topic);
+    const otherGroup = await client.createConsumer(topic, 'other-handles');
+    const otherTopic = await client.createConsumer('other-handles', topic);
+    const { message_id } = await client.send('SendMessage', { producer_id, message_body: 'message' });
+    const [first] = await stream.take(1);
+    const handle = first?.receipt_handle ?? '';
+    const failureOfAck = (id: string, receipt_handle: string) => failureOf(client.ack(id, { receipt_handle }));
+
+    const empty = await failureOfAck(consumerId, '');
+    expect(empty).toEqual({ code: 'INVALID_ARGUMENT', details: expect.stringMatching(/receipt_handle is empty/) });
+    for (const id of [otherGroup, otherTopic]) {
+      const foreign = await failureOfAck(id, handle);
+      expect(foreign).toEqual({
+        code: 'INVALID_ARGUMENT',
+        details: expect.stringMatching(/another consumer group or topic/),
+      });
+    }
+    const altered = [`${handle}A`, handle.slice(1), handle.replace(/.{10}$/, (end) => [...end].reverse().join(''))];
+    for (const forged of [
+      ...altered,
+      'x',
+      message_id,
+      consumerId,
+      producer_id,
+      '0 1700000000000 30000 0 0 broker-a 0 0',
+    ]) {
+      const failure = await failureOfAck(consumerId, forged);
+      expect(failure).toEqual({
+        code: 'INVALID_ARGUMENT',
+        details: expect.stringMatching(/^receipt_handle (?!is empty)/),
+      });
+    }
+
+    const [second] = await stream.take(1);
+    const late = await failureOfAck(consumerId, handle);
+    expect(late).toEqual({ code: 'FAILED_PRECONDITION', details: expect.stringMatching(/2000 ms.*delivered again/) });
+    if (second !== undefined) await client.ack(consumerId, second);
+    stream.cancel();
+  });
+
+  test.concurrent('ReceiveMessages twice on one consumer: both streams share the work', async () => {
+    const topic = 'two-streams';
+    await cluster.createTopic(topic, { queueCount: 8 });
+    const producer_id = await patientClient.createProducer(topic);
+    const consumerId = await patientClient.createConsumer(topic, topic);
+    const streams = [patientClient.receive(consumerId), patientClient.receive(consumerId)];
+    const sent: string[] = [];
+    while (streams.some(({ messages }) => messages.length < 5)) {
+      expect(sent.length).toBeLessThan(2_000);
+      sent.push(`message ${sent.length}`);
+      await patientClient.send('SendMessage', { producer_id, message_body: sent.at(-1) ?? '' });
+    }
+    const received = () => streams.flatMap(({ messages }) => messages);
+    await Promise.any(streams.map((stream) => stream.until(() => received().length >= sent.length)));
+    expect(received().map(bodyOf).sort()).toEqual([...sent].sort());
+    await Promise.all(received().map((message) => patientClient.ack(consumerId, message)));
+    for (const stream of streams) stream.cancel();
+  });
+
+  /** A topic of 20 messages that a consumer in a process of its own has got and not acknowledged. */
+  async function startHolder(topic: string) {
+    await cluster.createTopic(topic, { queueCount: 4 });
+    const producer_id = await patientClient.createProducer(topic);
+    const holder = startReceivingProcess(patient.address, await patientClient.createConsumer(topic, topic));
+    const bodies = times(20).map(String);
+    for (const message_body of bodies) await patientClient.send('SendMessage', { producer_id, message_body });
+    await holder.received(bodies.length);
+    return { holder, bodies };
+  }
+
+  test.concurrent('a consumer killed with -9 is replaced at once by one of its group, which gets the un-acknowledged messages', async () => {
+    const topic = 'killed';
+    const { holder, bodies } = await startHolder(topic);
+    holder.kill('SIGKILL');
+    const { consumerId, stream } = await patientClient.subscribe(topic, topic);
+    const again = await stream.take(bodies.length, 10_000);
+    expect(again.map(bodyOf).sort()).toEqual([...bodies].sort());
+    expect(again.map(({ reconsume_times }) => reconsume_times)).toEqual(bodies.map(() => 1));
+    await Promise.all(again.map((message) => patientClient.ack(consumerId, message)));
+    await holder.stop();
+    stream.cancel();
+  });
+
+  test.concurrent('a client that is frozen (SIGSTOP): after the keep-alive time its messages go to the others of the group', async () => {
+    const topic = 'frozen';
+    const { holder, bodies } = await startHolder(topic);
+    holder.kill('SIGSTOP');
+    const { stream } = await patientClient.subscribe(topic, topic);
+    const again = await stream.take(bodies.length, 15_000);
+    expect(again.map(bodyOf).sort()).toEqual([...bodies].sort());
+    await holder.stop();
+    stream.cancel();
+  });
+
+  test.concurrent('a stream that is cancelled: what it left un-acknowledged comes again at once', async () => {
+    const topic = 'cancelled';
+    await cluster.createTopic(topic, { queueCount: 4 });
+    const producer_id = await patientClient.createProducer(topic);
+    const { consumerId, stream } = await patientClient.subscribe(topic, topic);
+    for (const body of times(20)) await patientClient.send('SendMessage', { producer_id, message_body: String(body) });
+    const messages = await stream.take(20);
+    const [first, ...left] = messages;
+    if (first !== undefined) await patientClient.ack(consumerId, first);
+    stream.cancel();
+    const next = patientClient.receive(consumerId);
+    expect((await next.take(19, 10_000)).map(bodyOf).sort()).toEqual(left.map(bodyOf).sort());
+    const [spent] = left;
+    if (spent !== undefined) {
+      const failure = await failureOf(patientClient.ack(consumerId, spent));
+      expect(failure).toEqual({ code: 'FAILED_PRECONDITION', details: expect.stringMatching(/given back/) });
+    }
+    next.cancel();
+  });
+
+  test.concurrent('a client that stops reading: is sent little, and its messages go to the others of the group', async () => {
+    const topic = 'not-read';
+    await cluster.createTopic(topic, { queueCount: 4 });
+    const producer_id = await client.createProducer(topic);
+    const stopped = new ProxyClient(hasty.address);
+    const { stream } = await stopped.subscribe(topic, topic);
+    await client.send('SendMessage', { producer_id, message_body: 'first' });
+    await stream.take(1);
+    stream.pause();
+    const bodies = times(200).map((number) => `${number} ${'x'.repeat(65_536)}`);
+    const { messages_received: before = 0 } = await hasty.metrics();
+    for (const message_body of bodies) await client.send('SendMessage', { producer_id, message_body });
+
+    const other = await client.subscribe(topic, topic);
+    const got = new Set<string>();
+    while (got.size < bodies.length + 1) {
+      const [message] = await other.stream.take(1);
+      if (message === undefined) continue;
+      got.add(message.message_body);
+      await client.ack(other.consumerId, message);
+    }
+    expect(bodies.every((body) => got.has(body))).toBe(true);
+    const { messages_received: after = 0 } = await hasty.metrics();
+    // Some windows' worth of the 200, and what the tests beside this one got.
+    expect(after - before - other.stream.messages.length).toBeLessThan(100);
+    other.stream.cancel();
+    stopped.close();
+  });
+});
