@@ -1,38 +1,40 @@
-import type { PopConsumer } from '../client/pop-consumer.ts';
-import type { PopConsumerOptions } from '../client/pop-options.ts';
+import type { PopConsumer, PopConsumerOptions } from '../client/pop-consumer.ts';
 import { parseTagFilter } from '../client/tag-filter.ts';
-import type { Deadline } from '../remoting/deadline.ts';
+import { Deadline } from '../remoting/deadline.ts';
+import { createTimeoutMs } from './call.ts';
 import type { Engines } from './engines.ts';
-import { type ConsumerSpec, receiptOwner } from './session-specs.ts';
+import { type ConsumerFields, receiptOwner } from './session-specs.ts';
 
 /** How messages are handed out: the proxy's settings. */
 export type DeliverySettings = Pick<PopConsumerOptions, 'invisibleDurationMs' | 'renewalDurationMs' | 'pollDurationMs'>;
 
 /** What this proxy holds for a consumer id: made on first use, let go when idle or cleaned up; the id outlives it. */
 export class ConsumerSession {
-  readonly spec: ConsumerSpec;
+  readonly fields: ConsumerFields;
   /** Receipts of other groups, topics or clusters are not ours. */
   readonly receiptOwner: string;
   readonly #engines: Engines;
   readonly #settings: DeliverySettings;
   #consumer: PopConsumer | undefined;
   #opened: Promise<boolean> | undefined;
+  #openingCount = 0;
 
-  constructor(spec: ConsumerSpec, engines: Engines, settings: DeliverySettings) {
-    this.spec = spec;
-    this.receiptOwner = receiptOwner(spec);
+  constructor(fields: ConsumerFields, engines: Engines, settings: DeliverySettings) {
+    this.fields = fields;
+    this.receiptOwner = receiptOwner(fields);
     this.#engines = engines;
     this.#settings = settings;
   }
 
+  /** True while it has a stream, or one is about to start. */
   get isReceiving(): boolean {
-    return (this.#consumer?.streamCount ?? 0) > 0;
+    return this.#openingCount > 0 || (this.#consumer?.streamCount ?? 0) > 0;
   }
 
   /** The consumer, which may not be open. */
   get consumer(): PopConsumer {
-    const { group, topic, tagExpression } = this.spec;
-    this.#consumer ??= this.#engines.get(this.spec).popConsumer({
+    const { group, topic, tagExpression } = this.fields;
+    this.#consumer ??= this.#engines.get(this.fields).popConsumer({
       subscriber: { group, topic },
       filter: parseTagFilter(tagExpression),
       ...this.#settings,
@@ -46,19 +48,29 @@ export class ConsumerSession {
    */
   async open(deadline: Deadline): Promise<{ readonly consumer: PopConsumer; readonly topicExists: boolean }> {
     const { consumer } = this;
-    this.#opened ??= consumer.open(deadline);
+    this.#opened ??= this.#open(consumer);
+    this.#openingCount += 1;
     try {
-      return { consumer, topicExists: await this.#opened };
-    } catch (error) {
-      this.#opened = undefined;
-      throw error;
+      return { consumer, topicExists: await deadline.wait(this.#opened, 'opening a consumer') };
+    } finally {
+      this.#openingCount -= 1;
     }
   }
 
   /** Lets go of what it holds; its streams end. */
   release(): void {
-    this.#consumer?.close();
+    // It never fails, and nobody has to wait until the messages of its streams are given back.
+    void this.#consumer?.close();
     this.#consumer = undefined;
     this.#opened = undefined;
+  }
+
+  #open(consumer: PopConsumer): Promise<boolean> {
+    // Callers with different deadlines share it, so it has one of its own.
+    const opened = consumer.open(Deadline.after(createTimeoutMs));
+    opened.catch(() => {
+      if (this.#opened === opened) this.#opened = undefined;
+    });
+    return opened;
   }
 }

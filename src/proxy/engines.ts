@@ -8,6 +8,8 @@ import { failure } from './failures.ts';
 export const enginesMax = 1_024;
 /** An engine that nobody used for this long is closed, in ms. */
 export const engineIdleMs = 300_000;
+/** The same while there is no room for another one, in ms: longer than a call takes by default. */
+const crowdedIdleMs = 60_000;
 
 /** What an engine belongs to. */
 export interface EngineKey {
@@ -19,6 +21,8 @@ export interface EngineKey {
 
 export interface EnginesOptions {
   readonly vendor: Vendor | 'auto';
+  /** Throws when the endpoint is not allowed. */
+  readonly checkEndpoint: (endpoint: string) => void;
   readonly brokerAllowed: (address: string) => boolean;
   readonly log: ClientLog;
   /** Changes of the client's defaults. */
@@ -44,7 +48,10 @@ export class Engines {
     return this.#engines.size;
   }
 
-  /** @throws ConnectError RESOURCE_EXHAUSTED when there are too many, UNAVAILABLE when the proxy is closing. */
+  /**
+   * @throws ConnectError RESOURCE_EXHAUSTED when there are too many, UNAVAILABLE when the proxy is closing; PolicyError for an endpoint
+   * that is not allowed: an id may come from an instance, or a time, with other settings.
+   */
   get(key: EngineKey): RocketMQClient {
     if (this.#closed) throw failure(Code.Unavailable, 'SHUTTING_DOWN', 'the proxy is shutting down');
     const text = JSON.stringify([key.endpoint, key.accessKeyId, key.accessKeySecret]);
@@ -54,21 +61,27 @@ export class Engines {
   }
 
   /** Closes what nobody used for a while. */
-  sweep(nowMs: number = performance.now()): void {
+  sweep(nowMs: number = performance.now(), idleMs: number = engineIdleMs): void {
     for (const [key, { client, usedAtMs }] of this.#engines) {
-      if (nowMs - usedAtMs < engineIdleMs || client.consumerCount > 0) continue;
+      if (nowMs - usedAtMs < idleMs || client.consumerCount > 0) continue;
       this.#engines.delete(key);
-      client.close();
+      // It never fails, and there is nothing to wait for.
+      void client.close();
     }
   }
 
-  close(): void {
+  /** Resolves when all have given back the messages that they hold. */
+  async close(): Promise<void> {
     this.#closed = true;
-    for (const { client } of this.#engines.values()) client.close();
+    const closed = [...this.#engines.values()].map(({ client }) => client.close());
     this.#engines.clear();
+    await Promise.all(closed);
   }
 
   #create(text: string, key: EngineKey): Engine {
+    const { checkEndpoint, brokerAllowed, log, client: changes } = this.#options;
+    checkEndpoint(key.endpoint);
+    if (this.#engines.size >= enginesMax) this.sweep(performance.now(), crowdedIdleMs);
     if (this.#engines.size >= enginesMax) {
       throw failure(
         Code.ResourceExhausted,
@@ -76,7 +89,6 @@ export class Engines {
         `this proxy serves ${enginesMax} endpoints and access keys already`,
       );
     }
-    const { brokerAllowed, log, client: changes } = this.#options;
     const { endpoint, accessKeyId: accessKey, accessKeySecret: secretKey } = key;
     const client = new RocketMQClient(
       {

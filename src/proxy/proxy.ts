@@ -54,14 +54,20 @@ export interface RunningProxy {
 /** Puts the proxy together and starts to listen. @throws ListenError. */
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { log, sealer, policy, vendor, client = {} } = options;
-  const engines = new Engines({ vendor, brokerAllowed: guardBrokers(policy, log), log, client });
+  const engines = new Engines({
+    vendor,
+    checkEndpoint: (endpoint) => policy.checkEndpoint(endpoint),
+    brokerAllowed: guardBrokers(policy, log),
+    log,
+    client,
+  });
   const sessions = new Sessions({ ...options, engines });
   const metrics = new ProxyMetrics({
     activeProducers: () => sessions.activeProducerCount,
     activeConsumers: () => sessions.activeConsumerCount,
   });
   const targets = new Targets(options);
-  const readiness = new ReadinessProbe(engines, targets.default);
+  const defaultTarget = targets.default;
   const draining = new AbortController();
   const service = createService(options, {
     targets,
@@ -73,6 +79,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   });
   const handler = createRequestHandler(service, metrics, log);
   const listener = await Listener.start({ ...options.listener, handler, counter: metrics, log });
+  const readiness = new ReadinessProbe(engines, defaultTarget);
   const sweeper = setInterval(() => {
     sessions.sweep();
     engines.sweep();
@@ -87,7 +94,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       await listener.drain(drainTimeoutMs);
       clearInterval(sweeper);
       sessions.close();
-      engines.close();
+      await engines.close();
     },
   };
 }

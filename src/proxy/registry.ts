@@ -1,5 +1,8 @@
+import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 
+/** Characters of all ids in memory; what they stand for takes about as much again. */
+const idCharsMax = 33_554_432;
 /** Ids that were ended one by one and are remembered; the oldest is forgotten first. */
 const cleanedIdsMax = 65_536;
 /** The same for clean-ups of many ids; one of the same kind takes the place of an earlier one. */
@@ -28,18 +31,23 @@ export class Registry<T extends Registered, S> {
   readonly #entries: LRUCache<string, Entry<T, S>>;
   readonly #cleanedIds = new LRUCache<string, true>({ max: cleanedIdsMax });
   readonly #cleanups = new LRUCache<string, Cleanup<T>>({ max: cleanupsMax });
-  #lastCreationMs = 0;
-  #lastCleanupMs = 0;
+  /** The wall clock, but never set back, and one further after each clean-up. */
+  #clockMs = 0;
 
   /** @param dispose called with what is held for an id when the id is cleaned up or falls out of memory. */
   constructor(idsMax: number, dispose: (session: S) => void) {
-    this.#entries = new LRUCache({ max: idsMax, dispose: ({ session }) => dispose(session) });
+    this.#entries = new LRUCache({
+      max: idsMax,
+      maxSize: idCharsMax,
+      sizeCalculation: (_entry, id) => id.length,
+      dispose: ({ session }) => dispose(session),
+    });
   }
 
-  /** A creation time that no earlier clean-up covers. */
+  /** A creation time that no earlier clean-up covers, and every later one does. */
   nextCreationTimeMs(): number {
-    this.#lastCreationMs = Math.max(Date.now(), this.#lastCleanupMs + 1);
-    return this.#lastCreationMs;
+    this.#clockMs = Math.max(Date.now(), this.#clockMs);
+    return this.#clockMs;
   }
 
   /** Used within `durationMs`, or busy by its own account. */
@@ -64,16 +72,14 @@ export class Registry<T extends Registered, S> {
   }
 
   isCleanedUp(id: string, spec: T): boolean {
-    if (this.#cleanedIds.has(id)) return true;
+    if (this.#cleanedIds.has(digest(id))) return true;
     return [...this.#cleanups.values()].some(({ atMs, matches }) => spec.createdAtMs <= atMs && matches(spec));
   }
 
-  /** Ends one id. @returns how many were ended: 0 when it was ended before. */
-  cleanUp(id: string): number {
-    if (this.#cleanedIds.has(id)) return 0;
-    this.#cleanedIds.set(id, true);
+  /** Ends one id. */
+  cleanUp(id: string): void {
+    this.#cleanedIds.set(digest(id), true);
     this.#entries.delete(id);
-    return 1;
   }
 
   /**
@@ -82,11 +88,16 @@ export class Registry<T extends Registered, S> {
    * @returns how many of the ended ids are known here.
    */
   cleanUpAll(what: string, matches: (spec: T) => boolean): number {
-    this.#lastCleanupMs = Math.max(Date.now(), this.#lastCreationMs);
-    this.#cleanups.set(what, { atMs: this.#lastCleanupMs, matches });
-    const ids = [...this.#entries.entries()].filter(([, { spec }]) => matches(spec)).map(([id]) => id);
-    for (const id of ids) this.#entries.delete(id);
-    return ids.length;
+    const atMs = this.nextCreationTimeMs();
+    this.#clockMs += 1;
+    this.#cleanups.set(what, { atMs, matches });
+    const ended = [...this.#entries.entries()].filter(([, { spec }]) => matches(spec));
+    for (const [id, { spec }] of ended) {
+      // Made by an instance whose clock is ahead of ours.
+      if (spec.createdAtMs > atMs) this.cleanUp(id);
+      else this.#entries.delete(id);
+    }
+    return ended.length;
   }
 
   /** Calls `release` for what was not used for `durationMs`; the ids stay good. */
@@ -98,4 +109,9 @@ export class Registry<T extends Registered, S> {
   clear(): void {
     this.#entries.clear();
   }
+}
+
+/** What is kept of an id, however long it is. */
+function digest(id: string): string {
+  return createHash('sha256').update(id).digest('base64');
 }

@@ -7,10 +7,17 @@ export interface ProducerSpec extends EngineKey {
   readonly createdAtMs: number;
 }
 
-/** What a consumer id stands for. */
-export interface ConsumerSpec extends ProducerSpec {
+/** What a consumer receives, and as whom. */
+export interface ConsumerFields extends EngineKey {
+  readonly topic: string;
   readonly group: string;
+  /** As brokers get it. */
   readonly tagExpression: string;
+}
+
+/** What a consumer id stands for. */
+export interface ConsumerSpec extends ConsumerFields {
+  readonly createdAtMs: number;
 }
 
 /** The bytes that a producer id seals. */
@@ -40,7 +47,7 @@ export function decodeConsumerSpec(bytes: Buffer): ConsumerSpec {
 }
 
 /** Ties a receipt to the cluster, group and topic that it came from: 12 characters. */
-export function receiptOwner({ endpoint, group, topic }: ConsumerSpec): string {
+export function receiptOwner({ endpoint, group, topic }: ConsumerFields): string {
   return createHash('sha256')
     .update(JSON.stringify([endpoint, group, topic]))
     .digest('base64url')

@@ -1,10 +1,12 @@
 import { Code } from '@connectrpc/connect';
+import { groupLengthMax, topicLengthMax } from '../remoting/topic-names.ts';
 import { ConsumerSession, type DeliverySettings } from './consumer-session.ts';
 import type { Engines } from './engines.ts';
 import { failure } from './failures.ts';
 import { Registry } from './registry.ts';
 import { SealError, type Sealer } from './seal.ts';
 import {
+  type ConsumerFields,
   type ConsumerSpec,
   decodeConsumerSpec,
   decodeProducerSpec,
@@ -61,14 +63,14 @@ export class Sessions {
   }
 
   /** A session that has no id yet: `register` gives it one once it is open. */
-  prepareConsumer(fields: Omit<ConsumerSpec, 'createdAtMs'>): ConsumerSession {
-    const spec = { ...fields, createdAtMs: this.#consumers.nextCreationTimeMs() };
-    return new ConsumerSession(spec, this.#options.engines, this.#options.delivery);
+  prepareConsumer(fields: ConsumerFields): ConsumerSession {
+    return new ConsumerSession(fields, this.#options.engines, this.#options.delivery);
   }
 
   register(session: ConsumerSession): string {
-    const id = this.#options.sealer.seal('consumer', encodeConsumerSpec(session.spec));
-    this.#consumers.add(id, session.spec, session);
+    const spec = { ...session.fields, createdAtMs: this.#consumers.nextCreationTimeMs() };
+    const id = this.#options.sealer.seal('consumer', encodeConsumerSpec(spec));
+    this.#consumers.add(id, spec, session);
     return id;
   }
 
@@ -78,18 +80,20 @@ export class Sessions {
     if (known !== undefined) return known;
     const spec = this.#read('consumer', id, decodeConsumerSpec);
     if (spec === undefined || this.#consumers.isCleanedUp(id, spec)) throw notFound('consumer_id', 'CreateConsumer');
-    const session = new ConsumerSession(spec, this.#options.engines, this.#options.delivery);
-    return this.#consumers.add(id, spec, session);
+    return this.#consumers.add(id, spec, this.prepareConsumer(spec));
   }
 
   /** @returns how many were ended. */
   cleanUpProducer(id: string): number {
     const spec = this.#read('producer', id, decodeProducerSpec);
-    return spec === undefined || this.#producers.isCleanedUp(id, spec) ? 0 : this.#producers.cleanUp(id);
+    if (spec === undefined || this.#producers.isCleanedUp(id, spec)) return 0;
+    this.#producers.cleanUp(id);
+    return 1;
   }
 
   /** Ends all producers of a topic, by its name with or without namespace; of one endpoint where it is named. */
   cleanUpProducers(topic: string, endpoint: string | undefined): number {
+    if (topic.length > topicLengthMax) return 0;
     return this.#producers.cleanUpAll(
       JSON.stringify([topic, endpoint]),
       (spec) => isNamed(spec.topic, topic) && (endpoint === undefined || spec.endpoint === endpoint),
@@ -99,11 +103,15 @@ export class Sessions {
   /** @returns how many were ended. */
   cleanUpConsumer(id: string): number {
     const spec = this.#read('consumer', id, decodeConsumerSpec);
-    return spec === undefined || this.#consumers.isCleanedUp(id, spec) ? 0 : this.#consumers.cleanUp(id);
+    if (spec === undefined || this.#consumers.isCleanedUp(id, spec)) return 0;
+    this.#consumers.cleanUp(id);
+    return 1;
   }
 
   /** Ends all consumers of a group; of one topic where it is named. */
   cleanUpConsumers(group: string, topic: string | undefined): number {
+    // No such names were ever taken, and these would be remembered.
+    if (group.length > groupLengthMax || (topic ?? '').length > topicLengthMax) return 0;
     return this.#consumers.cleanUpAll(
       JSON.stringify([group, topic]),
       (spec) => isNamed(spec.group, group) && (topic === undefined || isNamed(spec.topic, topic)),

@@ -1,0 +1,206 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ConsumerSession } from '../../src/proxy/consumer-session.ts';
+import { Engines } from '../../src/proxy/engines.ts';
+import type { ConsumerFields } from '../../src/proxy/session-specs.ts';
+import { Deadline } from '../../src/remoting/deadline.ts';
+import { RequestCode } from '../../src/remoting/request-code.ts';
+import {
+  bodies,
+  consumerDefaults,
+  read,
+  releasedOffsets,
+  routeBody,
+  type ScriptedCluster,
+  ScriptedPop,
+  startScriptedCluster,
+} from '../support/scripted-cluster.ts';
+import { deferred } from '../support/scripted-peer.ts';
+
+const { GET_ROUTEINFO_BY_TOPIC, HEART_BEAT, UNREGISTER_CLIENT } = RequestCode;
+const soon = (signal?: AbortSignal): Deadline => Deadline.after(10_000, signal);
+
+describe('ConsumerSession', () => {
+  let cluster: ScriptedCluster;
+  let pop: ScriptedPop;
+  let engines: Engines;
+  let ending: AbortController;
+
+  beforeEach(async () => {
+    cluster = await startScriptedCluster();
+    pop = new ScriptedPop(cluster.broker);
+    engines = new Engines({ vendor: 'auto', checkEndpoint: () => {}, brokerAllowed: () => true, log: cluster.log });
+    ending = new AbortController();
+  });
+
+  afterEach(async () => {
+    ending.abort();
+    await engines.close();
+    await cluster.stop();
+  });
+
+  function sessionOf(change: Partial<ConsumerFields> = {}): ConsumerSession {
+    const { subscriber, invisibleDurationMs, renewalDurationMs, pollDurationMs } = consumerDefaults;
+    const target = { endpoint: cluster.nameServer.address, accessKeyId: '', accessKeySecret: '' };
+    return new ConsumerSession({ ...target, ...subscriber, tagExpression: '*', ...change }, engines, {
+      invisibleDurationMs,
+      renewalDurationMs,
+      pollDurationMs,
+    });
+  }
+
+  const streamOf = (session: ConsumerSession) => session.consumer.stream({ messagesMax: 10, signal: ending.signal });
+
+  /** Lets nobody open a consumer until the returned function is called. */
+  function holdRoutes(): () => void {
+    const released = deferred<undefined>();
+    cluster.nameServer.on(GET_ROUTEINFO_BY_TOPIC, async () => {
+      await released.promise;
+      return { body: routeBody(cluster.queues) };
+    });
+    return () => released.resolve(undefined);
+  }
+
+  const routeRequests = (): number => cluster.nameServer.requests(GET_ROUTEINFO_BY_TOPIC).length;
+
+  it('opens its consumer, once for all', async () => {
+    const session = sessionOf();
+    const opened = await Promise.all([session.open(soon()), session.open(soon()), session.open(soon())]);
+    expect(opened.map(({ topicExists }) => topicExists)).toEqual([true, true, true]);
+    expect(new Set(opened.map(({ consumer }) => consumer))).toEqual(new Set([session.consumer]));
+    expect(routeRequests()).toBe(1);
+    await session.open(soon());
+    expect(routeRequests()).toBe(1);
+  });
+
+  it('says that a topic does not exist yet', async () => {
+    cluster.nameServer.on(GET_ROUTEINFO_BY_TOPIC, ({ extFields }) =>
+      extFields['topic'] === 'TBW102' ? { body: routeBody(cluster.queues) } : { code: 17 },
+    );
+    expect((await sessionOf().open(soon())).topicExists).toBe(false);
+  });
+
+  describe('when several callers open it at once', () => {
+    it('each waits under a deadline of its own, whoever came first', async () => {
+      const release = holdRoutes();
+      const session = sessionOf();
+      const first = session.open(Deadline.after(1));
+      const second = session.open(soon());
+      await expect(first).rejects.toMatchObject({ kind: 'timeout' });
+      release();
+      expect((await second).topicExists).toBe(true);
+    });
+
+    it('each may give up, whoever came first', async () => {
+      const release = holdRoutes();
+      const session = sessionOf();
+      const caller = new AbortController();
+      const first = session.open(soon(caller.signal));
+      const second = session.open(soon());
+      caller.abort();
+      await expect(first).rejects.toMatchObject({ kind: 'cancelled' });
+      release();
+      expect((await second).topicExists).toBe(true);
+    });
+
+    it('all see it fail, and the next tries again', async () => {
+      cluster.nameServer.on(GET_ROUTEINFO_BY_TOPIC, () => ({ code: 17 }));
+      const session = sessionOf();
+      const both = await Promise.allSettled([session.open(soon()), session.open(soon())]);
+      expect(both).toMatchObject([{ reason: { kind: 'noRoute' } }, { reason: { kind: 'noRoute' } }]);
+      cluster.nameServer.on(GET_ROUTEINFO_BY_TOPIC, () => ({ body: routeBody(cluster.queues) }));
+      expect((await session.open(soon())).topicExists).toBe(true);
+    });
+  });
+
+  describe('that is released', () => {
+    it('while it is being opened fails who waits, joins no group, and can be opened again', async () => {
+      const release = holdRoutes();
+      const session = sessionOf();
+      const opening = session.open(soon());
+      await cluster.nameServer.request(GET_ROUTEINFO_BY_TOPIC);
+      session.release();
+      expect(session.isReceiving).toBe(true);
+      release();
+      await expect(opening).rejects.toMatchObject({ kind: 'closed' });
+      expect(session.isReceiving).toBe(false);
+      await session.open(soon());
+      session.release();
+      // Only the second one had joined the group.
+      await cluster.broker.request(UNREGISTER_CLIENT);
+      const groups = cluster.broker.requests(HEART_BEAT).map(({ body }) => JSON.parse(body.toString()).consumerDataSet);
+      expect(groups.every((group: unknown[]) => group.length === 0)).toBe(true);
+      expect(cluster.broker.requests(UNREGISTER_CLIENT)).toHaveLength(1);
+    });
+
+    it('ends its streams and gives back their messages', async () => {
+      const session = sessionOf();
+      await session.open(soon());
+      const stream = streamOf(session);
+      pop.arriveOffsets(1, 2);
+      expect(bodies(await read(stream, 1))).toEqual(['1']);
+      session.release();
+      expect(await stream.next()).toEqual({ done: true, value: undefined });
+      expect(releasedOffsets(cluster.broker)).toEqual([1, 2]);
+    });
+
+    it('lets go of its engine', async () => {
+      const session = sessionOf();
+      await session.open(soon());
+      const client = engines.get(session.fields);
+      expect(client.consumerCount).toBe(1);
+      session.release();
+      session.release();
+      await cluster.broker.request(UNREGISTER_CLIENT);
+      await engines.close();
+      expect(client.consumerCount).toBe(0);
+    });
+  });
+
+  describe('is receiving', () => {
+    it('while it is being opened', async () => {
+      const release = holdRoutes();
+      const session = sessionOf();
+      const opening = session.open(soon());
+      expect(session.isReceiving).toBe(true);
+      release();
+      await opening;
+      expect(session.isReceiving).toBe(false);
+    });
+
+    it('not any more when opening failed', async () => {
+      cluster.nameServer.on(GET_ROUTEINFO_BY_TOPIC, () => ({ code: 17 }));
+      const session = sessionOf();
+      await expect(session.open(soon())).rejects.toThrow();
+      expect(session.isReceiving).toBe(false);
+    });
+
+    it('from the moment that a stream is asked for its first message until it has ended', async () => {
+      const session = sessionOf();
+      await session.open(soon());
+      const stream = streamOf(session);
+      const next = stream.next();
+      expect(session.isReceiving).toBe(true);
+      pop.arriveOffsets(1);
+      await next;
+      expect(session.isReceiving).toBe(true);
+      await stream.return(undefined);
+      expect(session.isReceiving).toBe(false);
+    });
+  });
+
+  it('is a member of its group from when it is open', async () => {
+    const session = sessionOf({ tagExpression: 'a || b' });
+    await session.open(soon());
+    pop.arrive([{ properties: new Map([['TAGS', 'b']]), body: Buffer.from('wanted') }]);
+    expect(bodies(await read(streamOf(session), 1))).toEqual(['wanted']);
+    expect(cluster.broker.requests(RequestCode.POP_MESSAGE)[0]?.extFields['exp']).toBe('a || b');
+  });
+
+  it('has receipts of its own for each cluster, group and topic', () => {
+    const owners = [{}, { endpoint: 'other:1' }, { group: 'h' }, { topic: 'u' }].map(
+      (change) => sessionOf(change).receiptOwner,
+    );
+    expect(new Set(owners).size).toBe(4);
+    expect(sessionOf({ tagExpression: 'a', accessKeyId: 'x' }).receiptOwner).toBe(owners[0]);
+  });
+});
