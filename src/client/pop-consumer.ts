@@ -30,6 +30,8 @@ export class PopConsumer {
   readonly #settler: Settler;
   /** Each stream with what ends it. */
   readonly #streams = new Map<PopStream, () => Promise<void>>();
+  /** Streams that have ended and are giving back what they held; none of them fails. */
+  readonly #releases = new Set<Promise<void>>();
   #leave: (() => boolean) | undefined;
   #closed: Promise<void> | undefined;
 
@@ -105,7 +107,8 @@ export class PopConsumer {
   async #close(): Promise<void> {
     const { cluster } = this.#parts;
     if (this.#leave?.() === true) cluster.heartbeats.leave(this.#options.subscriber.group, cluster.brokers.all);
-    await Promise.all([...this.#streams.values()].map((end) => end()));
+    for (const end of this.#streams.values()) void end();
+    await Promise.all(this.#releases);
     this.#onClosed();
   }
 
@@ -141,12 +144,15 @@ export class PopConsumer {
     const stopRenewals = startRenewals(stream.inFlight, this.#settler, this.#options);
     let ended: Promise<void> | undefined;
     const end = (): Promise<void> => {
-      ended ??= this.#endStream(stream, () => {
-        ending.abort();
-        stopRenewals();
-        options.signal.removeEventListener('abort', onAbort);
-      });
-      return ended;
+      if (ended !== undefined) return ended;
+      ending.abort();
+      stopRenewals();
+      options.signal.removeEventListener('abort', onAbort);
+      this.#streams.delete(stream);
+      const released = this.#releaseAll(stream).finally(() => this.#releases.delete(released));
+      this.#releases.add(released);
+      ended = released;
+      return released;
     };
     // A reader that is gone may never ask for the next message, so the end of the stream does not wait for it.
     const onAbort = (): void => void end();
@@ -157,17 +163,22 @@ export class PopConsumer {
   }
 
   /** Never fails. */
-  async #endStream(stream: PopStream, stop: () => void): Promise<void> {
-    stop();
-    this.#streams.delete(stream);
+  async #releaseAll(stream: PopStream): Promise<void> {
     const handedOut = stream.inFlight.all;
     this.#settler.refuseAcks(handedOut);
     const deadline = Deadline.after(releaseTimeoutMs);
-    await eachAtOnce(handedOut, releasesAtOnce, (message) => this.#settler.release(message, deadline));
-    // A POP under way may take as long again.
+    await Promise.all([
+      eachAtOnce(handedOut, releasesAtOnce, (message) => this.#settler.release(message, deadline)),
+      this.#releaseUnread(stream),
+    ]);
+  }
+
+  /** Never fails. */
+  async #releaseUnread(stream: PopStream): Promise<void> {
     const leftOver = await stream.leftOver();
-    const unreadDeadline = Deadline.after(releaseTimeoutMs);
-    await eachAtOnce(leftOver, releasesAtOnce, ({ receipt }) => this.#settler.releaseUnread(receipt, unreadDeadline));
+    // A POP that was under way may have taken long.
+    const deadline = Deadline.after(releaseTimeoutMs);
+    await eachAtOnce(leftOver, releasesAtOnce, ({ receipt }) => this.#settler.releaseUnread(receipt, deadline));
   }
 }
 

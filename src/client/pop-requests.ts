@@ -66,6 +66,8 @@ export async function takeMessages(
   const fields = popMessage.decodeReply(reply, channel.address);
   if (fields.popTimeMs !== undefined && fields.popTimeMs > 0) clocks.learn(brokerName, fields.popTimeMs, sentAtMs);
   const stored = decodeStoredMessages(reply.body, onDamaged);
+  // An answer without messages may tell nothing else either.
+  if (stored.length === 0) return [];
   const receipts = popReceipts(fields, brokerName, stored);
   return stored.flatMap((message, index) => {
     const receipt = receipts[index];

@@ -20,8 +20,18 @@ export class MemoryLog implements ClientLog {
   warn = (fields: object, message: string): void => this.#add('warn', fields, message);
   error = (fields: object, message: string): void => this.#add('error', fields, message);
 
+  #tell: (message: string) => void = () => {};
+
   #add(level: string, fields: object, message: string): void {
     this.lines.push({ level, fields, message });
+    if (level === 'warn' || level === 'error') this.#tell(message);
+  }
+
+  /** The next message of the level warn or above. */
+  trouble(): Promise<string> {
+    return new Promise((resolve) => {
+      this.#tell = resolve;
+    });
   }
 
   /** Messages of the level warn and above. */
