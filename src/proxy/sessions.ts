@@ -2,9 +2,9 @@ import { Code } from '@connectrpc/connect';
 import { groupLengthMax, topicLengthMax } from '../remoting/topic-names.ts';
 import { ConsumerSession, type DeliverySettings } from './consumer-session.ts';
 import type { Engines } from './engines.ts';
-import { failure } from './failures.ts';
+import { failure, invalid } from './failures.ts';
 import { Registry } from './registry.ts';
-import { SealError, type Sealer } from './seal.ts';
+import { payloadBytesMax, SealError, type SealedKind, type Sealer } from './seal.ts';
 import {
   type ConsumerFields,
   type ConsumerSpec,
@@ -17,6 +17,8 @@ import {
 
 /** Ids of each kind that are kept in memory. */
 export const idsMax = 100_000;
+
+type IdKind = Exclude<SealedKind, 'receipt'>;
 
 export interface SessionsOptions {
   readonly sealer: Sealer;
@@ -46,9 +48,10 @@ export class Sessions {
     return this.#consumers.activeCount(this.#options.consumerIdleMs, (session) => session.isReceiving);
   }
 
+  /** @throws ConnectError INVALID_ARGUMENT when the fields are too long for an id. */
   createProducer(fields: Omit<ProducerSpec, 'createdAtMs'>): string {
     const spec = { ...fields, createdAtMs: this.#producers.nextCreationTimeMs() };
-    const id = this.#options.sealer.seal('producer', encodeProducerSpec(spec));
+    const id = this.#seal('producer', encodeProducerSpec(spec));
     this.#producers.add(id, spec, spec);
     return id;
   }
@@ -67,9 +70,10 @@ export class Sessions {
     return new ConsumerSession(fields, this.#options.engines, this.#options.delivery);
   }
 
+  /** @throws ConnectError INVALID_ARGUMENT when what the session stands for is too long for an id. */
   register(session: ConsumerSession): string {
     const spec = { ...session.fields, createdAtMs: this.#consumers.nextCreationTimeMs() };
-    const id = this.#options.sealer.seal('consumer', encodeConsumerSpec(spec));
+    const id = this.#seal('consumer', encodeConsumerSpec(spec));
     this.#consumers.add(id, spec, session);
     return id;
   }
@@ -131,7 +135,16 @@ export class Sessions {
     this.#consumers.clear();
   }
 
-  #read<T>(kind: 'producer' | 'consumer', id: string, decode: (bytes: Buffer) => T): T | undefined {
+  #seal(kind: IdKind, payload: Buffer): string {
+    if (payload.length > payloadBytesMax) {
+      throw invalid(
+        `endpoint, access keys, names and tag expression have ${payload.length} bytes together; an id holds ${payloadBytesMax}`,
+      );
+    }
+    return this.#options.sealer.seal(kind, payload);
+  }
+
+  #read<T>(kind: IdKind, id: string, decode: (bytes: Buffer) => T): T | undefined {
     try {
       return decode(this.#options.sealer.open(kind, id));
     } catch (error) {
