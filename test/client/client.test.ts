@@ -44,7 +44,9 @@ describe('RocketMQClient', () => {
     const clients = [cluster.client(), cluster.client()];
     for (const client of clients) await client.checkTopic('topic', soon());
     const ids = await Promise.all(
-      [0, 1].map(async (index) => JSON.parse((await cluster.broker.request(HEART_BEAT, index)).body.toString()).clientID),
+      [0, 1].map(
+        async (index) => JSON.parse((await cluster.broker.request(HEART_BEAT, index)).body.toString()).clientID,
+      ),
     );
     expect(new Set(ids).size).toBe(2);
   });

@@ -52,7 +52,10 @@ describe('the broker of a route', () => {
       asked.push(address);
       return false;
     }).broker(route, 'broker-a', Deadline.after(10_000));
-    await expect(reached).rejects.toMatchObject({ kind: 'connect', message: expect.not.stringContaining(peer.address) });
+    await expect(reached).rejects.toMatchObject({
+      kind: 'connect',
+      message: expect.not.stringContaining(peer.address),
+    });
     expect(asked).toEqual([peer.address]);
     expect(peer.connections).toEqual([]);
   });

@@ -23,7 +23,11 @@ describe('InFlightMessages', () => {
     messages.add(receipt(1n), 100);
     messages.add(receipt(2n), 100);
     expect([messages.size, messages.room]).toEqual([2, 0]);
-    expect(messages.find(receipt(1n))).toMatchObject({ handedOut: receipt(1n), receipt: receipt(1n), visibleAtMs: 100 });
+    expect(messages.find(receipt(1n))).toMatchObject({
+      handedOut: receipt(1n),
+      receipt: receipt(1n),
+      visibleAtMs: 100,
+    });
     expect(messages.find(receipt(3n))).toBeUndefined();
     messages.add(receipt(3n), 100);
     expect(messages.room).toBe(0);

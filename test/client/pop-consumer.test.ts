@@ -63,7 +63,8 @@ describe('PopConsumer', () => {
     consumer.stream({ messagesMax, signal: ending.signal });
 
   /** The answer to a send that came after all else: by then all else was seen. */
-  const settled = () => client.producer.send({ topic: 'topic', body: Buffer.from('x'), delivery: { kind: 'now' } }, soon());
+  const settled = () =>
+    client.producer.send({ topic: 'topic', body: Buffer.from('x'), delivery: { kind: 'now' } }, soon());
 
   const heartbeatGroups = (peer: ScriptedPeer): string[][] =>
     peer
@@ -342,7 +343,7 @@ describe('PopConsumer', () => {
 
   test('a stream that nobody reads costs nothing', async () => {
     const consumer = consumerOf();
-    streamOf(consumer);
+    void streamOf(consumer);
     expect(consumer.streamCount).toBe(0);
     await consumer.close();
     expect(broker.requests(POP_MESSAGE)).toEqual([]);

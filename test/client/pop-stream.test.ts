@@ -65,7 +65,8 @@ describe('PopStream', () => {
   const askedCounts = () => broker.requests(POP_MESSAGE).map(({ extFields }) => Number(extFields['maxMsgNums']));
 
   /** The answer to a send that came after all else: by then all else was seen. */
-  const settled = () => client.producer.send({ topic: 'topic', body: Buffer.from('x'), delivery: { kind: 'now' } }, soon());
+  const settled = () =>
+    client.producer.send({ topic: 'topic', body: Buffer.from('x'), delivery: { kind: 'now' } }, soon());
 
   test('asks for what its consumer wants, and hands it out in order', async () => {
     pop.arriveOffsets(5, 6, 7);

@@ -1,7 +1,7 @@
 import { deflateSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type TagFilter, parseTagFilter } from '../../src/client/tag-filter.ts';
 import type { ReceivedMessage } from '../../src/client/received-message.ts';
+import { parseTagFilter, type TagFilter } from '../../src/client/tag-filter.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
 import { encodeStoredMessage } from '../../src/remoting/stored-message.ts';
@@ -17,7 +17,8 @@ import {
 } from '../support/scripted-cluster.ts';
 import type { ScriptedPeer } from '../support/scripted-peer.ts';
 
-const { ACK_MESSAGE, BATCH_ACK_MESSAGE, CONSUMER_SEND_MSG_BACK, GET_SUBSCRIPTION_GROUP_CONFIG, POP_MESSAGE } = RequestCode;
+const { ACK_MESSAGE, BATCH_ACK_MESSAGE, CONSUMER_SEND_MSG_BACK, GET_SUBSCRIPTION_GROUP_CONFIG, POP_MESSAGE } =
+  RequestCode;
 
 describe('PopTaker', () => {
   let cluster: ScriptedCluster;
@@ -34,7 +35,11 @@ describe('PopTaker', () => {
 
   afterEach(() => cluster.stop());
 
-  function take(count: number, filter: TagFilter = parseTagFilter('*'), bodyBytesMax = 4_194_304): Promise<ReceivedMessage[]> {
+  function take(
+    count: number,
+    filter: TagFilter = parseTagFilter('*'),
+    bodyBytesMax = 4_194_304,
+  ): Promise<ReceivedMessage[]> {
     const consumer = cluster.client({ bodyBytesMax }).popConsumer({ ...consumerDefaults, filter });
     return read(consumer.stream({ messagesMax: 100, signal: ending.signal }), count);
   }

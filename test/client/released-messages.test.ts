@@ -15,7 +15,6 @@ function receipt(queueOffset: bigint, invisibleDurationMs: number): PopReceipt {
   };
 }
 
-
 test('are remembered until their receipts would be late anyway', async () => {
   const released = new ReleasedMessages();
   released.add(receipt(1n, 20));
