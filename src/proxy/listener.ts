@@ -259,6 +259,8 @@ export class Listener {
 
   #serveHttp2(connection: Connection): void {
     const { socket, peer } = connection;
+    // The HTTP/1.1 server lets clients half-close. In HTTP/2 that is how one ends that was killed, and nothing else tells of it.
+    socket.allowHalfOpen = false;
     const adopt = (session: ServerHttp2Session): void => {
       session.setLocalWindowSize(this.#limits.connectionWindowBytes);
       connection.guard = new Http2Guard(session, socket, this.#http2Limits, (what) => {

@@ -135,6 +135,22 @@ describe('Listener', () => {
 });
 
 describe('limits of Listener', () => {
+  it('ends the calls of an HTTP/2 client that is gone, though it said no farewell but the end of its TCP stream', async () => {
+    const { promise: closed, resolve: close } = deferred();
+    const { port, metrics } = await startListener({
+      handler: (_request, response) => {
+        response.once('close', close);
+        response.writeHead(200);
+      },
+    });
+    const client = await rawHttp2Client(port);
+    client.socket.write(requestHeaders(1, true));
+    await client.next(({ type }) => type === FrameType.HEADERS);
+    client.socket.end();
+    await closed;
+    await eventually(() => metrics.snapshot().active_connections).toBe(0);
+  });
+
   it('closes connections beyond the maximum at once and counts them', async () => {
     const { port, metrics } = await startListener({ maxConnections: 2 });
     const kept = [tcpClient(port), tcpClient(port)];
