@@ -12,16 +12,19 @@ describe.skipIf(skipRocketMQ())('what is not acknowledged on RocketMQ 5.5.0', ()
   let cluster: RocketMQCluster;
   /** Waits 2 s for acks. */
   let hasty: ProxyProcess;
-  /** Waits 30 s for acks, as by default, so that what comes again earlier was given back; notices frozen clients after 2 s. */
+  /** Waits 30 s for acks and signs of life, as by default, so that what comes again earlier was given back. */
   let patient: ProxyProcess;
+  /** Waits 30 s for acks, and notices after 2 s that a client is frozen. */
+  let watchful: ProxyProcess;
   let client: ProxyClient;
   let patientClient: ProxyClient;
 
   beforeAll(async () => {
     cluster = await startRocketMQ({ brokerConfig: quickRedelivery });
     const common = { ROCKETMQ_ENDPOINT: cluster.nameServer };
-    [hasty, patient] = await Promise.all([
+    [hasty, patient, watchful] = await Promise.all([
       startProxyProcess({ ...common, PROXY_INVISIBLE_DURATION: '2s' }),
+      startProxyProcess(common),
       startProxyProcess({ ...common, PROXY_KEEPALIVE_INTERVAL: '1s', PROXY_KEEPALIVE_TIMEOUT: '1s' }),
     ]);
     client = new ProxyClient(hasty.address);
@@ -31,7 +34,7 @@ describe.skipIf(skipRocketMQ())('what is not acknowledged on RocketMQ 5.5.0', ()
   afterAll(async () => {
     client?.close();
     patientClient?.close();
-    await Promise.all([hasty?.stop(), patient?.stop()]);
+    await Promise.all([hasty, patient, watchful].map((proxy) => proxy?.stop()));
     await cluster?.stop();
   });
 
@@ -151,11 +154,13 @@ describe.skipIf(skipRocketMQ())('what is not acknowledged on RocketMQ 5.5.0', ()
     for (const stream of streams) stream.cancel();
   });
 
-  /** A topic of 20 messages that a consumer in a process of its own has got and not acknowledged. */
-  async function startHolder(topic: string) {
+  /** A consumer in a process of its own that has got 20 messages and acknowledged none. */
+  async function startHolder(topic: string, proxy: ProxyProcess) {
     await cluster.createTopic(topic, { queueCount: 4 });
     const producer_id = await patientClient.createProducer(topic);
-    const holder = startReceivingProcess(patient.address, await patientClient.createConsumer(topic, topic));
+    const holderClient = new ProxyClient(proxy.address);
+    const holder = startReceivingProcess(proxy.address, await holderClient.createConsumer(topic, topic));
+    holderClient.close();
     const bodies = times(20).map(String);
     for (const message_body of bodies) await patientClient.send('SendMessage', { producer_id, message_body });
     await holder.received(bodies.length);
@@ -164,7 +169,7 @@ describe.skipIf(skipRocketMQ())('what is not acknowledged on RocketMQ 5.5.0', ()
 
   test.concurrent('a consumer killed with -9 is replaced at once by one of its group, which gets the un-acknowledged messages', async () => {
     const topic = 'killed';
-    const { holder, bodies } = await startHolder(topic);
+    const { holder, bodies } = await startHolder(topic, patient);
     holder.kill('SIGKILL');
     const { consumerId, stream } = await patientClient.subscribe(topic, topic);
     const again = await stream.take(bodies.length, 10_000);
@@ -177,7 +182,7 @@ describe.skipIf(skipRocketMQ())('what is not acknowledged on RocketMQ 5.5.0', ()
 
   test.concurrent('a client that is frozen (SIGSTOP): after the keep-alive time its messages go to the others of the group', async () => {
     const topic = 'frozen';
-    const { holder, bodies } = await startHolder(topic);
+    const { holder, bodies } = await startHolder(topic, watchful);
     holder.kill('SIGSTOP');
     const { stream } = await patientClient.subscribe(topic, topic);
     const again = await stream.take(bodies.length, 15_000);

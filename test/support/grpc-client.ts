@@ -114,6 +114,16 @@ function methodOf(rpc: string) {
   return method;
 }
 
+/** A request by its published field numbers, for clients that are no grpc-js. */
+export function encodeRequest(rpc: string, request: object): Buffer {
+  return methodOf(rpc).requestSerialize(request);
+}
+
+/** Reads a reply by its published field numbers. */
+export function decodeReply(rpc: string, bytes: Buffer): Readonly<Record<string, unknown>> {
+  return { ...methodOf(rpc).responseDeserialize(bytes) };
+}
+
 const callTimeoutMs = 30_000;
 
 /** One client on one connection of its own. */
