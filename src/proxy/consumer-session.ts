@@ -1,4 +1,5 @@
-import type { PopConsumer, PopConsumerOptions } from '../client/pop-consumer.ts';
+import type { PopConsumer } from '../client/pop-consumer.ts';
+import type { PopConsumerOptions } from '../client/pop-options.ts';
 import { parseTagFilter } from '../client/tag-filter.ts';
 import { Deadline } from '../remoting/deadline.ts';
 import { createTimeoutMs } from './call.ts';
