@@ -7,7 +7,7 @@ const brokersMax = 4_096;
  * holds ends by the broker's clock.
  */
 export class BrokerClocks {
-  readonly #aheadMs = new LRUCache<string, number>({ max: brokersMax });
+  readonly #aheadMs = new LRUCache<string, number>({ maxSize: brokersMax, sizeCalculation: () => 1 });
   readonly #now: () => number;
 
   constructor(now: () => number = () => Date.now()) {

@@ -15,7 +15,11 @@ const freshDurationMs = 60_000;
 /** What brokers say of consumer groups, remembered for a minute. */
 export class GroupSettings {
   readonly #log: ClientLog;
-  readonly #known = new LRUCache<string, SubscriptionGroup>({ max: groupsMax, ttl: freshDurationMs });
+  readonly #known = new LRUCache<string, SubscriptionGroup>({
+    maxSize: groupsMax,
+    sizeCalculation: () => 1,
+    ttl: freshDurationMs,
+  });
 
   constructor(log: ClientLog) {
     this.#log = log;

@@ -22,8 +22,11 @@ export class Routes {
   constructor(nameServers: NameServers, routesMax: number, now: () => number = () => performance.now()) {
     this.#nameServers = nameServers;
     this.#known = new LRUCache({
-      max: routesMax,
+      maxSize: routesMax,
+      sizeCalculation: () => 1,
       ttl: idleDurationMs,
+      // Else the time is looked at once in a while only.
+      ttlResolution: 0,
       updateAgeOnGet: true,
       perf: { now },
       disposeAfter: (_route, topic) => this.#doubtful.delete(topic),

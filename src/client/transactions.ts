@@ -46,7 +46,7 @@ export class Transactions {
   readonly #producerGroup: string;
   readonly #log: ClientLog;
   readonly #checker: TransactionChecker;
-  readonly #ended = new LRUCache<string, Ended>({ max: endedTransactionsMax });
+  readonly #ended = new LRUCache<string, Ended>({ maxSize: endedTransactionsMax, sizeCalculation: () => 1 });
 
   constructor(producer: Producer, producerGroup: string, checker: TransactionChecker, log: ClientLog) {
     this.#producer = producer;
