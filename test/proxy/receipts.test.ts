@@ -1,0 +1,107 @@
+import { Code, ConnectError } from '@connectrpc/connect';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Receipts } from '../../src/proxy/receipts.ts';
+import { Sealer } from '../../src/proxy/seal.ts';
+import { encodePopReceipt, type PopReceipt } from '../../src/remoting/pop-receipt.ts';
+
+const key = Buffer.from('0123456789abcdefghijklmnopqrstuv');
+const sealer = new Sealer([key]);
+const receipts = new Receipts(sealer);
+const owner = 'owner-12char';
+const other = 'other-12char';
+
+const receipt: PopReceipt = {
+  startOffset: 1n,
+  popTimeMs: 1_700_000_000_000,
+  invisibleDurationMs: 30_000,
+  reviveQueueId: 3,
+  retry: '0',
+  brokerName: 'broker-a',
+  queueId: 2,
+  queueOffset: 5n,
+};
+
+/** The text of the refusal; fails for anything but INVALID_ARGUMENT. */
+function refusal(handle: string, by = owner): string {
+  try {
+    receipts.open(by, handle);
+    return 'taken';
+  } catch (error) {
+    if (error instanceof ConnectError && error.code === Code.InvalidArgument) return error.rawMessage;
+    throw error;
+  }
+}
+
+const notOurs = 'receipt_handle was not issued by this service, or was altered: use it exactly as it was returned';
+
+describe('receipt handles', () => {
+  it('open to what was sealed, whatever it is, on every instance with the key', () => {
+    const int64 = fc.bigInt({ min: 0n, max: 2n ** 63n - 1n });
+    const int32 = fc.nat(2 ** 31 - 1);
+    const any: fc.Arbitrary<PopReceipt> = fc.record({
+      startOffset: int64,
+      popTimeMs: fc.maxSafeNat(),
+      invisibleDurationMs: fc.maxSafeInteger().map((each) => each || 0),
+      reviveQueueId: int32,
+      retry: fc.constantFrom('0', '1', '2'),
+      brokerName: fc.string({ unit: 'binary', minLength: 1 }).filter((name) => !name.includes(' ')),
+      queueId: int32,
+      queueOffset: int64,
+    });
+    const elsewhere = new Receipts(new Sealer([Buffer.from('another key of thirty-two bytes!'), key]));
+    fc.assert(
+      fc.property(any, (each) => {
+        expect(elsewhere.open(owner, receipts.seal(owner, each))).toEqual(each);
+      }),
+    );
+  });
+
+  it('show nothing of it', () => {
+    const text = Buffer.from(receipts.seal(owner, receipt), 'base64url').toString('latin1');
+    expect(text).not.toContain('broker-a');
+    expect(text).not.toContain('1700000000000');
+  });
+
+  it('are short enough for every header and log', () => {
+    expect(receipts.seal(owner, receipt).length).toBeLessThan(200);
+  });
+
+  it('are refused when they are empty', () => {
+    expect(refusal('')).toBe('receipt_handle is empty: pass the one that came with the message');
+  });
+
+  it('are refused when they are of another consumer group, topic or cluster', () => {
+    expect(refusal(receipts.seal(other, receipt))).toBe(
+      'receipt_handle belongs to another consumer group or topic: acknowledge by the consumer that received it',
+    );
+    expect(refusal(receipts.seal(owner, receipt))).toBe('taken');
+  });
+
+  it.each([
+    ['RocketMQ’s own', encodePopReceipt(receipt)],
+    ['a message id', '7F000001000078BF4B8559D9D7C60000'],
+    ['an id of a producer', sealer.seal('producer', Buffer.from(owner + encodePopReceipt(receipt)))],
+    ['an id of a consumer', sealer.seal('consumer', Buffer.from(owner + encodePopReceipt(receipt)))],
+    ['of another key', new Receipts(new Sealer([Buffer.alloc(32, 'other')])).seal(owner, receipt)],
+    ['far too long', 'A'.repeat(5_000_000)],
+    ['not text', '\u0000\uffff'],
+  ])('are refused when they are %s', (_, handle) => {
+    expect(refusal(handle)).toBe(notOurs);
+  });
+
+  it('are refused when a character is altered, added or left out', () => {
+    const handle = receipts.seal(owner, receipt);
+    for (let index = 0; index < handle.length; index += 1) {
+      const [before, after] = [handle.slice(0, index), handle.slice(index + 1)];
+      const altered = handle[index] === 'A' ? 'B' : 'A';
+      for (const text of [before + altered + after, before + after, `${before}A${handle[index]}${after}`]) {
+        if (text !== handle) expect(refusal(text)).toBe(notOurs);
+      }
+    }
+  });
+
+  it('are refused when they are made up', () => {
+    fc.assert(fc.property(fc.base64String({ minLength: 1, maxLength: 300 }), (text) => refusal(text) === notOurs));
+  });
+});
