@@ -1,15 +1,9 @@
-import {
-  Code,
-  type ConnectError,
-  type ConnectRouter,
-  type HandlerContext,
-  type ServiceImpl,
-} from '@connectrpc/connect';
+import { Code, ConnectError, type ConnectRouter, type HandlerContext, type ServiceImpl } from '@connectrpc/connect';
 import { compressionGzip, connectNodeAdapter } from '@connectrpc/connect-node';
 import { RocketMQProxy } from '../gen/rocketmq/rocketmq_pb.ts';
 import type { Log } from '../log.ts';
 import { type Call, rpcBytesMax } from './call.ts';
-import { toFailure } from './failures.ts';
+import { failure, toFailure } from './failures.ts';
 import { plainGrpcMessages } from './grpc-message.ts';
 import type { RequestHandler } from './listener.ts';
 import type { ProxyMetrics } from './metrics.ts';
@@ -49,7 +43,7 @@ function createImplementation(service: Service, metrics: ProxyMetrics, log: Log)
         return reply;
       } catch (error) {
         ended(true);
-        throw reported(name, error, log);
+        throw reported(name, toFailure(error, hasTimedOut(context)), log);
       }
     };
 
@@ -59,9 +53,11 @@ function createImplementation(service: Service, metrics: ProxyMetrics, log: Log)
       let failed = false;
       try {
         yield* handle(request, callOf(context));
+        if (hasTimedOut(context))
+          throw failure(Code.DeadlineExceeded, 'DEADLINE', 'the deadline of the call has passed');
       } catch (error) {
         failed = true;
-        throw reported(name, error, log);
+        throw reported(name, toFailure(error, hasTimedOut(context)), log);
       } finally {
         ended(failed);
       }
@@ -86,13 +82,18 @@ function callOf(context: HandlerContext): Call {
   return { signal: context.signal, timeoutMs: context.timeoutMs() };
 }
 
+/** Whether the caller's own deadline has passed. */
+function hasTimedOut({ signal }: HandlerContext): boolean {
+  const reason: unknown = signal.aborted ? signal.reason : undefined;
+  return reason instanceof ConnectError && reason.code === Code.DeadlineExceeded;
+}
+
 /** Our own failures are told loudly; what a caller did wrong, or cancelled, only to who listens closely. */
-function reported(rpc: string, error: unknown, log: Log): ConnectError {
-  const failure = toFailure(error);
-  const fields = { rpc, code: Code[failure.code], err: failure.cause ?? failure };
-  if (failure.code === Code.Internal) log.error(fields, failure.rawMessage);
-  else if (failure.code === Code.Unavailable || failure.code === Code.DeadlineExceeded)
-    log.warn(fields, failure.rawMessage);
-  else log.debug(fields, failure.rawMessage);
-  return failure;
+function reported(rpc: string, error: ConnectError, log: Log): ConnectError {
+  const { code, rawMessage, cause } = error;
+  const fields = { rpc, code: Code[code], err: cause ?? error };
+  if (code === Code.Internal) log.error(fields, rawMessage);
+  else if (code === Code.Unavailable || code === Code.DeadlineExceeded) log.warn(fields, rawMessage);
+  else log.debug(fields, rawMessage);
+  return error;
 }

@@ -31,10 +31,19 @@ const domain = 'rocketmq-grpc-proxy';
 /** When to try again after a refusal for load, in ms. */
 const retryDelayMs = 1_000;
 
+/** Most characters of a message. A gRPC trailer holds it twice, up to 13 bytes for each, and some clients take 8 KiB of trailers. */
+const messageCharsMax = 512;
+
 /** An error as a caller gets it. The cause stays here, for the log. */
 export function failure(code: Code, reason: Reason, message: string, cause?: unknown): ConnectError {
   const details = [{ desc: ErrorInfoSchema, value: { reason, domain } }, ...retryDetails(code)];
-  return new ConnectError(message, code, undefined, details, cause);
+  return new ConnectError(shortened(message), code, undefined, details, cause);
+}
+
+/** Not cut between the halves of a character. */
+function shortened(message: string): string {
+  if (message.length <= messageCharsMax) return message;
+  return `${message.slice(0, messageCharsMax - 1).replace(/[\ud800-\udbff]$/, '')}…`;
 }
 
 /** INVALID_ARGUMENT: the request can never work. */
@@ -51,12 +60,13 @@ function retryDetails(code: Code) {
 /**
  * Turns whatever went wrong into what a caller may know of it: the only place that does. Texts of brokers, which may hold Java stack
  * text and inner addresses, are never passed on.
+ * @param timedOut true where the call was cancelled because the caller's deadline passed, and not because the caller has gone.
  */
-export function toFailure(error: unknown): ConnectError {
+export function toFailure(error: unknown, timedOut = false): ConnectError {
   if (error instanceof ConnectError) return error;
-  if (error instanceof ClientError) return fromClient(error);
+  if (error instanceof ClientError) return fromClient(error, timedOut);
   if (error instanceof ResponseError) return fromResponse(error);
-  if (error instanceof RemotingError) return fromRemoting(error);
+  if (error instanceof RemotingError) return fromRemoting(error, timedOut);
   if (error instanceof PolicyError) return fromPolicy(error);
   return failure(Code.Internal, 'INTERNAL', 'internal error', error);
 }
@@ -72,9 +82,9 @@ const clientCodes: Readonly<Record<ClientErrorKind, readonly [Code, Reason]>> = 
   closed: [Code.Unavailable, 'SHUTTING_DOWN'],
 };
 
-function fromClient(error: ClientError): ConnectError {
+function fromClient(error: ClientError, timedOut: boolean): ConnectError {
   const [code, reason] = clientCodes[error.kind];
-  if (error.kind === 'outcomeUnknown' && isTimeout(error.cause))
+  if (error.kind === 'outcomeUnknown' && (timedOut || isTimeout(error.cause)))
     return failure(Code.DeadlineExceeded, reason, error.message, error);
   if (error.kind === 'notStored' && isBusy(error.cause))
     return failure(Code.ResourceExhausted, reason, error.message, error);
@@ -89,10 +99,19 @@ function isBusy(error: unknown): boolean {
   return error instanceof ResponseError && error.code === ResponseCode.SYSTEM_BUSY;
 }
 
+const notNow: readonly [Code, Reason, string] = [
+  Code.Unavailable,
+  'BROKER_UNREACHABLE',
+  'the broker does not take the request now',
+];
+
 const responseFailures: Readonly<Record<number, readonly [Code, Reason, string]>> = {
   [ResponseCode.SYSTEM_BUSY]: [Code.ResourceExhausted, 'BROKER_BUSY', 'the broker is too busy'],
   [ResponseCode.FLOW_CONTROL]: [Code.ResourceExhausted, 'BROKER_BUSY', 'the broker limits the rate'],
   [ResponseCode.POLLING_FULL]: [Code.ResourceExhausted, 'BROKER_BUSY', 'too many receivers wait at the broker'],
+  [ResponseCode.SERVICE_NOT_AVAILABLE]: notNow,
+  [ResponseCode.NOT_LEADER_FOR_QUEUE]: notNow,
+  [ResponseCode.GO_AWAY]: notNow,
   [ResponseCode.MESSAGE_ILLEGAL]: [
     Code.InvalidArgument,
     'BROKER_REFUSED',
@@ -136,8 +155,9 @@ const remotingFailures: Readonly<Record<RemotingErrorKind, readonly [Code, Reaso
   malformed: [Code.Internal, 'BROKER_FAILED', 'a RocketMQ server sent what the protocol does not allow'],
 };
 
-function fromRemoting(error: RemotingError): ConnectError {
-  const [code, reason, message] = remotingFailures[error.kind];
+function fromRemoting(error: RemotingError, timedOut: boolean): ConnectError {
+  const kind = timedOut && error.kind === 'cancelled' ? 'timeout' : error.kind;
+  const [code, reason, message] = remotingFailures[kind];
   return failure(code, reason, message, error);
 }
 
