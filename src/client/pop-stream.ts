@@ -10,6 +10,7 @@ import { type PopSource, waitForMessages } from './pop-requests.ts';
 import { PopTaker } from './pop-taker.ts';
 import type { ReceivedMessage } from './received-message.ts';
 import type { Route } from './route.ts';
+import { routeDoubt } from './routes.ts';
 
 /** How long to wait before looking again for a topic that does not exist, or a broker that failed, in ms. */
 const retryPauseMs = 1_000;
@@ -187,7 +188,7 @@ export class PopStream {
       this.#refusal = error;
       return;
     }
-    cluster.routes.doubt(topic);
+    cluster.routes.doubt(topic, routeDoubt(error) ?? 'brokerGone');
     log.warn({ err: error, brokerName, topic, group }, 'receiving from a broker failed; trying again');
     await this.#pause(retryPauseMs);
   }

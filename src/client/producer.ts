@@ -16,7 +16,8 @@ import { Gate } from './gate.ts';
 import type { ClientOptions } from './options.ts';
 import { QueueTurn, queueForKey } from './queue-selector.ts';
 import { autoCreatedQueueCount, type Route } from './route.ts';
-import { isRetryable, leadsElsewhere, SendTries } from './send-tries.ts';
+import { routeDoubt } from './routes.ts';
+import { isRetryable, SendTries } from './send-tries.ts';
 
 /** A message to be sent. */
 export interface OutgoingMessage {
@@ -114,7 +115,8 @@ export class Producer {
       return await this.#attempt({ ...content, queue, route, bornTimestampMs }, deadline);
     } catch (error) {
       tries.add(queue.brokerName, error);
-      if (leadsElsewhere(error)) this.#cluster.routes.doubt(topic);
+      const doubt = routeDoubt(error);
+      if (doubt !== undefined) this.#cluster.routes.doubt(topic, doubt);
       if (!isRetryable(error) || tries.count >= this.#options.sendAttemptsMax || deadline.remainingMs() === 0)
         throw error;
       return undefined;

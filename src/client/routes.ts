@@ -1,5 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { Deadline } from '../remoting/deadline.ts';
+import { RemotingError, ResponseError } from '../remoting/errors.ts';
+import { ResponseCode } from '../remoting/response-code.ts';
 import { defaultTopic } from '../remoting/topic-names.ts';
 import { ClientError } from './errors.ts';
 import type { NameServers } from './name-servers.ts';
@@ -10,12 +12,28 @@ const lookUpTimeoutMs = 10_000;
 /** A route that nobody asked for in this time is forgotten, in ms. */
 const idleDurationMs = 120_000;
 
+/**
+ * Why a route is in doubt: a broker that it leads to cannot be reached or is not the queue's leader any more, or says that it has no
+ * such topic.
+ */
+export type RouteDoubt = 'brokerGone' | 'topicGone';
+
+/** The doubt that a failed request raises about the route by which it went; undefined when it says nothing about that. */
+export function routeDoubt(error: unknown): RouteDoubt | undefined {
+  if (error instanceof ResponseError) {
+    if (error.code === ResponseCode.TOPIC_NOT_EXIST) return 'topicGone';
+    return error.code === ResponseCode.NOT_LEADER_FOR_QUEUE ? 'brokerGone' : undefined;
+  }
+  const isGone = error instanceof RemotingError && (error.kind === 'connect' || error.kind === 'closed');
+  return isGone ? 'brokerGone' : undefined;
+}
+
 /** Remembers where topics live. A look-up under way is shared by all who ask for the same topic. */
 export class Routes {
   readonly #nameServers: NameServers;
   readonly #known: LRUCache<string, Route>;
   /** Topics whose remembered route led astray; never more than are remembered. */
-  readonly #doubtful = new Set<string>();
+  readonly #doubtful = new Map<string, RouteDoubt>();
   readonly #lookUps = new Map<string, Promise<Route | undefined>>();
 
   /** @param now the monotonic clock, in ms. */
@@ -65,9 +83,9 @@ export class Routes {
     );
   }
 
-  /** Looks the topic up again on its next use: its route led to a broker that was gone or did not know the topic. */
-  doubt(topic: string): void {
-    if (this.#known.has(topic)) this.#doubtful.add(topic);
+  /** Looks the topic up again on its next use. */
+  doubt(topic: string, doubt: RouteDoubt): void {
+    if (this.#known.has(topic)) this.#doubtful.set(topic, doubt);
   }
 
   /** Asks again for every route in use. One that cannot be had now stays: brokers may be well without their name servers. */
@@ -88,6 +106,8 @@ export class Routes {
   async #ask(topic: string): Promise<Route | undefined> {
     const data = await this.#nameServers.route(topic, Deadline.after(lookUpTimeoutMs));
     if (data === undefined) {
+      // Name servers forget a topic along with the last broker that has it, so only a broker knows that it is gone.
+      if (this.#doubtful.get(topic) === 'brokerGone') return this.#known.get(topic);
       if (this.#doubtful.has(topic)) this.#known.delete(topic);
       return undefined;
     }

@@ -63,11 +63,3 @@ export function isRetryable(error: unknown): boolean {
     error instanceof RemotingError && (error.kind === 'connect' || error.kind === 'closed' || error.kind === 'timeout')
   );
 }
-
-/** True when the broker was gone, or said that the topic or queue is not its own. */
-export function leadsElsewhere(error: unknown): boolean {
-  if (error instanceof ResponseError) {
-    return error.code === ResponseCode.TOPIC_NOT_EXIST || error.code === ResponseCode.NOT_LEADER_FOR_QUEUE;
-  }
-  return error instanceof RemotingError && (error.kind === 'connect' || error.kind === 'closed');
-}

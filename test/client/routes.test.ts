@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Channels } from '../../src/client/channels.ts';
 import { NameServers } from '../../src/client/name-servers.ts';
-import { Routes } from '../../src/client/routes.ts';
+import { Routes, routeDoubt } from '../../src/client/routes.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
+import { RemotingError, ResponseError } from '../../src/remoting/errors.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { noRoute, routeBody, routesScript } from '../support/scripted-cluster.ts';
 import { deferred, ScriptedPeer } from '../support/scripted-peer.ts';
@@ -91,7 +92,7 @@ describe('Routes', () => {
   test('a route in doubt is looked up again, once for all who ask', async () => {
     await findBrokers();
     peer.on(GET_ROUTEINFO_BY_TOPIC, routesScript({ topic: [brokerB] }));
-    routes.doubt('topic');
+    routes.doubt('topic', 'brokerGone');
     expect(await Promise.all([findBrokers(), findBrokers()])).toEqual([['broker-b'], ['broker-b']]);
     expect(await findBrokers()).toEqual(['broker-b']);
     expect(lookUpCount()).toBe(2);
@@ -100,15 +101,37 @@ describe('Routes', () => {
   test('a route in doubt is still good while no name server answers', async () => {
     await findBrokers();
     await peer.stop();
-    routes.doubt('topic');
+    routes.doubt('topic', 'topicGone');
     expect(await findBrokers()).toEqual(['broker-a']);
     await expect(routes.find('other', soon())).rejects.toMatchObject({ kind: 'connect' });
+  });
+
+  test('a topic whose brokers are gone is no topic that does not exist: name servers forget it with the last of them', async () => {
+    await findBrokers();
+    peer.on(GET_ROUTEINFO_BY_TOPIC, () => noRoute);
+    routes.doubt('topic', 'brokerGone');
+    expect(await findBrokers()).toEqual(['broker-a']);
+    // Still in doubt.
+    peer.on(GET_ROUTEINFO_BY_TOPIC, routesScript({ topic: [brokerB] }));
+    expect(await findBrokers()).toEqual(['broker-b']);
+  });
+
+  test.each([
+    ['TOPIC_NOT_EXIST', new ResponseError(17, 'why', 'broker'), 'topicGone'],
+    ['NOT_LEADER_FOR_QUEUE', new ResponseError(501, 'why', 'broker'), 'brokerGone'],
+    ['SYSTEM_ERROR', new ResponseError(1, 'why', 'broker'), undefined],
+    ['connect', new RemotingError('connect', 'why'), 'brokerGone'],
+    ['closed', new RemotingError('closed', 'why'), 'brokerGone'],
+    ['timeout', new RemotingError('timeout', 'why'), undefined],
+    ['something else', new TypeError('why'), undefined],
+  ])('the doubt that %s raises', (_, error, doubt) => {
+    expect(routeDoubt(error)).toBe(doubt);
   });
 
   test('a route in doubt is gone when the topic is', async () => {
     await findBrokers();
     peer.on(GET_ROUTEINFO_BY_TOPIC, () => noRoute);
-    routes.doubt('topic');
+    routes.doubt('topic', 'topicGone');
     expect(await findBrokers()).toBeUndefined();
     expect(await findBrokers()).toBeUndefined();
     expect(lookUpCount()).toBe(3);

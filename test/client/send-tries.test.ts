@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ClientError } from '../../src/client/errors.ts';
-import { isRetryable, leadsElsewhere, SendTries } from '../../src/client/send-tries.ts';
+import { isRetryable, SendTries } from '../../src/client/send-tries.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
 import { RemotingError, type RemotingErrorKind, ResponseError } from '../../src/remoting/errors.ts';
 
@@ -12,28 +12,27 @@ function failed(kind: RemotingErrorKind, outcomeUnknown = false): RemotingError 
   return new RemotingError(kind, 'why', { outcomeUnknown });
 }
 
-describe('isRetryable and leadsElsewhere', () => {
+describe('isRetryable', () => {
   test.each([
-    ['SYSTEM_ERROR', answered(1), true, false],
-    ['SYSTEM_BUSY', answered(2), true, false],
-    ['SERVICE_NOT_AVAILABLE', answered(14), true, false],
-    ['TOPIC_NOT_EXIST', answered(17), true, true],
-    ['NOT_LEADER_FOR_QUEUE', answered(501), true, true],
-    ['GO_AWAY', answered(1500), true, false],
-    ['MESSAGE_ILLEGAL', answered(13), false, false],
-    ['NO_PERMISSION', answered(16), false, false],
-    ['connect', failed('connect'), true, true],
-    ['closed', failed('closed'), true, true],
-    ['timeout', failed('timeout'), true, false],
-    ['cancelled', failed('cancelled'), false, false],
-    ['overloaded', failed('overloaded'), false, false],
-    ['malformed', failed('malformed'), false, false],
-    ['noBroker', new ClientError('noBroker', 'why'), true, false],
-    ['closed by us', new ClientError('closed', 'why'), false, false],
-    ['something else', new TypeError('why'), false, false],
-  ])('%s', (_, error, retryable, elsewhere) => {
+    ['SYSTEM_ERROR', answered(1), true],
+    ['SYSTEM_BUSY', answered(2), true],
+    ['SERVICE_NOT_AVAILABLE', answered(14), true],
+    ['TOPIC_NOT_EXIST', answered(17), true],
+    ['NOT_LEADER_FOR_QUEUE', answered(501), true],
+    ['GO_AWAY', answered(1500), true],
+    ['MESSAGE_ILLEGAL', answered(13), false],
+    ['NO_PERMISSION', answered(16), false],
+    ['connect', failed('connect'), true],
+    ['closed', failed('closed'), true],
+    ['timeout', failed('timeout'), true],
+    ['cancelled', failed('cancelled'), false],
+    ['overloaded', failed('overloaded'), false],
+    ['malformed', failed('malformed'), false],
+    ['noBroker', new ClientError('noBroker', 'why'), true],
+    ['closed by us', new ClientError('closed', 'why'), false],
+    ['something else', new TypeError('why'), false],
+  ])('%s', (_, error, retryable) => {
     expect(isRetryable(error)).toBe(retryable);
-    expect(leadsElsewhere(error)).toBe(elsewhere);
   });
 });
 
