@@ -1,5 +1,10 @@
-import { Code, ConnectError, type ConnectRouter, type HandlerContext, type ServiceImpl } from '@connectrpc/connect';
-import { compressionGzip, connectNodeAdapter } from '@connectrpc/connect-node';
+import { Code, ConnectError, createConnectRouter, type HandlerContext, type ServiceImpl } from '@connectrpc/connect';
+import type { UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
+import {
+  compressionGzip,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from '@connectrpc/connect-node';
 import { RocketMQProxy } from '../gen/rocketmq/rocketmq_pb.ts';
 import type { Log } from '../log.ts';
 import { type Call, rpcBytesMax } from './call.ts';
@@ -11,25 +16,67 @@ import type { Service } from './service.ts';
 
 /** How much longer JSON may be than protobuf: it writes a control character as six. */
 const jsonGrowthMax = 6;
-/** Longest deadline that a caller may set, in ms; streams live on without one. */
+/** Longest deadline that Node's timers can keep, in ms: 24.8 days. */
 const timeoutMsMax = 2_147_483_647;
 
 /** Serves gRPC, gRPC-web and Connect with one service. */
 export function createRequestHandler(service: Service, metrics: ProxyMetrics, log: Log): RequestHandler {
-  const handler = connectNodeAdapter({
-    routes: (router: ConnectRouter) => router.service(RocketMQProxy, createImplementation(service, metrics, log)),
+  const router = createConnectRouter({
     // Connect's own default is 4 GiB.
     readMaxBytes: rpcBytesMax,
     writeMaxBytes: rpcBytesMax * jsonGrowthMax,
     maxTimeoutMs: timeoutMsMax,
     acceptCompression: [compressionGzip],
     // Replies are small or already as dense as their sender made them: compressing them would only cost time.
-    compressMinBytes: rpcBytesMax + 1,
+    compressMinBytes: rpcBytesMax * jsonGrowthMax + 1,
   });
+  router.service(RocketMQProxy, createImplementation(service, metrics, log));
+  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   return (request, response) => {
+    const handler = handlers.get(request.url?.split('?', 1)[0] ?? '');
+    const call = handler === undefined ? undefined : readCall(request, response);
+    if (handler === undefined || call === undefined) {
+      response.writeHead(handler === undefined ? 404 : 400).end();
+      return;
+    }
     plainGrpcMessages(request, response);
-    handler(request, response);
+    handler(call)
+      .then((reply) => universalResponseToNodeResponse(endWith(response, reply), response))
+      // The caller has gone: there is nobody to tell.
+      .catch((error: unknown) => log.debug({ err: error }, 'a reply could not be written'));
   };
+}
+
+type NodeRequest = Parameters<RequestHandler>[0];
+type NodeResponse = Parameters<RequestHandler>[1];
+
+/** Undefined for a request whose authority or path makes no URL. */
+function readCall(request: NodeRequest, response: NodeResponse): UniversalServerRequest | undefined {
+  dropFarDeadline(request);
+  try {
+    return universalRequestFromNodeRequest(request, response, undefined, undefined);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A deadline that is further away than timers reach is none: no call lasts that long, and streams live on without one. */
+function dropFarDeadline({ headers }: NodeRequest): void {
+  const [, grpcCount = '', unit = ''] = /^(\d{1,8})([HMS])$/.exec(String(headers['grpc-timeout'])) ?? [];
+  const unitMs = { H: 3_600_000, M: 60_000, S: 1_000 }[unit] ?? 0;
+  if (Number(grpcCount) * unitMs > timeoutMsMax) delete headers['grpc-timeout'];
+  if (Number(headers['connect-timeout-ms']) > timeoutMsMax) delete headers['connect-timeout-ms'];
+}
+
+/**
+ * The reply, of which nothing more is made once the caller has gone. Connect waits for a caller that reads slowly, and goes on to
+ * wait when that caller has gone.
+ */
+function endWith(response: NodeResponse, reply: UniversalServerResponse): UniversalServerResponse {
+  if (reply.body === undefined || reply.body === null) return reply;
+  const body = reply.body[Symbol.asyncIterator]();
+  response.once('close', () => void body.return?.().catch(() => {}));
+  return { ...reply, body: { [Symbol.asyncIterator]: () => body } };
 }
 
 function createImplementation(service: Service, metrics: ProxyMetrics, log: Log): ServiceImpl<typeof RocketMQProxy> {

@@ -11,6 +11,7 @@ import type { Log } from '../log.ts';
 import { type Call, createTimeoutMs, deadlineOf } from './call.ts';
 import { failure } from './failures.ts';
 import { toMessage } from './incoming.ts';
+import { ReaderWatch } from './reader-watch.ts';
 import type { Receipts } from './receipts.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -29,6 +30,7 @@ export interface ReceiveOptions {
   readonly draining: AbortSignal;
   readonly log: Log;
   readonly onReceived: () => void;
+  /** Called each time that a stream stops polling, because its reader is slow or has not acknowledged what it got. */
   readonly onPaused: () => void;
 }
 
@@ -49,6 +51,7 @@ export function createReceiveHandlers(
       const signals = [call.signal, draining];
       for (const signal of signals) signal.addEventListener('abort', end, { once: true });
       if (signals.some(({ aborted }) => aborted)) end();
+      const reader = new ReaderWatch(onPaused);
       try {
         for await (const message of consumer.stream({ messagesMax, signal: ending.signal, onPaused })) {
           const delivered = toMessage(message, receipts.seal(session.receiptOwner, message.receipt));
@@ -58,9 +61,12 @@ export function createReceiveHandlers(
             continue;
           }
           onReceived();
+          reader.given();
           yield delivered;
+          reader.asked();
         }
       } finally {
+        reader.stop();
         for (const signal of signals) signal.removeEventListener('abort', end);
       }
       if (draining.aborted)
