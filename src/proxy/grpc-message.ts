@@ -19,11 +19,12 @@ export function plainGrpcMessages(
   };
 }
 
-/** Escapes only what is neither printable ASCII nor a percent sign, as the gRPC specification has it. */
+/** Escapes only percent signs and what is not printable ASCII, as the gRPC specification has it, and blanks where HTTP/2 allows none. */
 function plain(escaped: string): string {
   return [...Buffer.from(decodeURIComponent(escaped))]
     .map((byte) => (byte >= 0x20 && byte <= 0x7e && byte !== 0x25 ? String.fromCharCode(byte) : percentEscape(byte)))
-    .join('');
+    .join('')
+    .replace(/^ | $/g, '%20');
 }
 
 function percentEscape(byte: number): string {
