@@ -1,6 +1,7 @@
 import type { Command, CommandContent } from '../remoting/command.ts';
 import type { Deadline } from '../remoting/deadline.ts';
 import { RemotingError } from '../remoting/errors.ts';
+import { decodeBrokerNames, getClusterInfo } from '../remoting/requests/get-cluster-info.ts';
 import { decodeRoute, getRoute, type TopicRoute } from '../remoting/requests/get-route.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import type { Channels } from './channels.ts';
@@ -45,6 +46,22 @@ export class NameServers {
     }
     if (answered) return undefined;
     throw this.#unreachable(failure);
+  }
+
+  /** Whether any broker is registered; undefined when no name server can tell. */
+  async hasBrokers(deadline: Deadline): Promise<boolean | undefined> {
+    let answered = false;
+    for (const address of this.#inTurn()) {
+      try {
+        const reply = await this.#ask(address, getClusterInfo.encode({}), deadline);
+        getClusterInfo.decodeReply(reply, address);
+        if (decodeBrokerNames(reply).length > 0) return true;
+        answered = true;
+      } catch {
+        deadline.check(`asking ${address} for its brokers`);
+      }
+    }
+    return answered ? false : undefined;
   }
 
   /** All of them, from the one that answered last. Look-ups side by side each have their own turn. */

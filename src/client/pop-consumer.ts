@@ -61,7 +61,7 @@ export class PopConsumer {
     const { subscriber, filter } = this.#options;
     const own = await routes.find(subscriber.topic, deadline);
     const route = own ?? (await routes.find(defaultTopic, deadline));
-    if (route === undefined) throw new ClientError('noRoute', `topic ${subscriber.topic} does not exist`);
+    if (route === undefined) throw await routes.missing(subscriber.topic, deadline);
     const brokers = await this.#checkBrokers(route, deadline);
     await Promise.all(
       brokers.map(async ({ brokerName, channel }) => {

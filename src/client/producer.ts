@@ -1,10 +1,12 @@
 import type { Channel } from '../remoting/channel.ts';
-import type { Command } from '../remoting/command.ts';
+import type { Command, CommandContent } from '../remoting/command.ts';
+import { asBuffer } from '../remoting/command-codec.ts';
 import type { Deadline } from '../remoting/deadline.ts';
 import { RemotingError, ResponseError } from '../remoting/errors.ts';
-import { MessageProperty, type MessageQueue } from '../remoting/message.ts';
+import type { MessageQueue } from '../remoting/message.ts';
+import { encodeBatch } from '../remoting/message-batch.ts';
 import { encodeProperties } from '../remoting/message-properties.ts';
-import { type SendMessageReply, sendMessage } from '../remoting/requests/send-message.ts';
+import { type SendMessageReply, sendBatchMessage, sendMessage } from '../remoting/requests/send-message.ts';
 import { SysFlag } from '../remoting/sys-flag.ts';
 import { defaultTopic } from '../remoting/topic-names.ts';
 import { isVersion5 } from '../remoting/version.ts';
@@ -14,46 +16,16 @@ import { type Delivery, deliveryProperty } from './delivery.ts';
 import { ClientError } from './errors.ts';
 import { Gate } from './gate.ts';
 import type { ClientOptions } from './options.ts';
+import {
+  type HalfMessageProperties,
+  type OutgoingMessage,
+  type SendResult,
+  storedProperties,
+} from './outgoing-message.ts';
 import { QueueTurn, queueForKey } from './queue-selector.ts';
 import { autoCreatedQueueCount, type Route } from './route.ts';
 import { routeDoubt } from './routes.ts';
 import { isRetryable, SendTries } from './send-tries.ts';
-
-/** A message to be sent. */
-export interface OutgoingMessage {
-  readonly topic: string;
-  /** 1 byte to the broker's maximum, 4 MiB unless configured otherwise. */
-  readonly body: Uint8Array;
-  readonly tag?: string | undefined;
-  /** Index keys, separated by spaces. */
-  readonly keys?: string | undefined;
-  /** User properties; reserved names are the caller's to refuse. */
-  readonly properties?: Iterable<readonly [string, string]> | undefined;
-  /** Messages of one key are stored in one queue. */
-  readonly shardingKey?: string | undefined;
-  readonly delivery: Delivery;
-}
-
-/** Where a message was stored. */
-export interface SendResult {
-  /** UNIQ_KEY: the id that receivers see too. */
-  readonly messageId: string;
-  /** Id that holds the broker's address and the commit log offset: not for clients of the proxy. */
-  readonly offsetMessageId: string;
-  readonly queue: MessageQueue;
-  /** For delayed and half messages the offset in the inner topic. */
-  readonly queueOffset: bigint;
-  readonly bornTimestampMs: number;
-  readonly transactionId: string | undefined;
-  /** The connection by which it was stored. */
-  readonly channel: Channel;
-}
-
-/** What makes a message a half message. */
-export interface HalfMessageProperties {
-  readonly producerGroup: string;
-  readonly checkImmunitySeconds: number | undefined;
-}
 
 /**
  * Sends messages. A failed try is repeated at another broker where there is one, with the same message id, under the deadline of
@@ -79,25 +51,64 @@ export class Producer {
    * `overloaded` or `malformed`. Of all these only `outcomeUnknown` leaves open whether the message is stored.
    */
   send(message: OutgoingMessage, deadline: Deadline): Promise<SendResult> {
-    return this.#store(message, undefined, deadline);
+    return this.#sendOne(message, undefined, deadline);
   }
 
   /** Stores a half message: nobody receives it before its transaction is committed. Fails as `send` does. */
   sendHalf(message: OutgoingMessage, half: HalfMessageProperties, deadline: Deadline): Promise<SendResult> {
-    return this.#store(message, half, deadline);
+    return this.#sendOne(message, half, deadline);
   }
 
-  async #store(
+  /**
+   * Stores several messages of one topic in one queue, all of them or none; cheaper for the broker than one by one. Together they must
+   * fit one frame of the broker, 4 MiB unless configured otherwise. Fails as `send` does.
+   * @returns one result for each message, in order.
+   */
+  async sendBatch(messages: readonly OutgoingMessage[], deadline: Deadline): Promise<readonly SendResult[]> {
+    const { topic, shardingKey } = checkBatch(messages);
+    const ids = messages.map(() => this.#createMessageId());
+    const records = messages.map((message, index) => ({
+      flag: 0,
+      body: asBuffer(message.body),
+      properties: new Map(storedProperties(message, ids[index] ?? '', undefined, undefined)),
+    }));
+    const body = encodeBatch(records);
+    const stored = await this.#store(
+      {
+        topic,
+        shardingKey,
+        content: async (place) => sendBatchMessage.encode({ ...this.#fields(topic, place), batch: true }, body),
+      },
+      deadline,
+    );
+    const offsetIds = stored.reply.messageId.split(',');
+    return ids.map((messageId, index) => sendResult(stored, messageId, offsetIds[index] ?? '', BigInt(index)));
+  }
+
+  async #sendOne(
     message: OutgoingMessage,
     half: HalfMessageProperties | undefined,
     deadline: Deadline,
   ): Promise<SendResult> {
+    const { topic, shardingKey } = message;
     const messageId = this.#createMessageId();
+    const content = async (place: Place, channel: Channel, attempt: Deadline): Promise<CommandContent> => {
+      await this.#checkBody(message.body, channel, attempt);
+      const delivery = await this.#deliveryProperty(message.delivery, channel, attempt);
+      const properties = encodeProperties(storedProperties(message, messageId, delivery, half));
+      const sysFlag = half === undefined ? 0 : SysFlag.TRANSACTION_PREPARED;
+      return sendMessage.encode({ ...this.#fields(topic, place), sysFlag, properties }, message.body);
+    };
+    const stored = await this.#store({ topic, shardingKey, content }, deadline);
+    return sendResult(stored, messageId, stored.reply.messageId, 0n);
+  }
+
+  async #store(sending: Sending, deadline: Deadline): Promise<Stored> {
     const tries = new SendTries();
     try {
       for (;;) {
-        const result = await this.#try({ message, half, messageId }, tries, deadline);
-        if (result !== undefined) return result;
+        const stored = await this.#try(sending, tries, deadline);
+        if (stored !== undefined) return stored;
         await deadline.sleep(backoffMs(tries.count + 1));
       }
     } catch (error) {
@@ -106,13 +117,13 @@ export class Producer {
   }
 
   /** Undefined when it failed and another try may succeed. */
-  async #try(content: Content, tries: SendTries, deadline: Deadline): Promise<SendResult | undefined> {
-    const { topic } = content.message;
+  async #try(sending: Sending, tries: SendTries, deadline: Deadline): Promise<Stored | undefined> {
+    const { topic } = sending;
     const route = await this.#cluster.routes.findForSend(topic, deadline);
-    const queue = this.#selectQueue(route, content.message, tries.failedBrokers);
+    const queue = this.#selectQueue(route, sending, tries.failedBrokers);
     try {
       const bornTimestampMs = tries.nextBornTimestampMs();
-      return await this.#attempt({ ...content, queue, route, bornTimestampMs }, deadline);
+      return await this.#attempt(sending, { queue, route, bornTimestampMs }, deadline);
     } catch (error) {
       tries.add(queue.brokerName, error);
       const doubt = routeDoubt(error);
@@ -123,37 +134,32 @@ export class Producer {
     }
   }
 
-  #selectQueue(route: Route, message: OutgoingMessage, failedBrokers: ReadonlySet<string>): MessageQueue {
-    const { shardingKey, topic } = message;
+  #selectQueue(route: Route, { topic, shardingKey }: Sending, failedBrokers: ReadonlySet<string>): MessageQueue {
     const queue =
       shardingKey === undefined ? this.#turn.next(route, failedBrokers) : queueForKey(route.writeQueues, shardingKey);
     if (queue === undefined) throw new ClientError('noBroker', `no broker takes messages for topic ${topic} now`);
     return queue;
   }
 
-  async #attempt(draft: Draft, deadline: Deadline): Promise<SendResult> {
-    const { queue, route } = draft;
+  async #attempt(sending: Sending, place: Place, deadline: Deadline): Promise<Stored> {
     const attempt = deadline.atMost(this.#options.requestTimeoutMs);
-    const channel = await this.#cluster.broker(route, queue.brokerName, attempt);
-    await this.#checkBody(draft.message.body, channel, attempt);
-    const content = sendMessage.encode(await this.#fields(draft, channel, attempt), draft.message.body);
+    const channel = await this.#cluster.broker(place.route, place.queue.brokerName, attempt);
+    const content = await sending.content(place, channel, attempt);
     const reply = await this.#gate(channel).run(() => channel.invoke(content, attempt), attempt);
-    return sendResult(draft, channel, decodeReply(reply, channel.address));
+    return { ...place, channel, reply: decodeReply(reply, channel.address) };
   }
 
-  async #fields(draft: Draft, channel: Channel, deadline: Deadline) {
-    const { message, half, queue } = draft;
-    const delivery = await this.#deliveryProperty(message.delivery, channel, deadline);
+  #fields(topic: string, { queue, bornTimestampMs }: Place) {
     return {
       producerGroup: this.#options.producerGroup,
-      topic: message.topic,
+      topic,
       defaultTopic,
       defaultTopicQueueCount: autoCreatedQueueCount,
       queueId: queue.queueId,
-      sysFlag: half === undefined ? 0 : SysFlag.TRANSACTION_PREPARED,
-      bornTimestampMs: draft.bornTimestampMs,
+      sysFlag: 0,
+      bornTimestampMs,
       flag: 0,
-      properties: encodeProperties(propertiesOf(draft, delivery)),
+      properties: '',
       reconsumeTimes: 0,
       unitMode: false,
       batch: false,
@@ -183,37 +189,42 @@ export class Producer {
 }
 
 /** What is the same in every try of a send. */
-interface Content {
-  readonly message: OutgoingMessage;
-  readonly half: HalfMessageProperties | undefined;
-  readonly messageId: string;
+interface Sending {
+  readonly topic: string;
+  readonly shardingKey: string | undefined;
+  /** The request for one try. */
+  content(place: Place, channel: Channel, attempt: Deadline): Promise<CommandContent>;
 }
 
-/** One try of a send. */
-interface Draft extends Content {
+/** Where and when one try goes. */
+interface Place {
   readonly bornTimestampMs: number;
   readonly queue: MessageQueue;
   readonly route: Route;
 }
 
-function propertiesOf(draft: Draft, delivery: readonly [string, string] | undefined): [string, string][] {
-  const { message, half, messageId } = draft;
-  const properties: [string, string][] = [];
-  for (const [name, value] of message.properties ?? []) properties.push([name, value]);
-  const add = (name: string, value: string | undefined): void => {
-    if (value !== undefined && value !== '') properties.push([name, value]);
-  };
-  add(MessageProperty.UNIQ_KEY, messageId);
-  add(MessageProperty.TAGS, message.tag);
-  add(MessageProperty.KEYS, message.keys);
-  add(MessageProperty.SHARDING_KEY, message.shardingKey);
-  if (delivery !== undefined) add(...delivery);
-  if (half !== undefined) {
-    add(MessageProperty.TRAN_MSG, 'true');
-    add(MessageProperty.PGROUP, half.producerGroup);
-    add(MessageProperty.CHECK_IMMUNITY_TIME, half.checkImmunitySeconds?.toString());
+/** The try that succeeded. */
+interface Stored extends Place {
+  readonly channel: Channel;
+  readonly reply: SendMessageReply;
+}
+
+/** @throws ClientError `invalid`, saying what messages of one batch must have in common. */
+function checkBatch(messages: readonly OutgoingMessage[]): OutgoingMessage {
+  const [first] = messages;
+  if (first === undefined) throw new ClientError('invalid', 'a batch has no messages');
+  for (const { topic, shardingKey, delivery, body } of messages) {
+    if (topic !== first.topic) throw new ClientError('invalid', 'the messages of a batch must have one topic');
+    if (shardingKey !== first.shardingKey)
+      throw new ClientError(
+        'invalid',
+        'the messages of a batch must have one sharding key, since they go to one queue',
+      );
+    // Brokers ignore the delay of a message in a batch and deliver at once.
+    if (delivery.kind !== 'now') throw new ClientError('invalid', 'a message of a batch cannot be delivered later');
+    if (body.length === 0) throw new ClientError('invalid', 'a message of a batch has an empty body');
   }
-  return properties;
+  return first;
 }
 
 /** A success that cannot be read is none that the caller may rely on, but the message is stored. */
@@ -230,13 +241,14 @@ function decodeReply(reply: Command, address: string): SendMessageReply {
   }
 }
 
-function sendResult(draft: Draft, channel: Channel, reply: SendMessageReply): SendResult {
-  const { messageId, queue, bornTimestampMs } = draft;
+/** @param index of the message among those that were stored together. */
+function sendResult(stored: Stored, messageId: string, offsetMessageId: string, index: bigint): SendResult {
+  const { queue, reply, bornTimestampMs, channel } = stored;
   return {
     messageId,
-    offsetMessageId: reply.messageId,
+    offsetMessageId,
     queue: { ...queue, queueId: reply.queueId },
-    queueOffset: reply.queueOffset,
+    queueOffset: reply.queueOffset + index,
     bornTimestampMs,
     transactionId: reply.transactionId,
     channel,

@@ -70,14 +70,22 @@ export class Routes {
 
   /**
    * The route to send by: the topic's own, or that of TBW102, on whose brokers a first message creates the topic.
-   * @throws ClientError `noRoute` when there is neither.
+   * @throws ClientError `noRoute` when there is neither, `noBroker` when that is so because no broker is up.
    */
   async findForSend(topic: string, deadline: Deadline): Promise<Route> {
     const route = await this.find(topic, deadline);
     if (route !== undefined) return route;
     const template = await this.find(defaultTopic, deadline);
     if (template !== undefined && template.writeQueues.length > 0) return autoCreatedRoute(topic, template);
-    throw new ClientError(
+    throw await this.missing(topic, deadline);
+  }
+
+  /** Why there is neither a route of a topic nor one of TBW102. */
+  async missing(topic: string, deadline: Deadline): Promise<ClientError> {
+    // While no broker is up, name servers know no topics at all.
+    if ((await this.#nameServers.hasBrokers(deadline)) === false)
+      return new ClientError('noBroker', 'no broker is registered with the name servers now');
+    return new ClientError(
       'noRoute',
       `topic ${topic} does not exist, and the brokers do not create topics by themselves`,
     );

@@ -9,7 +9,8 @@ import { endTransaction, TransactionOutcome } from '../remoting/requests/end-tra
 import { decodeStoredMessages, type StoredMessage } from '../remoting/stored-message.ts';
 import { ClientError } from './errors.ts';
 import type { ClientLog } from './options.ts';
-import type { OutgoingMessage, Producer, SendResult } from './producer.ts';
+import type { OutgoingMessage, SendResult } from './outgoing-message.ts';
+import type { Producer } from './producer.ts';
 
 /** Longest wait for a broker to confirm the end of a transaction, in ms. */
 const endTimeoutMs = 5_000;

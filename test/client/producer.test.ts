@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { OutgoingMessage } from '../../src/client/producer.ts';
+import type { OutgoingMessage } from '../../src/client/outgoing-message.ts';
 import { queueForKey } from '../../src/client/queue-selector.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
 import { decodeOffsetMessageId } from '../../src/remoting/message-id.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { OutgoingMessage, SendResult } from '../../src/client/producer.ts';
+import type { OutgoingMessage, SendResult } from '../../src/client/outgoing-message.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { TransactionOutcome } from '../../src/remoting/requests/end-transaction.ts';
