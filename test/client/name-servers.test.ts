@@ -6,7 +6,7 @@ import { RequestCode } from '../../src/remoting/request-code.ts';
 import { noRoute, routeBody } from '../support/scripted-cluster.ts';
 import { deferred, type Script, ScriptedPeer } from '../support/scripted-peer.ts';
 
-const { GET_ROUTEINFO_BY_TOPIC } = RequestCode;
+const { GET_ROUTEINFO_BY_TOPIC, GET_BROKER_CLUSTER_INFO } = RequestCode;
 const knows: Script = () => ({ body: routeBody([{ brokerName: 'broker-a', address: '10.0.0.1:10911' }]) });
 const knowsNot: Script = () => noRoute;
 const silent: Script = () => undefined;
@@ -43,6 +43,20 @@ describe('NameServers', () => {
       topic: 'topic',
       acceptStandardJsonOnly: 'true',
     });
+  });
+
+  test('tells whether any of them has a broker, as far as they answer', async () => {
+    const brokers =
+      (names: object): Script =>
+      () => ({ body: Buffer.from(JSON.stringify({ brokerAddrTable: names })) });
+    const hasBrokers = () => servers.hasBrokers(Deadline.after(10_000));
+    first.on(GET_BROKER_CLUSTER_INFO, brokers({}));
+    second.on(GET_BROKER_CLUSTER_INFO, brokers({ 'broker-a': {} }));
+    expect(await hasBrokers()).toBe(true);
+    second.on(GET_BROKER_CLUSTER_INFO, notReady);
+    expect(await hasBrokers()).toBe(false);
+    first.on(GET_BROKER_CLUSTER_INFO, notReady);
+    expect(await hasBrokers()).toBeUndefined();
   });
 
   test('goes on to the next when one refuses connections, and stays there', async () => {

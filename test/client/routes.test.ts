@@ -8,7 +8,7 @@ import { RequestCode } from '../../src/remoting/request-code.ts';
 import { noRoute, routeBody, routesScript } from '../support/scripted-cluster.ts';
 import { deferred, ScriptedPeer } from '../support/scripted-peer.ts';
 
-const { GET_ROUTEINFO_BY_TOPIC } = RequestCode;
+const { GET_ROUTEINFO_BY_TOPIC, GET_BROKER_CLUSTER_INFO } = RequestCode;
 const soon = (): Deadline => Deadline.after(10_000);
 const brokerA = { brokerName: 'broker-a', address: '10.0.0.1:10911' };
 const brokerB = { brokerName: 'broker-b', address: '10.0.0.2:10911' };
@@ -87,6 +87,16 @@ describe('Routes', () => {
       kind: 'noRoute',
       message: expect.stringContaining('newer'),
     });
+  });
+
+  test('without any broker nothing is said of topics', async () => {
+    peer.on(GET_ROUTEINFO_BY_TOPIC, () => noRoute);
+    peer.on(GET_BROKER_CLUSTER_INFO, () => ({ body: Buffer.from('{"brokerAddrTable":{},"clusterAddrTable":{}}') }));
+    const noBroker = { name: 'ClientError', kind: 'noBroker' };
+    await expect(routes.findForSend('topic', soon())).rejects.toMatchObject(noBroker);
+    const table = '{"brokerAddrTable":{"broker-a":{"brokerAddrs":{0:"10.0.0.1:10911"}}},"clusterAddrTable":{}}';
+    peer.on(GET_BROKER_CLUSTER_INFO, () => ({ body: Buffer.from(table) }));
+    await expect(routes.findForSend('topic', soon())).rejects.toMatchObject({ kind: 'noRoute' });
   });
 
   test('a route in doubt is looked up again, once for all who ask', async () => {

@@ -91,6 +91,11 @@ describe.skipIf(skipRocketMQ())('a broker 5.5.0 with its default settings', () =
     await stream.until(({ length }) => length >= 100);
 
     await cluster.kill('broker', 'SIGKILL');
+    // The name server knows no topic at all now, which is no reason to tell anybody that a topic does not exist.
+    for (const rpc of ['CreateProducer', 'CreateConsumer'] as const) {
+      const failure = await failureOf(client.call(rpc, { topic: 'other', group_id: 'other' }));
+      expect(failure).toEqual({ code: 'UNAVAILABLE', details: expect.stringMatching(/no broker is registered/) });
+    }
     await cluster.restartBroker();
     const restartedAtMs = Date.now();
     await stream.until(

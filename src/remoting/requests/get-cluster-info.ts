@@ -1,0 +1,21 @@
+import type { Command } from '../command.ts';
+import { RemotingError } from '../errors.ts';
+import { defineRequest } from '../fields.ts';
+import { isJsonObject, readJsonObject } from '../json.ts';
+import { RequestCode } from '../request-code.ts';
+
+/** Asks a name server which brokers are registered (Java `RouteInfoManager.getAllClusterInfo`). */
+export const getClusterInfo = defineRequest({
+  code: RequestCode.GET_BROKER_CLUSTER_INFO,
+  name: 'GET_BROKER_CLUSTER_INFO',
+  request: {},
+  reply: {},
+});
+
+/** The names of the registered brokers (Java `ClusterInfo`). @throws RemotingError `malformed`. */
+export function decodeBrokerNames(reply: Command): readonly string[] {
+  const table = readJsonObject(reply.body, 'the brokers of a cluster')['brokerAddrTable'];
+  if (!isJsonObject(table))
+    throw new RemotingError('malformed', 'the field brokerAddrTable of a cluster makes no sense');
+  return Object.keys(table);
+}
