@@ -1,0 +1,48 @@
+import { ConnectError } from '@connectrpc/connect';
+import { onTestFinished } from 'vitest';
+import { ErrorInfoSchema } from '../../src/gen/google/rpc/error_details_pb.ts';
+import type { Call } from '../../src/proxy/call.ts';
+import { Engines } from '../../src/proxy/engines.ts';
+import { toFailure } from '../../src/proxy/failures.ts';
+import { Receipts } from '../../src/proxy/receipts.ts';
+import { Sessions } from '../../src/proxy/sessions.ts';
+import { Targets } from '../../src/proxy/targets.ts';
+import type { ScriptedCluster } from './scripted-cluster.ts';
+import { proxyOptions } from './started-proxy.ts';
+
+/** What handlers are made of. */
+export interface ProxyParts {
+  readonly targets: Targets;
+  readonly engines: Engines;
+  readonly sessions: Sessions;
+  readonly receipts: Receipts;
+}
+
+/** The parts of a proxy that talks to this cluster, which is its default one; closed when the test ends. */
+export function proxyParts(cluster: ScriptedCluster): ProxyParts {
+  const options = proxyOptions({
+    defaults: { endpoint: cluster.nameServer.address, accessKeyId: '', accessKeySecret: '', instanceId: '' },
+  });
+  const engines = new Engines({ vendor: 'auto', checkEndpoint: () => {}, brokerAllowed: () => true, log: cluster.log });
+  const sessions = new Sessions({ ...options, engines });
+  onTestFinished(async () => {
+    sessions.close();
+    await engines.close();
+  });
+  return { targets: new Targets(options), engines, sessions, receipts: new Receipts(options.sealer) };
+}
+
+/** A call of somebody who stays and waits for ever. */
+export function patientCall(signal = new AbortController().signal): Call {
+  return { signal, timeoutMs: undefined };
+}
+
+/** Why a handler failed, as its caller is told: the reason, and the text. */
+export async function refusalOf(work: Promise<unknown>): Promise<readonly [string | undefined, string]> {
+  try {
+    return ['taken', JSON.stringify(await work)];
+  } catch (error) {
+    const failure = toFailure(error);
+    return [failure.findDetails(ErrorInfoSchema)[0]?.reason, ConnectError.from(failure).rawMessage];
+  }
+}
