@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { compressionAlgorithms } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { queueSizes, storedText } from '../support/broker-queues.ts';
-import { ProxyClient, type ReceivedMessage, sendRpcs } from '../support/grpc-client.ts';
+import { failureOf, ProxyClient, type ReceivedMessage, sendRpcs } from '../support/grpc-client.ts';
 import { type ProxyProcess, startProxyProcess } from '../support/proxy-process.ts';
 import { type RocketMQCluster, startRocketMQ } from './cluster.ts';
 import { skipRocketMQ } from './java.ts';
@@ -71,6 +72,25 @@ describe.skipIf(skipRocketMQ())('messages through the proxy to RocketMQ 5.5.0 an
     // Not `toEqual`: a difference of megabytes would be printed.
     expect(received.map((body, index) => body === bodies[index])).toEqual(bodies.map(() => true));
     stream.cancel();
+  });
+
+  test('requests compressed by gzip are taken; one that is small only while it is compressed is refused', async () => {
+    const topic = 'gzip';
+    await cluster.createTopic(topic, { queueCount: 1 });
+    const gzip = new ProxyClient(proxy.address, {
+      'grpc.default_compression_algorithm': compressionAlgorithms.gzip,
+      'grpc.default_compression_level': 2,
+    });
+    const producer_id = await gzip.createProducer(topic);
+    const { stream } = await gzip.subscribe(topic, topic);
+    for (const mebibytes of [4, 6, 100]) {
+      const message_body = 'a'.repeat(mebibytes * 2 ** 20 + 1);
+      const failure = await failureOf(gzip.send('SendMessage', { producer_id, message_body }));
+      expect(failure.code).toMatch(/^(INVALID_ARGUMENT|RESOURCE_EXHAUSTED)$/);
+    }
+    await gzip.send('SendMessage', { producer_id, message_body: 'a'.repeat(2 ** 20) });
+    expect((await stream.take(1)).map(({ message_body }) => message_body.length)).toEqual([2 ** 20]);
+    gzip.close();
   });
 
   test('a tag expression lets its tags through and no others', async () => {
