@@ -71,7 +71,7 @@ export class InFlightMessages {
   }
 }
 
-/** Names one delivery of one message; a later delivery of it has another pop time. */
+/** Names one delivery of one message to one subscriber; a later delivery of it has another pop time. */
 export function receiptKey({ brokerName, retry, queueId, queueOffset, popTimeMs }: PopReceipt): string {
   return `${brokerName} ${retry} ${queueId} ${queueOffset} ${popTimeMs}`;
 }

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { PopReceipt } from '../remoting/pop-receipt.ts';
 import { receiptKey } from './in-flight-messages.ts';
+import type { Subscriber } from './subscriber.ts';
 
 const receiptsMax = 65_536;
 
@@ -9,18 +10,22 @@ const receiptsMax = 65_536;
  * message again all the same.
  */
 export class ReleasedMessages {
-  /** A cache with sizes grows with use; one with a `max` takes all of its memory at once, for every client. */
-  readonly #receipts = new LRUCache<string, true>({ maxSize: receiptsMax, sizeCalculation: () => 1 });
+  readonly #receipts = new LRUCache<string, true>({ max: receiptsMax });
 
-  add(receipt: PopReceipt): void {
-    this.#receipts.set(receiptKey(receipt), true, { ttl: Math.max(1, receipt.invisibleDurationMs) });
+  add(subscriber: Subscriber, receipt: PopReceipt): void {
+    this.#receipts.set(keyOf(subscriber, receipt), true, { ttl: Math.max(1, receipt.invisibleDurationMs) });
   }
 
-  delete(receipt: PopReceipt): void {
-    this.#receipts.delete(receiptKey(receipt));
+  delete(subscriber: Subscriber, receipt: PopReceipt): void {
+    this.#receipts.delete(keyOf(subscriber, receipt));
   }
 
-  has(receipt: PopReceipt): boolean {
-    return this.#receipts.has(receiptKey(receipt));
+  has(subscriber: Subscriber, receipt: PopReceipt): boolean {
+    return this.#receipts.has(keyOf(subscriber, receipt));
   }
+}
+
+/** A receipt does not say whose it is: in one millisecond, two topics may have the same one. */
+function keyOf({ group, topic }: Subscriber, receipt: PopReceipt): string {
+  return `${group} ${topic} ${receiptKey(receipt)}`;
 }

@@ -64,7 +64,7 @@ export class Settler {
 
   /** Acks of these messages fail from now on: they are about to be released. */
   refuseAcks(messages: readonly InFlightMessage[]): void {
-    for (const { handedOut } of messages) this.#parts.released.add(handedOut);
+    for (const { handedOut } of messages) this.#parts.released.add(this.#subscriber, handedOut);
   }
 
   /** Makes a message visible again unless it was acknowledged. Never fails: it becomes visible when its time is over. */
@@ -81,7 +81,7 @@ export class Settler {
   /** As `release`, for what was never handed out. */
   async releaseUnread(receipt: PopReceipt, deadline: Deadline): Promise<void> {
     if (this.#isVisible(receipt)) return;
-    this.#parts.released.add(receipt);
+    this.#parts.released.add(this.#subscriber, receipt);
     await this.#release(receipt, deadline);
   }
 
@@ -89,11 +89,11 @@ export class Settler {
     await message.renewing;
     await this.#ack(message.receipt, message.handedOut, Deadline.after(this.#parts.requestTimeoutMs));
     inFlight.remove(message.handedOut);
-    this.#parts.released.delete(message.handedOut);
+    this.#parts.released.delete(this.#subscriber, message.handedOut);
   }
 
   async #ack(receipt: PopReceipt, handedOut: PopReceipt, deadline: Deadline): Promise<void> {
-    if (this.#parts.released.has(handedOut)) {
+    if (this.#parts.released.has(this.#subscriber, handedOut)) {
       throw new ClientError('expired', 'the message was given back when its stream ended; it is delivered again');
     }
     if (this.#isVisible(receipt)) {
