@@ -1,7 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { queueSizes } from '../support/broker-queues.ts';
-import { type Failure, failureOf, ProxyClient, type SendRequest, sendRpcs } from '../support/grpc-client.ts';
+import {
+  encodeRequest,
+  type Failure,
+  failureOf,
+  ProxyClient,
+  type SendRequest,
+  sendRpcs,
+} from '../support/grpc-client.ts';
 import { type ProxyProcess, startProxyProcess } from '../support/proxy-process.ts';
 import { closedAddress, startEcho, startSilentPeer } from '../support/tcp-peers.ts';
 import { type RocketMQCluster, startRocketMQ } from './cluster.ts';
@@ -249,6 +256,20 @@ describe.skipIf(skipRocketMQ())('bad input on RocketMQ 5.5.0 gets a clear error 
         expectRefused('tag expression', client.createConsumer('fine', 'fine', { tag_expression })),
       ),
     ]);
+  });
+
+  test.concurrent('what is no request of the published API, and text that is no UTF-8: refused, and nothing is stored', async () => {
+    const { producer_id, holdsOnly } = await startTopic('garbage');
+    const good = encodeRequest('SendMessage', { producer_id, message_body: '?' });
+    const notUtf8 = Buffer.from(good);
+    notUtf8[notUtf8.indexOf('?')] = 0xff;
+    for (const request of [good.subarray(0, -1), Buffer.from('garbage'), Buffer.alloc(100, 0xff), notUtf8]) {
+      // gRPC's own code for what cannot be parsed.
+      const failure = await refused(client.callRaw('SendMessage', request));
+      expect(failure).toEqual({ code: 'INTERNAL', details: expect.stringMatching(/^parse binary/) });
+    }
+    expect((await refused(client.callRaw('RecallMessage', good))).code).toBe('UNIMPLEMENTED');
+    await holdsOnly({ message_body: 'the only one' });
   });
 
   test.concurrent('unknown, altered or foreign ids: NOT_FOUND in every RPC, and the id itself stays good', async () => {

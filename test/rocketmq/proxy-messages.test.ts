@@ -74,6 +74,26 @@ describe.skipIf(skipRocketMQ())('messages through the proxy to RocketMQ 5.5.0 an
     stream.cancel();
   });
 
+  test('the largest message that is taken arrives, also with all the properties that it may have', async () => {
+    const topic = 'largest';
+    await cluster.createTopic(topic, { queueCount: 1 });
+    const producer_id = await client.createProducer(topic);
+    const { stream } = await client.subscribe(topic, topic);
+    const properties = Object.fromEntries(
+      Array.from({ length: 1_000 }, (_, index) => [`property-${index}`, '0123456789']),
+    );
+    for (const message of [{}, { tag: 'tag', properties: { properties } }]) {
+      const send = (message_body: string) => client.send('SendMessage', { producer_id, message_body, ...message });
+      const { details } = await failureOf(send('x'.repeat(4 * 2 ** 20 + 1)));
+      const bytesMax = Number(/at most (\d+)/.exec(details)?.[1]);
+      expect(bytesMax).toBeGreaterThan(4_100_000);
+      expect((await failureOf(send('x'.repeat(bytesMax + 1)))).code).toBe('INVALID_ARGUMENT');
+      await send('x'.repeat(bytesMax));
+      expect((await stream.take(1)).map(({ message_body }) => message_body.length)).toEqual([bytesMax]);
+    }
+    stream.cancel();
+  });
+
   test('requests compressed by gzip are taken; one that is small only while it is compressed is refused', async () => {
     const topic = 'gzip';
     await cluster.createTopic(topic, { queueCount: 1 });

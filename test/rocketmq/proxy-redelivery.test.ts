@@ -135,6 +135,32 @@ describe.skipIf(skipRocketMQ())('what is not acknowledged on RocketMQ 5.5.0', ()
     stream.cancel();
   });
 
+  test.concurrent('with PROXY_RENEWAL_DURATION a message stays with its receiver while its stream lives, and its handle stays good', async () => {
+    const topic = 'renewed';
+    await cluster.createTopic(topic, { queueCount: 1 });
+    const renewing = await startProxyProcess({
+      ROCKETMQ_ENDPOINT: cluster.nameServer,
+      PROXY_INVISIBLE_DURATION: '2s',
+      PROXY_RENEWAL_DURATION: '60s',
+    });
+    const renewingClient = new ProxyClient(renewing.address);
+    const { consumerId, stream } = await renewingClient.subscribe(topic, topic);
+    const clock = await client.subscribe(topic, 'renewed-clock');
+    const producer_id = await client.createProducer(topic);
+    for (const message_body of ['done', 'left']) await client.send('SendMessage', { producer_id, message_body });
+    const [done] = await stream.take(2);
+    // Another group, without renewal, gets them for the third time: more than 4 s have gone.
+    await clock.stream.take(6);
+    if (done !== undefined) await renewingClient.ack(consumerId, done);
+    stream.cancel();
+    const next = renewingClient.receive(consumerId);
+    expect(await next.take(1)).toMatchObject([{ message_body: 'left', reconsume_times: 1 }]);
+    expect(stream.messages.map(bodyOf)).toEqual(['done', 'left']);
+    clock.stream.cancel();
+    renewingClient.close();
+    await renewing.stop();
+  });
+
   test.concurrent('ReceiveMessages twice on one consumer: both streams share the work', async () => {
     const topic = 'two-streams';
     await cluster.createTopic(topic, { queueCount: 8 });

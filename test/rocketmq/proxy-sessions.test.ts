@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { failureOf, ProxyClient, type ReceivedMessage, sendRpcs } from '../support/grpc-client.ts';
 import { type ProxyProcess, startProxyProcess } from '../support/proxy-process.ts';
 import { quickRedelivery, type RocketMQCluster, startRocketMQ } from './cluster.ts';
@@ -194,6 +194,31 @@ describe.skipIf(skipRocketMQ())('producers, consumers and their ids on RocketMQ 
     await client.send('SendMessage', { producer_id, message_body: 'first' });
     expect((await stream.take(1)).map(bodyOf)).toEqual(['first']);
     stream.cancel();
+  });
+
+  test.concurrent('ids outlive their idle time', async () => {
+    const topic = 'idle';
+    await cluster.createTopic(topic, { queueCount: 1 });
+    const idle = await startProxyProcess({
+      ROCKETMQ_ENDPOINT: cluster.nameServer,
+      PRODUCER_CLEANUP_TIMEOUT: '1s',
+      CONSUMER_CLEANUP_TIMEOUT: '1s',
+    });
+    const idleClient = new ProxyClient(idle.address);
+    const producer_id = await idleClient.createProducer(topic);
+    const { consumerId, stream } = await idleClient.subscribe(topic, topic);
+    await idleClient.send('SendMessage', { producer_id, message_body: 'before' });
+    const [message] = await stream.take(1);
+    await vi.waitUntil(async () => (await idle.metrics())['active_producers'] === 0, 10_000);
+    // A stream is a use.
+    expect(await idle.metrics()).toMatchObject({ active_consumers: 1 });
+    if (message !== undefined) await idleClient.ack(consumerId, message);
+    stream.cancel();
+    await vi.waitUntil(async () => (await idle.metrics())['active_consumers'] === 0, 10_000);
+    await idleClient.send('SendMessage', { producer_id, message_body: 'after' });
+    expect((await idleClient.receive(consumerId).take(1)).map(bodyOf)).toEqual(['after']);
+    idleClient.close();
+    await idle.stop();
   });
 
   test.concurrent('a restart after SIGKILL: ids and receipt handles from before still work', async () => {

@@ -159,6 +159,19 @@ export class ProxyClient {
     });
   }
 
+  /** Calls `/rocketmq.RocketMQProxy/…` with these bytes as its request. */
+  callRaw(rpc: string, request: Buffer): Promise<Buffer> {
+    const same = (bytes: Buffer): Buffer => bytes;
+    return new Promise((resolve, reject) => {
+      const deadline = Date.now() + callTimeoutMs;
+      const path = `/rocketmq.RocketMQProxy/${rpc}`;
+      this.#client.makeUnaryRequest(path, same, same, request, new Metadata(), { deadline }, (error, reply) => {
+        if (error !== null) reject(error);
+        else if (reply !== undefined) resolve(reply);
+      });
+    });
+  }
+
   async createProducer(topic: string, target: object = {}): Promise<string> {
     return (await this.call('CreateProducer', { ...noTarget, topic, ...target })).producer_id;
   }
