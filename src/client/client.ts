@@ -11,6 +11,7 @@ import { type Cluster, createCluster } from './cluster.ts';
 import { ClientError } from './errors.ts';
 import { GroupSettings } from './group-settings.ts';
 import { Heartbeats } from './heartbeats.ts';
+import { LiveStreams } from './live-streams.ts';
 import { NameServers } from './name-servers.ts';
 import type { ClientOptions } from './options.ts';
 import { PopConsumer } from './pop-consumer.ts';
@@ -52,6 +53,7 @@ export class RocketMQClient {
       acks: new Acks(),
       groups: new GroupSettings(log),
       released: new ReleasedMessages(),
+      liveStreams: new LiveStreams(),
     };
     this.#timers = [
       setInterval(() => void heartbeats.beatAll(brokers.all), options.heartbeatIntervalMs).unref(),

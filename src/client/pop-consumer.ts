@@ -94,8 +94,8 @@ export class PopConsumer {
    * @throws ClientError `expired` when the message is, or soon will be, visible to others again; RemotingError, ResponseError.
    */
   async ack(receipt: PopReceipt, deadline: Deadline): Promise<void> {
-    const stream = [...this.#streams.keys()].find(({ inFlight }) => inFlight.find(receipt) !== undefined);
-    await this.#settler.ack(receipt, stream?.inFlight, deadline);
+    const inFlight = this.#parts.liveStreams.find(this.#options.subscriber, receipt);
+    await this.#settler.ack(receipt, inFlight, deadline);
   }
 
   /** Ends every stream, and resolves when what they left behind is released. Its group is taken off the brokers where nobody else here is a member. */
@@ -142,6 +142,7 @@ export class PopConsumer {
     const ending = new AbortController();
     const stream = new PopStream(this.#parts, this.#options, { ...options, signal: ending.signal });
     const stopRenewals = startRenewals(stream.inFlight, this.#settler, this.#options);
+    const forget = this.#parts.liveStreams.add(this.#options.subscriber, stream.inFlight);
     let ended: Promise<void> | undefined;
     const end = (): Promise<void> => {
       if (ended !== undefined) return ended;
@@ -149,6 +150,7 @@ export class PopConsumer {
       stopRenewals();
       options.signal.removeEventListener('abort', onAbort);
       this.#streams.delete(stream);
+      forget();
       const released = this.#releaseAll(stream).finally(() => this.#releases.delete(released));
       this.#releases.add(released);
       ended = released;

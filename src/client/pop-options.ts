@@ -1,4 +1,5 @@
 import type { GroupSettings } from './group-settings.ts';
+import type { LiveStreams } from './live-streams.ts';
 import type { RenewalOptions } from './renewals.ts';
 import type { SettlerParts } from './settler.ts';
 import type { Subscriber } from './subscriber.ts';
@@ -15,5 +16,6 @@ export interface PopConsumerOptions extends RenewalOptions {
 /** What all consumers of a client share. */
 export interface PopParts extends SettlerParts {
   readonly groups: GroupSettings;
+  readonly liveStreams: LiveStreams;
   readonly bodyBytesMax: number;
 }

@@ -10,7 +10,8 @@ const receiptsMax = 65_536;
  * message again all the same.
  */
 export class ReleasedMessages {
-  readonly #receipts = new LRUCache<string, true>({ max: receiptsMax });
+  /** A cache with sizes grows with use; one with a `max` takes all of its memory at once, for every client. */
+  readonly #receipts = new LRUCache<string, true>({ maxSize: receiptsMax, sizeCalculation: () => 1 });
 
   add(subscriber: Subscriber, receipt: PopReceipt): void {
     this.#receipts.set(keyOf(subscriber, receipt), true, { ttl: Math.max(1, receipt.invisibleDurationMs) });

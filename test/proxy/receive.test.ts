@@ -269,6 +269,17 @@ describe('receiving', () => {
       expect(ackCount()).toBe(1);
     });
 
+    it('by another consumer of the group counts for the stream: the message is not given back', async () => {
+      const { stream, caller } = receive();
+      pop.arriveOffsets(1, 2);
+      const { receiptHandle } = await next(stream);
+      await next(stream);
+      await ack(receiptHandle, createConsumer());
+      caller.abort();
+      await stream.next();
+      expect(releasedOffsets(cluster.broker)).toEqual([2]);
+    });
+
     it('by a consumer of another group or topic is refused', async () => {
       cluster.nameServer.on(GET_ROUTEINFO_BY_TOPIC, routesScript({ topic: cluster.queues, other: cluster.queues }));
       const { stream } = receive();
