@@ -1,0 +1,36 @@
+import { describe, expect, test } from 'vitest';
+import { type OutgoingMessage, storedProperties } from '../../src/client/outgoing-message.ts';
+
+const plain: OutgoingMessage = { topic: 'topic', body: Buffer.from('body'), delivery: { kind: 'now' } };
+
+describe('storedProperties', () => {
+  test('has nothing but the message id where the message has nothing else', () => {
+    expect(storedProperties({ ...plain, tag: '', keys: '', shardingKey: '' }, 'ID', undefined, undefined)).toEqual([
+      ['UNIQ_KEY', 'ID'],
+    ]);
+  });
+
+  test('puts the properties of RocketMQ behind those of the user: of two with one name, brokers take the last', () => {
+    const message = { ...plain, properties: [['a', '1'] as const], tag: 'tag', keys: 'k1 k2', shardingKey: 'key' };
+    expect(storedProperties(message, 'ID', ['DELAY', '3'], undefined)).toEqual([
+      ['a', '1'],
+      ['UNIQ_KEY', 'ID'],
+      ['TAGS', 'tag'],
+      ['KEYS', 'k1 k2'],
+      ['__SHARDINGKEY', 'key'],
+      ['DELAY', '3'],
+    ]);
+  });
+
+  test('marks a half message, with its immunity where it has one', () => {
+    const half = { producerGroup: 'group', checkImmunitySeconds: 30 };
+    expect(storedProperties(plain, 'ID', undefined, half)).toEqual([
+      ['UNIQ_KEY', 'ID'],
+      ['TRAN_MSG', 'true'],
+      ['PGROUP', 'group'],
+      ['CHECK_IMMUNITY_TIME_IN_SECONDS', '30'],
+    ]);
+    const marked = storedProperties(plain, 'ID', undefined, { ...half, checkImmunitySeconds: undefined });
+    expect(marked.map(([name]) => name)).toEqual(['UNIQ_KEY', 'TRAN_MSG', 'PGROUP']);
+  });
+});
