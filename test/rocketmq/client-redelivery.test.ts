@@ -2,7 +2,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { RocketMQClient } from '../../src/client/client.ts';
-import { outgoing, RealClients, Reader, soon } from '../support/real-client.ts';
+import { outgoing, Reader, RealClients, soon } from '../support/real-client.ts';
 import { quickRedelivery, type RocketMQCluster, startRocketMQ } from './cluster.ts';
 import { skipRocketMQ } from './java.ts';
 
@@ -66,7 +66,9 @@ describe.skipIf(skipRocketMQ()).each(ways)('the client on RocketMQ 5.5.0 that re
     expect(second?.properties.get('user')).toBe('wert');
     expect(second?.receipt.retry).not.toBe('0');
     // The receipt of the first delivery is no use any more, the second one's is.
-    await expect(reader.consumer.ack(first?.receipt ?? done.receipt, soon())).rejects.toMatchObject({ kind: 'expired' });
+    await expect(reader.consumer.ack(first?.receipt ?? done.receipt, soon())).rejects.toMatchObject({
+      kind: 'expired',
+    });
     await reader.consumer.ack(second?.receipt ?? done.receipt, soon());
     const clocks = (): number => reader.bodies.filter((body) => body === 'clock').length;
     await reader.until(() => clocks() === 4);
@@ -103,9 +105,7 @@ describe.skipIf(skipRocketMQ()).each(ways)('the client on RocketMQ 5.5.0 that re
     await first.stop();
     const second = await Reader.open(clients.create(), subscriber, { invisibleDurationMs: 300_000 });
     await second.count(40);
-    expect(new Set(second.bodies)).toEqual(
-      new Set(first.bodies.filter((_body, index) => index % 3 !== 0)),
-    );
+    expect(new Set(second.bodies)).toEqual(new Set(first.bodies.filter((_body, index) => index % 3 !== 0)));
     // Nothing comes twice: the next one to come is one that is new.
     await send(topic, 'new');
     await second.count(41);

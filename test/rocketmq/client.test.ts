@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RocketMQClient } from '../../src/client/client.ts';
 import { ClientError } from '../../src/client/errors.ts';
@@ -5,9 +7,9 @@ import type { SendResult } from '../../src/client/outgoing-message.ts';
 import { ResponseError } from '../../src/remoting/errors.ts';
 import { TransactionOutcome } from '../../src/remoting/requests/end-transaction.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
-import { countOf, outgoing, RealClients, Reader, soon } from '../support/real-client.ts';
+import { countOf, outgoing, Reader, RealClients, soon } from '../support/real-client.ts';
 import { type RocketMQCluster, startRocketMQ } from './cluster.ts';
-import { skipRocketMQ } from './java.ts';
+import { rocketmqClassPath, skipRocketMQ } from './java.ts';
 
 const { COMMIT, ROLLBACK } = TransactionOutcome;
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
@@ -49,9 +51,15 @@ describe.skipIf(skipRocketMQ())('the client on RocketMQ 5.5.0', () => {
       const more = {
         tag: '标签',
         keys: 'key-1 key-2',
-        properties: [['user', 'wert=1;2'], ['emoji 😀', 'ü']] as const,
+        properties: [
+          ['user', 'wert=1;2'],
+          ['emoji 😀', 'ü'],
+        ] as const,
       };
-      const { messageId, queue, offsetMessageId } = await client.producer.send(outgoing('round-trip', body, more), soon());
+      const { messageId, queue, offsetMessageId } = await client.producer.send(
+        outgoing('round-trip', body, more),
+        soon(),
+      );
       expect(queue.brokerName).toBe(cluster.brokerName);
       expect(offsetMessageId).toMatch(/^[0-9A-F]{32}$/);
       sent.set(messageId, body);
@@ -95,7 +103,10 @@ describe.skipIf(skipRocketMQ())('the client on RocketMQ 5.5.0', () => {
     await Promise.all(
       keys.map(async (shardingKey) => {
         for (const number of numbers(50)) {
-          await client.producer.send(outgoing('ordered', String(number), { shardingKey, keys: `k${shardingKey}` }), soon());
+          await client.producer.send(
+            outgoing('ordered', String(number), { shardingKey, keys: `k${shardingKey}` }),
+            soon(),
+          );
         }
       }),
     );
@@ -269,6 +280,38 @@ describe.skipIf(skipRocketMQ())('the client on RocketMQ 5.5.0', () => {
     expect(reader.bodies).toEqual(['first']);
     await reader.stop();
   });
+
+  test('the official Java client and this one understand each other', async () => {
+    const topic = 'with-java';
+    await cluster.createTopic(topic, { queueCount: 1 });
+    const ours = await client.producer.send(outgoing(topic, 'from us 😀', { tag: 'tag', keys: 'key' }), soon());
+    const read = await runJavaTool('consumeMessage', '-t', topic, '-c', '1', '-b', cluster.brokerName, '-i', '0');
+    expect(read).toContain(`MSGID: ${ours.messageId} `);
+    expect(read).toContain('TAGS=tag');
+    expect(read).toContain('KEYS=key');
+    expect(read).toMatch(/BODY: from us 😀$/m);
+    // From 4 KiB on, Java compresses.
+    const body = 'from-Java,'.repeat(900);
+    const sent = await runJavaTool('sendMessage', '-t', topic, '-p', body, '-k', 'key', '-c', 'tag');
+    expect(sent).toContain('SEND_OK');
+    const reader = await Reader.open(client, { group: 'g-with-java', topic });
+    const [, theirs] = await reader.count(2);
+    expect(theirs?.body.toString() === body).toBe(true);
+    expect(theirs?.tag).toBe('tag');
+    expect(theirs?.properties.get('KEYS')).toBe('key');
+    expect(sent).toContain(theirs?.messageId);
+    await reader.stop();
+  });
+
+  /** Runs one of RocketMQ's own tools, which are Java clients; gives back what it printed. */
+  async function runJavaTool(...words: readonly string[]): Promise<string> {
+    const options = ['-XX:TieredStopAtLevel=1', `-Duser.home=${cluster.directory}`];
+    const classPath = await rocketmqClassPath(cluster.version);
+    const tool = ['-cp', classPath, 'org.apache.rocketmq.tools.command.MQAdminStartup'];
+    const command = [...options, ...tool, ...words, '-n', cluster.nameServer];
+    const { stdout } = await promisify(execFile)('java', command, { maxBuffer: 16_777_216 });
+    return stdout;
+  }
 
   // The last one: it kills the broker.
   test('a broker that is killed and comes back: nothing that was acknowledged to a sender is lost', async () => {
