@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { queueSizes, storedText } from '../support/broker-queues.ts';
-import { failureOf, ProxyClient, sendRpcs } from '../support/grpc-client.ts';
+import { failureOf, ProxyClient } from '../support/grpc-client.ts';
 import { type ProxyProcess, startProxyProcess } from '../support/proxy-process.ts';
+import { sendRpcs } from '../support/published-api.ts';
 import { type RocketMQCluster, startRocketMQ } from './cluster.ts';
 import { skipRocketMQ } from './java.ts';
 

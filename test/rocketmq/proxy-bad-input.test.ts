@@ -1,15 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { queueSizes } from '../support/broker-queues.ts';
-import {
-  encodeRequest,
-  type Failure,
-  failureOf,
-  ProxyClient,
-  type SendRequest,
-  sendRpcs,
-} from '../support/grpc-client.ts';
+import { type Failure, failureOf, ProxyClient } from '../support/grpc-client.ts';
 import { type ProxyProcess, startProxyProcess } from '../support/proxy-process.ts';
+import { encodeRequest, type SendRequest, sendRpcs } from '../support/published-api.ts';
 import { closedAddress, startEcho, startSilentPeer } from '../support/tcp-peers.ts';
 import { type RocketMQCluster, startRocketMQ } from './cluster.ts';
 import { skipRocketMQ } from './java.ts';

@@ -2,8 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { compressionAlgorithms } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { queueSizes, storedText } from '../support/broker-queues.ts';
-import { failureOf, ProxyClient, type ReceivedMessage, sendRpcs } from '../support/grpc-client.ts';
+import { failureOf, ProxyClient } from '../support/grpc-client.ts';
+import type { ReceivedMessage } from '../support/message-stream.ts';
 import { type ProxyProcess, startProxyProcess } from '../support/proxy-process.ts';
+import { sendRpcs } from '../support/published-api.ts';
 import { type RocketMQCluster, startRocketMQ } from './cluster.ts';
 import { skipRocketMQ } from './java.ts';
 

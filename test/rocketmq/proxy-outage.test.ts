@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { type Failure, failureOf, type MessageStream, ProxyClient } from '../support/grpc-client.ts';
+import { type Failure, failureOf, ProxyClient } from '../support/grpc-client.ts';
+import type { MessageStream } from '../support/message-stream.ts';
 import { type ProxyProcess, startProxyProcess } from '../support/proxy-process.ts';
 import { type RocketMQCluster, startRocketMQ } from './cluster.ts';
 import { skipRocketMQ } from './java.ts';

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { failureOf, ProxyClient, type ReceivedMessage } from '../support/grpc-client.ts';
+import { failureOf, ProxyClient } from '../support/grpc-client.ts';
+import type { ReceivedMessage } from '../support/message-stream.ts';
 import { type ProxyProcess, startProxyProcess } from '../support/proxy-process.ts';
 import { startReceivingProcess } from '../support/receiving-process.ts';
 import { quickRedelivery, type RocketMQCluster, startRocketMQ } from './cluster.ts';

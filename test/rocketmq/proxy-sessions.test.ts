@@ -3,8 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { failureOf, ProxyClient, type ReceivedMessage, sendRpcs } from '../support/grpc-client.ts';
+import { failureOf, ProxyClient } from '../support/grpc-client.ts';
+import type { ReceivedMessage } from '../support/message-stream.ts';
 import { type ProxyProcess, startProxyProcess } from '../support/proxy-process.ts';
+import { sendRpcs } from '../support/published-api.ts';
 import { quickRedelivery, type RocketMQCluster, startRocketMQ } from './cluster.ts';
 import { skipRocketMQ } from './java.ts';
 

@@ -1,6 +1,7 @@
 /** Connect with JSON and gRPC-web as their specifications have them, by plain HTTP. */
-import { decodeReply, encodeRequest } from './grpc-client.ts';
+
 import { envelope, type HttpCall, type HttpClient, readEnvelopes } from './http-client.ts';
+import { decodeReply, encodeRequest } from './published-api.ts';
 
 /** A reply, its fields named as in the published proto. */
 export type Fields = Readonly<Record<string, unknown>>;
