@@ -1,5 +1,6 @@
 import type { ClientOptions, Vendor } from '../client/options.ts';
 import type { Log } from '../log.ts';
+import { Deadline } from '../remoting/deadline.ts';
 import { createRequestHandler } from './connect.ts';
 import type { DeliverySettings } from './consumer-session.ts';
 import { createConsumerHandlers } from './consumers.ts';
@@ -21,6 +22,8 @@ import { type TargetRequest, Targets } from './targets.ts';
 
 /** How often idle sessions and engines are looked for, in ms. */
 const sweepIntervalMs = 5_000;
+/** Longest that messages may take to be given back once the calls have ended, in ms. */
+const closeGraceMs = 1_000;
 
 export interface ProxyOptions {
   readonly listener: Omit<ListenerOptions, 'handler' | 'counter' | 'log'>;
@@ -94,7 +97,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       await listener.drain(drainTimeoutMs);
       clearInterval(sweeper);
       sessions.close();
-      await engines.close();
+      // What it waits for, brokers do themselves when the invisible duration is over.
+      await Deadline.after(closeGraceMs)
+        .wait(engines.close(), 'giving back messages')
+        .catch((error: unknown) => log.warn({ err: error }, 'some messages could not be given back in time'));
     },
   };
 }
