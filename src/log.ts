@@ -40,8 +40,8 @@ export function createLog(level: LogLevel, lines: LogDestination = standardOutpu
       messageKey: 'message',
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (name) => ({ level: name }), log: (fields) => cleanFields(fields) },
-      // Errors are fields like others here.
-      serializers: {},
+      // Errors are fields like others here; pino would make something else of this one.
+      serializers: { err: (value: unknown) => value },
       hooks: {
         logMethod([fields, message], method) {
           method.apply(this, [fields, cut(String(message), messageBytesMax)]);

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { isIPv6 } from 'node:net';
 import { createLog, type Log } from './log.ts';
 import { OptionsExit, readOptions, type ServerOptions } from './options.ts';
 import { EndpointPolicy, PolicyError } from './proxy/endpoint-policy.ts';
@@ -22,10 +23,16 @@ async function main(): Promise<void> {
     throw error;
   });
   stopOnSignal(options, proxy, statusServer, log);
+  // A mistake of ours that concerns one call is no reason to end all others.
+  process.on('unhandledRejection', (error) => {
+    proxy.metrics.error();
+    log.error({ err: error }, 'a promise failed that nobody waited for');
+  });
   announce(options, proxy, statusServer, log);
 }
 
 function start(options: ServerOptions, log: Log): Promise<RunningProxy> {
+  const { invisibleDurationMs, renewalDurationMs } = options;
   const { keys, warning } = loadSealKeys(options);
   if (warning !== undefined) log.warn({}, warning);
   return startProxy({
@@ -34,7 +41,7 @@ function start(options: ServerOptions, log: Log): Promise<RunningProxy> {
     sealer: new Sealer(keys),
     policy: EndpointPolicy.create({ ...options, defaultEndpoint: options.endpoint }),
     defaults: { ...options, endpoint: options.endpoint ?? '' },
-    delivery: { ...options, pollDurationMs: options.pullTimeoutMs },
+    delivery: { invisibleDurationMs, renewalDurationMs, pollDurationMs: options.pullTimeoutMs },
     messagesMax: options.messageBufferSize,
     producerIdleMs: options.producerCleanupTimeoutMs,
     consumerIdleMs: options.consumerCleanupTimeoutMs,
@@ -51,8 +58,9 @@ function announce(options: ServerOptions, proxy: RunningProxy, statusServer: Sta
       'there is no default endpoint: clients must name theirs, or set ROCKETMQ_ENDPOINT to a name server such as 127.0.0.1:9876',
     );
   }
-  const grpc = `http://${host}:${proxy.port}`;
-  const status = `http://${host}:${statusServer.port}`;
+  const urlHost = isIPv6(host) ? `[${host}]` : host;
+  const grpc = `http://${urlHost}:${proxy.port}`;
+  const status = `http://${urlHost}:${statusServer.port}`;
   log.info({ grpc, status, endpoint }, 'the proxy serves gRPC, gRPC-web and Connect');
   log.info({}, `try: curl -d '{}' -H 'content-type: application/json' ${grpc}/rocketmq.RocketMQProxy/HealthCheck`);
 }

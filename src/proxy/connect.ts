@@ -138,7 +138,7 @@ function hasTimedOut({ signal }: HandlerContext): boolean {
 /** Our own failures are told loudly; what a caller did wrong, or cancelled, only to who listens closely. */
 function reported(rpc: string, error: ConnectError, log: Log): ConnectError {
   const { code, rawMessage, cause } = error;
-  const fields = { rpc, code: Code[code], err: cause ?? error };
+  const fields = { rpc, code: Code[code], ...(cause === undefined ? {} : { err: cause }) };
   if (code === Code.Internal) log.error(fields, rawMessage);
   else if (code === Code.Unavailable || code === Code.DeadlineExceeded) log.warn(fields, rawMessage);
   else log.debug(fields, rawMessage);

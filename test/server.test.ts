@@ -1,0 +1,235 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { RequestCode } from '../src/remoting/request-code.ts';
+import { ResponseCode } from '../src/remoting/response-code.ts';
+import { ProxyClient } from './support/grpc-client.ts';
+import { CompiledServer, type LogLine } from './support/server-process.ts';
+import { clientOf, startTestCluster } from './support/started-proxy.ts';
+
+const { SEND_MESSAGE_V2 } = RequestCode;
+
+describe('the server', { timeout: 60_000 }, () => {
+  let compiled: CompiledServer;
+
+  beforeAll(() => {
+    compiled = new CompiledServer();
+  }, 60_000);
+
+  afterAll(() => compiled.remove());
+
+  const messagesOf = (log: readonly LogLine[], level?: string): unknown[] =>
+    log.filter((line) => level === undefined || line['level'] === level).map(({ message }) => message);
+
+  /** A port that another program has. */
+  async function takenPort(): Promise<string> {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    onTestFinished(() => void other.close());
+    const address = other.address();
+    return String(typeof address === 'object' ? address?.port : address);
+  }
+
+  describe('starts', () => {
+    it('with nothing set: says where it serves, that no endpoint is set, and what to try', async () => {
+      const server = compiled.start();
+      const { grpcUrl, statusUrl } = await server.serves();
+      await server.logged('try: curl');
+      expect(messagesOf(server.log, 'warn')).toEqual([
+        expect.stringContaining('PROXY_DATA_DIR is memory, so ids and receipt handles are sealed under a random key'),
+        expect.stringContaining('there is no default endpoint: clients must name theirs, or set ROCKETMQ_ENDPOINT'),
+      ]);
+      const [, command = ''] = /try: (curl .*)$/.exec(String(messagesOf(server.log).at(-1))) ?? [];
+      expect(command).toContain(`${grpcUrl}/rocketmq.RocketMQProxy/HealthCheck`);
+      const response = await fetch(`${grpcUrl}/rocketmq.RocketMQProxy/HealthCheck`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '{}',
+      });
+      expect(await response.json()).toEqual({ healthy: true, message: 'the proxy serves' });
+      expect((await fetch(`${statusUrl}/readyz`)).status).toBe(200);
+      expect(await (await fetch(`${statusUrl}/metrics`)).json()).toMatchObject({ total_connections: 1 });
+      expect(server.errors).toBe('');
+    });
+
+    it('with an endpoint: ready once that answers, and used by who names none', async () => {
+      const { cluster } = await startTestCluster();
+      const server = compiled.start({
+        ROCKETMQ_ENDPOINT: `http://${cluster.nameServer.address}`,
+        ENABLE_METRICS: 'false',
+      });
+      const { port, statusUrl } = await server.serves();
+      await vi.waitFor(async () => expect((await fetch(`${statusUrl}/readyz`)).status).toBe(200), { timeout: 20_000 });
+      expect((await clientOf(port).createProducer({ topic: 'topic' })).success).toBe(true);
+      expect((await fetch(`${statusUrl}/metrics`)).status).toBe(404);
+      expect(messagesOf(server.log, 'warn')).toHaveLength(1);
+    });
+
+    it('and names settings of the replaced product that have no effect, once', async () => {
+      const server = compiled.start({ BATCH_SIZE: '10', WORKER_POOL_SIZE: '4', PULL_INTERVAL: '' });
+      await server.serves();
+      expect(server.log.filter(({ settings }) => settings !== undefined)).toMatchObject([
+        { level: 'warn', settings: ['WORKER_POOL_SIZE', 'BATCH_SIZE'] },
+      ]);
+    });
+
+    it('for everybody where it is told which endpoints they may name', async () => {
+      const server = compiled.start({ PROXY_HOST: '0.0.0.0', PROXY_ALLOWED_ENDPOINTS: '*' });
+      const { port } = await server.serves();
+      expect(await clientOf(port).healthCheck({})).toMatchObject({ healthy: true });
+    });
+
+    const hasIpv6 = Object.values(networkInterfaces()).some((each) => each?.some(({ address }) => address === '::1'));
+    it.skipIf(!hasIpv6)('on an IPv6 address, of which it writes URLs that can be used', async () => {
+      const { grpcUrl, statusUrl } = await compiled.start({ PROXY_HOST: '::1' }).serves();
+      expect(grpcUrl).toMatch(/^http:\/\/\[::1\]:\d+$/);
+      expect((await fetch(`${statusUrl}/livez`)).status).toBe(200);
+    });
+  });
+
+  describe('does not start', () => {
+    it.each<[string, Record<string, string>, string[], string]>([
+      ['an unknown flag', {}, ['--nonsense'], '--nonsense'],
+      ['a flag that is not allowed', {}, ['--grpc-port', '70000'], '--grpc-port: "70000" is not allowed'],
+      ['a variable that is not allowed', { MAX_CONCURRENT: '0' }, [], 'MAX_CONCURRENT: "0" is not allowed'],
+      ['a duration that is none', { WRITE_TIMEOUT: '30' }, [], 'WRITE_TIMEOUT: "30" is not allowed'],
+    ])('with %s: ends with 2 and names it', async (_, environment, args, text) => {
+      const server = compiled.start(environment, args);
+      expect(await server.exited).toEqual({ code: 2, signal: null });
+      expect(server.errors).toContain(text);
+      expect(server.output).toBe('');
+    });
+
+    it.each(['GRPC_PORT', 'METRICS_PORT'])(
+      'on a port that is in use: ends with 1 and names port and %s',
+      async (name) => {
+        const port = await takenPort();
+        const server = compiled.start({ [name]: port });
+        expect(await server.exited).toEqual({ code: 1, signal: null });
+        expect(server.errors).toBe(
+          `rocketmq-grpc-proxy: cannot listen on 127.0.0.1, port ${port}: another program has this port; set ${name} to a free one, or to 0 for any\n`,
+        );
+      },
+    );
+
+    it.each<[string, Record<string, string>, string]>([
+      ['for everybody without a word on endpoints', { PROXY_HOST: '0.0.0.0' }, 'PROXY_ALLOWED_ENDPOINTS'],
+      ['with an endpoint that is none', { ROCKETMQ_ENDPOINT: 'a:b' }, 'ROCKETMQ_ENDPOINT: the endpoint is malformed'],
+      ['with a weak seal key', { PROXY_SEAL_KEY: 'ab'.repeat(32) }, 'PROXY_SEAL_KEY is weak'],
+      ['with a seal key file that is not there', { PROXY_SEAL_KEY_FILE: '/nowhere' }, '/nowhere'],
+    ])('%s: ends with 1 and says what to set', async (_, environment, text) => {
+      const server = compiled.start(environment);
+      expect(await server.exited).toEqual({ code: 1, signal: null });
+      expect(server.errors).toContain(text);
+      expect(server.errors).not.toMatch(/^\s+at |abab/m);
+    });
+  });
+
+  it.each([
+    ['--help', 'gRPC, gRPC-web and Connect in front of Apache RocketMQ'],
+    ['--version', '.'],
+  ])('answers %s on its standard output and ends with 0', async (flag, text) => {
+    const server = compiled.start({}, [flag]);
+    expect(await server.exited).toEqual({ code: 0, signal: null });
+    expect(server.output).toContain(text);
+    expect(server.errors).toBe('');
+  });
+
+  describe('ends', () => {
+    it.each<NodeJS.Signals>(['SIGTERM', 'SIGINT'])('with 0 on %s', async (signal) => {
+      const server = compiled.start();
+      const { statusUrl } = await server.serves();
+      server.kill(signal);
+      expect(await server.exited).toEqual({ code: 0, signal: null });
+      expect(messagesOf(server.log).slice(-2)).toEqual(['shutting down', 'the proxy has ended']);
+      await expect(fetch(`${statusUrl}/livez`)).rejects.toThrow();
+    });
+
+    it('at once, with 1, on a second signal', async () => {
+      const { cluster } = await startTestCluster();
+      const server = compiled.start({ PROXY_DRAIN_TIMEOUT: '1h' });
+      const { port, statusUrl } = await server.serves();
+      const client = clientOf(port);
+      const { producerId } = await client.createProducer({ endpoint: cluster.nameServer.address, topic: 'topic' });
+      cluster.broker.on(SEND_MESSAGE_V2, () => undefined);
+      const sending = client.sendMessage({ producerId, messageBody: 'x' }).catch(() => 'failed');
+      await cluster.broker.request(SEND_MESSAGE_V2);
+      server.kill('SIGINT');
+      await server.logged('shutting down');
+      expect((await fetch(`${statusUrl}/readyz`)).status).toBe(503);
+      server.kill('SIGINT');
+      expect(await server.exited).toEqual({ code: 1, signal: null });
+      expect(await sending).toBe('failed');
+    });
+
+    it('not because a promise failed that nobody waited for', async () => {
+      const preload = `process.on('SIGUSR2', () => { Promise.reject(new Error('nobody waits for this')); });`;
+      const server = compiled.start({}, [], ['--import', `data:text/javascript,${encodeURIComponent(preload)}`]);
+      const { port, statusUrl } = await server.serves();
+      server.kill('SIGUSR2');
+      const line = await server.logged('a promise failed that nobody waited for');
+      expect([line['level'], line['err']]).toEqual([
+        'error',
+        { name: 'Error', message: 'nobody waits for this', at: expect.stringContaining('at ') },
+      ]);
+      expect(await clientOf(port).healthCheck({})).toMatchObject({ healthy: true });
+      expect(await (await fetch(`${statusUrl}/metrics`)).json()).toMatchObject({ error_count: 1 });
+    });
+  });
+
+  it('writes JSON lines and no secret, at any level, whatever fails', async () => {
+    const { cluster, pop } = await startTestCluster();
+    const endpoint = cluster.nameServer.address;
+    const sealKey = 'c0ffee5ea1c0ffee5ea1'.padEnd(64, '0123456789abcdef');
+    const secrets = ['canary-secret-1', 'canary-secret-2', 'canary-body', 'canary-value', sealKey];
+    const server = compiled.start({
+      ROCKETMQ_LOG_LEVEL: 'debug',
+      ROCKETMQ_ENDPOINT: endpoint,
+      ROCKETMQ_ACCESS_KEY_ID: 'id',
+      ROCKETMQ_ACCESS_KEY_SECRET: 'canary-secret-1',
+      PROXY_SEAL_KEY: sealKey,
+    });
+    const client = new ProxyClient(`127.0.0.1:${(await server.serves()).port}`);
+    onTestFinished(() => client.close());
+    const attempt = (work: Promise<unknown>): Promise<unknown> => work.catch(() => {});
+    const keys = { access_key_id: 'id', access_key_secret: 'canary-secret-2' };
+    const message = { message_body: 'canary-body', properties: { properties: { name: 'canary-value' } } };
+
+    const producerIds = [await client.createProducer('topic'), await client.createProducer('topic', keys)];
+    const consumerId = await client.createConsumer('topic', 'g', keys);
+    await attempt(client.createProducer('other', keys));
+    await attempt(client.createProducer('topic', { ...keys, endpoint: '127.0.0.1:1' }));
+    await attempt(client.createProducer('topic', { ...keys, endpoint: 'canary:secret@x' }));
+    await attempt(client.createProducer('topic', { ...keys, access_key_secret: 'canary-secret-2'.repeat(100) }));
+    await attempt(client.createConsumer('topic', 'g', { ...keys, tag_expression: 'a||' }));
+    for (const code of [ResponseCode.SUCCESS, ResponseCode.NO_PERMISSION, ResponseCode.SYSTEM_ERROR, 999]) {
+      if (code !== ResponseCode.SUCCESS) cluster.broker.on(SEND_MESSAGE_V2, () => ({ code, remark: 'refused' }));
+      for (const producer_id of [...producerIds, 'x'])
+        await attempt(client.send('SendMessage', { producer_id, ...message }));
+    }
+    const properties = { properties: { 'a\u0001': 'canary-value' } };
+    await attempt(client.send('SendMessage', { producer_id: producerIds[0] ?? '', message_body: 'x', properties }));
+    const stream = client.receive(consumerId);
+    pop.arrive([{ body: Buffer.from('canary-body') }]);
+    const [received] = await stream.take(1);
+    if (received === undefined) throw new Error('nothing was received');
+    await attempt(
+      client.call('AckMessage', { consumer_id: consumerId, receipt_handle: `${received.receipt_handle}x` }),
+    );
+    cluster.broker.on(RequestCode.ACK_MESSAGE, () => ({ code: 999, remark: 'refused' }));
+    await attempt(client.ack(consumerId, received));
+    stream.cancel();
+    await cluster.stop();
+    await attempt(client.createProducer('topic', keys));
+    server.kill('SIGTERM');
+    await server.exited;
+
+    expect(server.log.length).toBeGreaterThan(10);
+    expect(messagesOf(server.log, 'debug').length).toBeGreaterThan(3);
+    const written = server.output + server.errors;
+    const ids = [...producerIds, consumerId, received.receipt_handle];
+    for (const secret of [...secrets, ...ids]) expect(written).not.toContain(secret.slice(0, 60));
+    expect(server.errors).toBe('');
+  });
+});
