@@ -16,6 +16,7 @@ import { NameServers } from './name-servers.ts';
 import type { ClientOptions } from './options.ts';
 import { PopConsumer } from './pop-consumer.ts';
 import type { PopConsumerOptions, PopParts } from './pop-options.ts';
+import { popReplyBytesMax } from './pop-requests.ts';
 import { Producer } from './producer.ts';
 import { ReleasedMessages } from './released-messages.ts';
 import { Routes } from './routes.ts';
@@ -39,7 +40,10 @@ export class RocketMQClient {
     const { log, producerGroup } = options;
     const heartbeats = new Heartbeats(createClientId(), producerGroup, log);
     const onServerRequest = createServerRequestHandler(heartbeats, () => this.transactions);
-    const brokers = new Channels({ ...options, onServerRequest }, (channel) => heartbeats.greet(channel));
+    const frameBytesMax = popReplyBytesMax(options.bodyBytesMax);
+    const brokers = new Channels({ ...options, onServerRequest, frameBytesMax }, (channel) =>
+      heartbeats.greet(channel),
+    );
     this.#nameServerChannels = new Channels(options);
     this.#nameServers = new NameServers(options.nameServers, this.#nameServerChannels);
     const routes = new Routes(this.#nameServers, options.routesMax);

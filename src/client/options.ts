@@ -63,5 +63,7 @@ export const clientDefaults = {
 
 /** What of the options a connection needs, and who answers the server's requests on it. */
 export type ConnectionOptions = Pick<ClientOptions, 'credentials' | 'tls' | 'connectTimeoutMs'> & {
+  /** Largest frame, in bytes; what official clients and servers allow by default. */
+  readonly frameBytesMax?: number;
   readonly onServerRequest?: ServerRequestHandler | undefined;
 };

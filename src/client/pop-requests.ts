@@ -4,7 +4,7 @@ import { MessageProperty } from '../remoting/message.ts';
 import { encodePopReceipt, type PopReceipt, popReceipts } from '../remoting/pop-receipt.ts';
 import { changeInvisibleDuration } from '../remoting/requests/change-invisible-duration.ts';
 import { notification } from '../remoting/requests/notification.ts';
-import { PopInitMode, popMessage } from '../remoting/requests/pop-message.ts';
+import { PopInitMode, popMessage, popMessagesMax } from '../remoting/requests/pop-message.ts';
 import { deadLetterDelayLevel, sendMessageBack } from '../remoting/requests/send-message-back.ts';
 import { decodeStoredMessages, type StoredMessage } from '../remoting/stored-message.ts';
 import type { BrokerClocks } from './broker-clocks.ts';
@@ -21,6 +21,17 @@ const birthLeadMs = 3_600_000;
 const emptyPauseMs = 1_000;
 /** What a broker may take beyond the time that it was asked to wait, in ms. */
 const answerTimeoutMs = 5_000;
+
+/** What a message takes in a reply beyond its body, at most: properties, names, addresses. */
+const envelopeBytesMax = 65_536;
+
+/**
+ * Largest reply to a POP, in bytes. Brokers bound it for each queue, but not for all queues together, and so exceed what they allow
+ * for requests.
+ */
+export function popReplyBytesMax(bodyBytesMax: number): number {
+  return (popMessagesMax + 1) * (bodyBytesMax + envelopeBytesMax);
+}
 
 /** One broker as one subscriber pops from it. */
 export interface PopSource {

@@ -3,6 +3,7 @@ import type { Command, CommandContent } from '../remoting/command.ts';
 import { asBuffer } from '../remoting/command-codec.ts';
 import type { Deadline } from '../remoting/deadline.ts';
 import { RemotingError, ResponseError } from '../remoting/errors.ts';
+import { frameBytesMaxDefault } from '../remoting/frame.ts';
 import type { MessageQueue } from '../remoting/message.ts';
 import { encodeBatch } from '../remoting/message-batch.ts';
 import { encodeProperties } from '../remoting/message-properties.ts';
@@ -26,6 +27,9 @@ import { QueueTurn, queueForKey } from './queue-selector.ts';
 import { autoCreatedQueueCount, type Route } from './route.ts';
 import { routeDoubt } from './routes.ts';
 import { isRetryable, SendTries } from './send-tries.ts';
+
+/** Longest body, of one message or a batch, that fits a frame with all that may be around it. */
+const sentBodyBytesMax = frameBytesMaxDefault - 131_072;
 
 /**
  * Sends messages. A failed try is repeated at another broker where there is one, with the same message id, under the deadline of
@@ -145,6 +149,7 @@ export class Producer {
     const attempt = deadline.atMost(this.#options.requestTimeoutMs);
     const channel = await this.#cluster.broker(place.route, place.queue.brokerName, attempt);
     const content = await sending.content(place, channel, attempt);
+    checkSize(content);
     const reply = await this.#gate(channel).run(() => channel.invoke(content, attempt), attempt);
     return { ...place, channel, reply: decodeReply(reply, channel.address) };
   }
@@ -225,6 +230,13 @@ function checkBatch(messages: readonly OutgoingMessage[]): OutgoingMessage {
     if (body.length === 0) throw new ClientError('invalid', 'a message of a batch has an empty body');
   }
   return first;
+}
+
+/** @throws ClientError `invalid` for what a broker would end the connection over. */
+function checkSize({ body }: CommandContent): void {
+  const length = body?.length ?? 0;
+  if (length <= sentBodyBytesMax) return;
+  throw new ClientError('invalid', `a body of ${length} bytes is over the ${sentBodyBytesMax} that can be sent`);
 }
 
 /** A success that cannot be read is none that the caller may rely on, but the message is stored. */

@@ -118,6 +118,14 @@ describe('PopStream', () => {
     expect(popCount()).toBe(2);
   });
 
+  test('takes batches of the largest messages, which are more than any request may hold', async () => {
+    const body = Buffer.alloc(4_194_304, 7);
+    pop.arrive([0n, 1n, 2n, 3n, 4n, 5n].map((queueOffset) => ({ queueOffset, body })));
+    const messages = await read(streamOf().stream, 6);
+    expect(messages.every((message) => message.body.equals(body))).toBe(true);
+    expect(cluster.log.troubles).toEqual([]);
+  });
+
   describe('room', () => {
     test('bounds what is in flight; an ack makes room', async () => {
       let pausedCount = 0;

@@ -346,6 +346,14 @@ describe('Producer', () => {
     expect(sends(a, b).length).toBe(1);
   });
 
+  test('a body that no frame can hold is not sent, since it would end the connection for all', async () => {
+    const { producer } = cluster.client();
+    const body = Buffer.alloc(16_777_216);
+    await expect(producer.send(message({ body }), soon())).rejects.toMatchObject({ kind: 'invalid' });
+    await producer.send(message({ body: body.subarray(0, 16_000_000) }), soon());
+    expect(sends(a, b).length).toBe(1);
+  });
+
   test('what cannot be encoded is not sent', async () => {
     const properties = [['user', 'a\u0002DELAY\u00011']] as const;
     await expect(cluster.client().producer.send(message({ properties }), soon())).rejects.toMatchObject({

@@ -83,6 +83,21 @@ describe.skipIf(skipRocketMQ())('the client on RocketMQ 5.5.0', () => {
     await reader.stop();
   });
 
+  test('the largest messages of many queues come in one answer', async () => {
+    const topic = 'largest';
+    await cluster.createTopic(topic, { queueCount: 8 });
+    for (const number of numbers(8)) {
+      await client.producer.send(outgoing(topic, Buffer.alloc(4_194_304, number)), soon());
+    }
+    const troublesBefore = clients.log.troubles.length;
+    const reader = await Reader.open(client, { group: 'g-largest', topic });
+    await reader.count(8);
+    expect(new Set(reader.messages.map(({ body }) => body[0]))).toEqual(new Set(numbers(8)));
+    expect(reader.messages.map(({ reconsumeTimes }) => reconsumeTimes)).toEqual(numbers(8).fill(0));
+    expect(clients.log.troubles.slice(troublesBefore)).toEqual([]);
+    await reader.stop();
+  });
+
   test('what a broker does not store is refused at once, and its reason kept', async () => {
     await cluster.createTopic('refused');
     const refusal = (message: Parameters<typeof outgoing>[2], body: Uint8Array | string = 'x', topic = 'refused') =>

@@ -37,7 +37,7 @@ export class PeerConnection {
   #send(command: Partial<Command>): void {
     if (this.socket.destroyed) return;
     const whole: Command = { ...blank, version: this.#version, ...command };
-    for (const part of encodeCommand(whole, Serialization.JSON)) this.socket.write(part);
+    for (const part of encodeCommand(whole, Serialization.JSON, 2 ** 28)) this.socket.write(part);
   }
 }
 
@@ -139,7 +139,12 @@ export class ScriptedPeer {
     socket.on('error', () => {});
     socket.on('close', () => this.#changes.emit('change'));
     socket.on('data', (chunk: Buffer) => {
-      for (const frame of decoder.push(chunk)) void this.#take(decodeCommand(frame), connection);
+      // As a broker: bytes that make no sense end the connection.
+      try {
+        for (const frame of decoder.push(chunk)) void this.#take(decodeCommand(frame), connection);
+      } catch {
+        socket.destroy();
+      }
     });
     this.#changes.emit('change');
   }
