@@ -84,4 +84,3 @@ export type Way = keyof typeof ways;
 export function clientOf(port: number, way: Way = 'gRPC'): ProxyClient {
   return createClient(RocketMQProxy, ways[way](port));
 }
-
