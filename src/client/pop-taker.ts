@@ -95,11 +95,9 @@ export class PopTaker {
   }
 
   #finish({ subscriber, channel }: PopSource, { receipt }: PoppedMessage): undefined {
-    this.#parts.acks
-      .ack(subscriber, receipt, channel, Deadline.after(this.#parts.requestTimeoutMs))
-      .catch((error: unknown) => {
-        this.#parts.log.debug({ err: error, ...subscriber }, 'an ack of our own failed; the message comes again');
-      });
+    this.#parts.acks.ack(subscriber, receipt, channel).catch((error: unknown) => {
+      this.#parts.log.debug({ err: error, ...subscriber }, 'an ack of our own failed; the message comes again');
+    });
     return undefined;
   }
 }

@@ -18,11 +18,11 @@ export class ReleasedMessages {
   }
 
   delete(subscriber: Subscriber, receipt: PopReceipt): void {
-    this.#receipts.delete(keyOf(subscriber, receipt));
+    if (this.#receipts.size > 0) this.#receipts.delete(keyOf(subscriber, receipt));
   }
 
   has(subscriber: Subscriber, receipt: PopReceipt): boolean {
-    return this.#receipts.has(keyOf(subscriber, receipt));
+    return this.#receipts.size > 0 && this.#receipts.has(keyOf(subscriber, receipt));
   }
 }
 

@@ -40,15 +40,12 @@ export class Settler {
    */
   async ack(receipt: PopReceipt, inFlight: InFlightMessages | undefined, deadline: Deadline): Promise<void> {
     const message = inFlight?.find(receipt);
-    if (inFlight === undefined || message === undefined) {
-      await this.#ack(receipt, receipt, deadline);
-      return;
-    }
     // Not under the deadline of one caller: until it is over the message must be left alone.
-    message.acking ??= this.#ackInFlight(message, inFlight).finally(() => {
-      message.acking = undefined;
-    });
-    await deadline.wait(message.acking, 'an ack');
+    const acking =
+      inFlight === undefined || message === undefined
+        ? this.#ack(receipt, receipt)
+        : (message.acking ??= this.#ackInFlight(message, inFlight));
+    await deadline.wait(acking, 'an ack');
   }
 
   /** Keeps a message invisible for so much longer. Never fails: one that could not be renewed is visible when its time is over. */
@@ -86,13 +83,17 @@ export class Settler {
   }
 
   async #ackInFlight(message: InFlightMessage, inFlight: InFlightMessages): Promise<void> {
-    await message.renewing;
-    await this.#ack(message.receipt, message.handedOut, Deadline.after(this.#parts.requestTimeoutMs));
-    inFlight.remove(message.handedOut);
-    this.#parts.released.delete(this.#subscriber, message.handedOut);
+    try {
+      if (message.renewing !== undefined) await message.renewing;
+      await this.#ack(message.receipt, message.handedOut);
+      inFlight.remove(message.handedOut);
+      this.#parts.released.delete(this.#subscriber, message.handedOut);
+    } finally {
+      message.acking = undefined;
+    }
   }
 
-  async #ack(receipt: PopReceipt, handedOut: PopReceipt, deadline: Deadline): Promise<void> {
+  async #ack(receipt: PopReceipt, handedOut: PopReceipt): Promise<void> {
     if (this.#parts.released.has(this.#subscriber, handedOut)) {
       throw new ClientError('expired', 'the message was given back when its stream ended; it is delivered again');
     }
@@ -102,7 +103,8 @@ export class Settler {
         `the ack came after the ${receipt.invisibleDurationMs} ms that a receiver has; the message is delivered again`,
       );
     }
-    await this.#parts.acks.ack(this.#subscriber, receipt, await this.#channelOf(receipt, deadline), deadline);
+    const channel = await this.#channelOf(receipt, Deadline.after(this.#parts.requestTimeoutMs));
+    await this.#parts.acks.ack(this.#subscriber, receipt, channel);
   }
 
   async #release(receipt: PopReceipt, deadline: Deadline): Promise<void> {
