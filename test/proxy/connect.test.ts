@@ -192,6 +192,19 @@ describe('the port', () => {
       await becomesIdle();
     });
 
+    it('of its own where the caller sets none, or a longer one', async () => {
+      const { port } = await startTestProxy({ writeTimeoutMs: 200 });
+      const hasty = clientOf(port);
+      const { producerId } = await hasty.createProducer({ endpoint, topic: 'topic' });
+      cluster.broker.on(SEND_MESSAGE_V2, () => undefined);
+      for (const options of [{}, { timeoutMs: 100_000 }]) {
+        expect((await failureOf(hasty.sendMessage({ producerId, messageBody: 'x' }, options))).slice(0, 2)).toEqual([
+          'DeadlineExceeded',
+          'OUTCOME_UNKNOWN',
+        ]);
+      }
+    });
+
     it('on its own side too', async () => {
       const producerId = await createProducer();
       cluster.broker.on(SEND_MESSAGE_V2, () => undefined);
