@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Deadline } from '../../src/remoting/deadline.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
+import { TransactionOutcome } from '../../src/remoting/requests/end-transaction.ts';
 import {
   consumerDefaults,
   noRoute,
@@ -145,6 +146,36 @@ describe('RocketMQClient', () => {
       void consumer.close();
       await client.close();
       expect(releasedOffsets(cluster.broker)).toEqual([1, 2]);
+    });
+
+    test('leaves nothing that would keep the process alive', async () => {
+      const countOf = (resource: string): number =>
+        process.getActiveResourcesInfo().filter((name) => name === resource).length;
+      // Not by a helper that waits with timers of its own.
+      const socketsAreClosed = async (): Promise<void> => {
+        while (countOf('TCPSocketWrap') > 0) await new Promise((resolve) => setImmediate(resolve));
+      };
+      await cluster.stop();
+      await socketsAreClosed();
+      const timerCount = countOf('Timeout');
+      cluster = await startScriptedCluster(2);
+      const pop = new ScriptedPop(cluster.broker);
+      new ScriptedPop(cluster.brokers[1] ?? cluster.broker, 'broker-b');
+      const client = cluster.client();
+      const consumer = client.popConsumer({ ...consumerDefaults, renewalDurationMs: 600_000 });
+      await consumer.open(soon());
+      pop.arriveOffsets(1, 2, 3);
+      const stream = consumer.stream({ messagesMax: 10, signal: new AbortController().signal });
+      const [first] = await read(stream, 2);
+      if (first === undefined) throw new Error('no message');
+      await consumer.ack(first.receipt, soon());
+      const pending = await client.transactions.begin(message, undefined, soon());
+      client.transactions.end(pending, TransactionOutcome.COMMIT);
+      expect(countOf('Timeout')).toBeGreaterThan(timerCount);
+      await client.close();
+      await socketsAreClosed();
+      // The test runner has one of its own now and then.
+      expect(countOf('Timeout')).toBeLessThanOrEqual(timerCount);
     });
 
     test('a second time is the first time', async () => {
