@@ -103,6 +103,8 @@ function createImplementation(service: Service, metrics: ProxyMetrics, log: Log)
         if (hasTimedOut(context))
           throw failure(Code.DeadlineExceeded, 'DEADLINE', 'the deadline of the call has passed');
       } catch (error) {
+        // Who has gone cannot be told, and what failed may be the writing to them.
+        if (context.signal.aborted && !hasTimedOut(context)) return;
         failed = true;
         throw reported(name, toFailure(error, hasTimedOut(context)), log);
       } finally {

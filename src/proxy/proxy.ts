@@ -87,20 +87,25 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     sessions.sweep();
     engines.sweep();
   }, sweepIntervalMs).unref();
+  const close = async (drainTimeoutMs: number): Promise<void> => {
+    readiness.stop();
+    draining.abort();
+    await listener.drain(drainTimeoutMs);
+    clearInterval(sweeper);
+    sessions.close();
+    // What it waits for, brokers do themselves when the invisible duration is over.
+    await Deadline.after(closeGraceMs)
+      .wait(engines.close(), 'giving back messages')
+      .catch((error: unknown) => log.warn({ err: error }, 'some messages could not be given back in time'));
+  };
+  let closed: Promise<void> | undefined;
   return {
     port: listener.port,
     metrics,
     ready: () => readiness.state,
-    async close(drainTimeoutMs) {
-      readiness.stop();
-      draining.abort();
-      await listener.drain(drainTimeoutMs);
-      clearInterval(sweeper);
-      sessions.close();
-      // What it waits for, brokers do themselves when the invisible duration is over.
-      await Deadline.after(closeGraceMs)
-        .wait(engines.close(), 'giving back messages')
-        .catch((error: unknown) => log.warn({ err: error }, 'some messages could not be given back in time'));
+    close: (drainTimeoutMs) => {
+      closed ??= close(drainTimeoutMs);
+      return closed;
     },
   };
 }

@@ -14,7 +14,7 @@ import {
 const { ACK_MESSAGE, END_TRANSACTION, SEND_MESSAGE_V2, UNREGISTER_CLIENT } = RequestCode;
 
 /** The eleven calls of the published API over one port, in every protocol that it speaks. */
-describe('the eleven RPCs', () => {
+describe('the eleven RPCs', { timeout: 30_000 }, () => {
   let cluster: ScriptedCluster;
   let pop: ScriptedPop;
   let started: StartedProxy;

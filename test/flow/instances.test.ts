@@ -75,7 +75,7 @@ describe('instances with one seal key', () => {
   });
 });
 
-describe('one instance', () => {
+describe('one instance', { timeout: 30_000 }, () => {
   it('shares one connection to each server among all producers and consumers of a cluster', async () => {
     const { cluster } = await startTestCluster();
     const { port, proxy } = await startTestProxy();

@@ -15,7 +15,7 @@ import { clientOf, type StartedProxy, startTestCluster, startTestProxy } from '.
 /** gRPC status codes. */
 const [OK, INVALID_ARGUMENT, RESOURCE_EXHAUSTED] = ['0', '3', '8'];
 
-describe('sizes', () => {
+describe('sizes', { timeout: 30_000 }, () => {
   let cluster: ScriptedCluster;
   let pop: ScriptedPop;
   let started: StartedProxy;

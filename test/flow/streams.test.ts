@@ -5,8 +5,8 @@ import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { ReceiveMessagesRequestSchema } from '../../src/gen/rocketmq/rocketmq_pb.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { CANCEL, END_STREAM, FrameType, frame, requestHeaders } from '../support/raw-http2.ts';
-import { releasedOffsets, type ScriptedCluster, type ScriptedPop } from '../support/scripted-cluster.ts';
-import { rawHttp2Client } from '../support/started-listener.ts';
+import { popAnswer, releasedOffsets, type ScriptedCluster, type ScriptedPop } from '../support/scripted-cluster.ts';
+import { rawHttp2Client, tcpClient } from '../support/started-listener.ts';
 import {
   clientOf,
   type ProxyClient,
@@ -19,7 +19,7 @@ import {
 
 const { CHANGE_MESSAGE_INVISIBLE_TIME, NOTIFICATION, POP_MESSAGE } = RequestCode;
 
-describe('streams', () => {
+describe('streams', { timeout: 30_000 }, () => {
   let cluster: ScriptedCluster;
   let pop: ScriptedPop;
   let started: StartedProxy;
@@ -96,6 +96,28 @@ describe('streams', () => {
       expect(started.log.troubles).toEqual([]);
     });
 
+    it.each<Way>(['gRPC', 'Connect, HTTP/1.1', 'Connect, HTTP/2'])(
+      'in the middle of a flood are no trouble, whenever that is: %s',
+      async (way) => {
+        let queueOffset = 0n;
+        const body = Buffer.alloc(20_000, 'x');
+        const next = () => ({ queueOffset: queueOffset++, body });
+        cluster.broker.on(POP_MESSAGE, (request) => popAnswer(request, { messages: Array.from({ length: 8 }, next) }));
+        const consumerId = await createConsumer();
+        for (let round = 0; round < 40; round += 1) {
+          const gone = new AbortController();
+          const stream = clientOf(started.port, way)
+            .receiveMessages({ consumerId }, { signal: gone.signal })
+            [Symbol.asyncIterator]();
+          for (let count = 0; count <= round % 20; count += 1) await stream.next();
+          gone.abort();
+        }
+        await becomesIdle();
+        expect(started.log.troubles).toEqual([]);
+        expect(metrics().error_count).toBe(0);
+      },
+    );
+
     it('before their first message leave nothing behind', async () => {
       const consumerId = await createConsumer();
       const gone = new AbortController();
@@ -133,6 +155,25 @@ describe('streams', () => {
       await vi.waitFor(() => expect(metrics().channel_full_events).toBe(1), { timeout: 10_000, interval: 20 });
       expect(pop.takenCount).toBe(8);
       expect(metrics().messages_received).toBe(1);
+    });
+
+    it('end when it closes its HTTP/1.1 connection', async () => {
+      arriveLarge(2);
+      const consumerId = await createConsumer();
+      const message = JSON.stringify({ consumerId });
+      const prefix = Buffer.alloc(5);
+      prefix.writeUInt32BE(message.length, 1);
+      const socket = tcpClient(started.port);
+      socket.write(
+        'POST /rocketmq.RocketMQProxy/ReceiveMessages HTTP/1.1\r\nhost: localhost\r\n' +
+          `content-type: application/connect+json\r\ncontent-length: ${message.length + 5}\r\n\r\n${prefix.toString('latin1')}${message}`,
+        'latin1',
+      );
+      await vi.waitFor(() => expect(metrics().messages_received).toBeGreaterThan(0), { interval: 5 });
+      socket.destroy();
+      await cluster.broker.request(CHANGE_MESSAGE_INVISIBLE_TIME, 7);
+      await becomesIdle();
+      expect(started.log.troubles).toEqual([]);
     });
 
     it.each([

@@ -49,7 +49,7 @@ async function headersOf(session: ClientHttp2Session, headers: Record<string, st
   return answer;
 }
 
-describe('the port', () => {
+describe('the port', { timeout: 30_000 }, () => {
   let cluster: ScriptedCluster;
   let pop: ScriptedPop;
   let started: StartedProxy;

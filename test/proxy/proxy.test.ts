@@ -20,7 +20,7 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
   }
 }
 
-describe('a proxy', () => {
+describe('a proxy', { timeout: 30_000 }, () => {
   let cluster: ScriptedCluster;
   let pop: ScriptedPop;
   let endpoint: string;

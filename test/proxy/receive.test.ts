@@ -26,7 +26,7 @@ const { ACK_MESSAGE, BATCH_ACK_MESSAGE, GET_ROUTEINFO_BY_TOPIC, NOTIFICATION, PO
 
 type Delivered = MessageInitShape<typeof MessageSchema>;
 
-describe('receiving', () => {
+describe('receiving', { timeout: 30_000 }, () => {
   let cluster: ScriptedCluster;
   let pop: ScriptedPop;
   let parts: ProxyParts;
