@@ -91,9 +91,7 @@ describe('the server', { timeout: 60_000 }, () => {
   describe('does not start', () => {
     it.each<[string, Record<string, string>, string[], string]>([
       ['an unknown flag', {}, ['--nonsense'], '--nonsense'],
-      ['a flag that is not allowed', {}, ['--grpc-port', '70000'], '--grpc-port: "70000" is not allowed'],
       ['a variable that is not allowed', { MAX_CONCURRENT: '0' }, [], 'MAX_CONCURRENT: "0" is not allowed'],
-      ['a duration that is none', { WRITE_TIMEOUT: '30' }, [], 'WRITE_TIMEOUT: "30" is not allowed'],
     ])('with %s: ends with 2 and names it', async (_, environment, args, text) => {
       const server = compiled.start(environment, args);
       expect(await server.exited).toEqual({ code: 2, signal: null });
@@ -126,21 +124,18 @@ describe('the server', { timeout: 60_000 }, () => {
     });
   });
 
-  it.each([
-    ['--help', 'gRPC, gRPC-web and Connect in front of Apache RocketMQ'],
-    ['--version', '.'],
-  ])('answers %s on its standard output and ends with 0', async (flag, text) => {
-    const server = compiled.start({}, [flag]);
+  it('answers --help on its standard output and ends with 0', async () => {
+    const server = compiled.start({}, ['--help']);
     expect(await server.exited).toEqual({ code: 0, signal: null });
-    expect(server.output).toContain(text);
+    expect(server.output).toContain('gRPC, gRPC-web and Connect in front of Apache RocketMQ');
     expect(server.errors).toBe('');
   });
 
   describe('ends', () => {
-    it.each<NodeJS.Signals>(['SIGTERM', 'SIGINT'])('with 0 on %s', async (signal) => {
+    it('with 0 on SIGTERM', async () => {
       const server = compiled.start();
       const { statusUrl } = await server.serves();
-      server.kill(signal);
+      server.kill('SIGTERM');
       expect(await server.exited).toEqual({ code: 0, signal: null });
       expect(messagesOf(server.log).slice(-2)).toEqual(['shutting down', 'the proxy has ended']);
       await expect(fetch(`${statusUrl}/livez`)).rejects.toThrow();

@@ -104,7 +104,7 @@ describe('streams', { timeout: 30_000 }, () => {
         const next = () => ({ queueOffset: queueOffset++, body });
         cluster.broker.on(POP_MESSAGE, (request) => popAnswer(request, { messages: Array.from({ length: 8 }, next) }));
         const consumerId = await createConsumer();
-        for (let round = 0; round < 40; round += 1) {
+        for (let round = 0; round < 20; round += 1) {
           const gone = new AbortController();
           const stream = clientOf(started.port, way)
             .receiveMessages({ consumerId }, { signal: gone.signal })
