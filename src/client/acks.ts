@@ -2,11 +2,11 @@ import type { Channel } from '../remoting/channel.ts';
 import type { CommandContent } from '../remoting/command.ts';
 import { Deadline } from '../remoting/deadline.ts';
 import { RemotingError } from '../remoting/errors.ts';
-import { encodePopReceipt, type PopReceipt } from '../remoting/pop-receipt.ts';
+import type { PopReceipt } from '../remoting/pop-receipt.ts';
 import { ackMessage } from '../remoting/requests/ack-message.ts';
 import { type AckedRange, decodeBatchAckReply, encodeBatchAck } from '../remoting/requests/batch-ack-message.ts';
 import { ProtocolVersion } from '../remoting/version.ts';
-import { receiptTopic, type Subscriber } from './subscriber.ts';
+import { receiptFields, type Subscriber } from './subscriber.ts';
 
 /** Most messages of one batch ack. */
 const batchMax = 1_024;
@@ -77,13 +77,7 @@ function encodeBatch(acks: readonly PendingAck[]): CommandContent | undefined {
 }
 
 async function sendOne(channel: Channel, { subscriber, receipt }: PendingAck): Promise<void> {
-  const content = ackMessage.encode({
-    consumerGroup: subscriber.group,
-    topic: receiptTopic(subscriber, receipt),
-    queueId: receipt.queueId,
-    extraInfo: encodePopReceipt(receipt),
-    offset: receipt.queueOffset,
-  });
+  const content = ackMessage.encode(receiptFields(subscriber, receipt));
   ackMessage.decodeReply(await channel.invoke(content, Deadline.after(ackTimeoutMs)), channel.address);
 }
 

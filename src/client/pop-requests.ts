@@ -1,14 +1,14 @@
 import type { Channel } from '../remoting/channel.ts';
 import { Deadline } from '../remoting/deadline.ts';
 import { MessageProperty } from '../remoting/message.ts';
-import { encodePopReceipt, type PopReceipt, popReceipts } from '../remoting/pop-receipt.ts';
+import { type PopReceipt, popReceipts } from '../remoting/pop-receipt.ts';
 import { changeInvisibleDuration } from '../remoting/requests/change-invisible-duration.ts';
 import { notification } from '../remoting/requests/notification.ts';
 import { PopInitMode, popMessage, popMessagesMax } from '../remoting/requests/pop-message.ts';
 import { deadLetterDelayLevel, sendMessageBack } from '../remoting/requests/send-message-back.ts';
 import { decodeStoredMessages, type StoredMessage } from '../remoting/stored-message.ts';
 import type { BrokerClocks } from './broker-clocks.ts';
-import { receiptTopic, type Subscriber } from './subscriber.ts';
+import { receiptFields, type Subscriber } from './subscriber.ts';
 import type { TagFilter } from './tag-filter.ts';
 
 const allQueues = -1;
@@ -119,14 +119,7 @@ export async function changeInvisible(
   channel: Channel,
   deadline: Deadline,
 ): Promise<PopReceipt> {
-  const request = changeInvisibleDuration.encode({
-    consumerGroup: subscriber.group,
-    topic: receiptTopic(subscriber, receipt),
-    queueId: receipt.queueId,
-    extraInfo: encodePopReceipt(receipt),
-    offset: receipt.queueOffset,
-    invisibleDurationMs,
-  });
+  const request = changeInvisibleDuration.encode({ ...receiptFields(subscriber, receipt), invisibleDurationMs });
   const reply = changeInvisibleDuration.decodeReply(await channel.invoke(request, deadline), channel.address);
   return { ...receipt, ...reply, startOffset: receipt.queueOffset };
 }

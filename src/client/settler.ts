@@ -41,11 +41,12 @@ export class Settler {
   async ack(receipt: PopReceipt, inFlight: InFlightMessages | undefined, deadline: Deadline): Promise<void> {
     const message = inFlight?.find(receipt);
     // Not under the deadline of one caller: until it is over the message must be left alone.
-    const acking =
-      inFlight === undefined || message === undefined
-        ? this.#ack(receipt, receipt)
-        : (message.acking ??= this.#ackInFlight(message, inFlight));
-    await deadline.wait(acking, 'an ack');
+    if (inFlight === undefined || message === undefined) {
+      await deadline.wait(this.#ack(receipt, receipt), 'an ack');
+      return;
+    }
+    message.acking ??= this.#ackInFlight(message, inFlight);
+    await deadline.wait(message.acking, 'an ack');
   }
 
   /** Keeps a message invisible for so much longer. Never fails: one that could not be renewed is visible when its time is over. */

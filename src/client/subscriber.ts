@@ -1,4 +1,4 @@
-import type { PopReceipt } from '../remoting/pop-receipt.ts';
+import { encodePopReceipt, type PopReceipt } from '../remoting/pop-receipt.ts';
 import { popRetryTopicV1, popRetryTopicV2 } from '../remoting/topic-names.ts';
 
 /** A consumer group and the topic that it reads. */
@@ -17,4 +17,15 @@ export function receiptTopic({ group, topic }: Subscriber, { retry }: PopReceipt
     case '2':
       return popRetryTopicV2(group, topic);
   }
+}
+
+/** What every request that spends a receipt says of it. */
+export function receiptFields(subscriber: Subscriber, receipt: PopReceipt) {
+  return {
+    consumerGroup: subscriber.group,
+    topic: receiptTopic(subscriber, receipt),
+    queueId: receipt.queueId,
+    extraInfo: encodePopReceipt(receipt),
+    offset: receipt.queueOffset,
+  };
 }

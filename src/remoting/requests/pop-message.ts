@@ -1,4 +1,4 @@
-import { defineRequest, type FieldsOf, type FieldTable } from '../fields.ts';
+import { defineRequest, type FieldTable } from '../fields.ts';
 import { RequestCode } from '../request-code.ts';
 import { ResponseCode } from '../response-code.ts';
 
@@ -17,8 +17,6 @@ const reply = {
   msgOffsetInfo: { kind: 'string', optional: true },
   orderCountInfo: { kind: 'string', optional: true },
 } as const satisfies FieldTable;
-
-export type PopMessageReply = FieldsOf<typeof reply>;
 
 /**
  * Takes messages and makes them invisible to the group for a while (Java `PopMessageRequestHeader`, 5.x brokers).

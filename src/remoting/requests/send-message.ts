@@ -40,7 +40,6 @@ const successCodes = [
   ResponseCode.FLUSH_SLAVE_TIMEOUT,
 ];
 
-export type SendMessageFields = FieldsOf<typeof request>;
 export type SendMessageReply = FieldsOf<typeof reply>;
 
 /** Stores one message, with one-letter field names (Java `SendMessageRequestHeaderV2`). */
