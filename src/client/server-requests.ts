@@ -1,4 +1,5 @@
-import type { Answer, ServerRequestHandler } from '../remoting/channel.ts';
+import type { ServerRequestHandler } from '../remoting/channel.ts';
+import type { Answer } from '../remoting/command.ts';
 import { RequestCode } from '../remoting/request-code.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import type { Heartbeats } from './heartbeats.ts';

@@ -1,28 +1,22 @@
 import type { Duplex } from 'node:stream';
 import {
+  type Answer,
   type Command,
   type CommandContent,
   CommandFlag,
   isOneWay,
   isReply,
-  newExtFields,
-  nextOpaque,
   Serialization,
 } from './command.ts';
-import { asBuffer, decodeCommand, encodeCommand } from './command-codec.ts';
-import type { Deadline, DeadlineEnd } from './deadline.ts';
+import { asBuffer, decodeCommand, encodeCommand, replyTo } from './command-codec.ts';
+import type { Deadline } from './deadline.ts';
 import { RemotingError } from './errors.ts';
 import { FrameDecoder, frameBytesMaxDefault } from './frame.ts';
+import { FrameWriter } from './frame-writer.ts';
+import { InFlightRequests } from './in-flight-requests.ts';
 import { ResponseCode } from './response-code.ts';
 import { type Credentials, signRequest } from './signature.ts';
 import { claimedVersion } from './version.ts';
-
-/** What a request from the server is answered with. */
-export interface Answer {
-  readonly code: number;
-  readonly remark?: string;
-  readonly body?: Uint8Array;
-}
 
 /** Answers requests that the server sends us; undefined for a code that is not known. */
 export type ServerRequestHandler = (request: Command, channel: Channel) => Promise<Answer | undefined>;
@@ -55,13 +49,6 @@ export const channelDefaults: ChannelOptions = {
 /** Longest time, in ms, that a closed connection may go on sending what was written before. */
 const closeTimeoutMs = 3_000;
 
-interface Pending {
-  resolve(reply: Command): void;
-  reject(error: RemotingError): void;
-  /** Ends the watch over the request's deadline. */
-  stop(): void;
-}
-
 /**
  * One connection to a name server or broker. Requests are pipelined and answered in any order; what is written within one
  * turn of the event loop leaves in one write. A reply that nobody waits for any more is dropped and counted.
@@ -74,20 +61,20 @@ export class Channel {
   readonly #stream: Duplex;
   readonly #options: ChannelOptions;
   readonly #decoder: FrameDecoder;
-  readonly #inFlight = new Map<number, Pending>();
+  readonly #writer: FrameWriter;
+  readonly #inFlight: InFlightRequests;
   #resolveClosed: (reason: RemotingError) => void = () => {};
   #state: { readonly name: 'open' } | { readonly name: 'closed'; readonly reason: RemotingError } = { name: 'open' };
-  #opaque = 0;
-  #corked = false;
   #serverRequestCount = 0;
   #serverVersion: number | undefined;
-  #droppedReplyCount = 0;
 
   constructor(stream: Duplex, address: string, options: ChannelOptions) {
     this.#stream = stream;
     this.address = address;
     this.#options = options;
     this.#decoder = new FrameDecoder(options.frameBytesMax);
+    this.#writer = new FrameWriter(stream);
+    this.#inFlight = new InFlightRequests(address, options.inFlightMax);
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -110,12 +97,12 @@ export class Channel {
   }
 
   get inFlightCount(): number {
-    return this.#inFlight.size;
+    return this.#inFlight.count;
   }
 
   /** Replies that came after their request had been given up, or that answer no request of ours. */
   get droppedReplyCount(): number {
-    return this.#droppedReplyCount;
+    return this.#inFlight.droppedReplyCount;
   }
 
   /**
@@ -123,23 +110,9 @@ export class Channel {
    * @throws RemotingError: `timeout` and `cancelled` by the deadline, `closed` when the connection ends (each with
    * `outcomeUnknown`, once the request was written), `overloaded` when a limit keeps it from being written.
    */
-  invoke(content: CommandContent, deadline: Deadline): Promise<Command> {
-    return new Promise((resolve, reject) => {
-      const { address } = this;
-      this.#checkWritable();
-      this.#checkInFlight();
-      deadline.check(`a request to ${address}`);
-      const opaque = this.#nextOpaque();
-      this.#write(this.#encodeRequest(content, opaque, 0));
-      const giveUp = (kind: DeadlineEnd): void => {
-        if (!this.#inFlight.delete(opaque)) return;
-        const what = kind === 'timeout' ? 'did not answer before the deadline' : 'was asked by a caller that gave up';
-        reject(new RemotingError(kind, `${address} ${what}`, { address, outcomeUnknown: true }));
-      };
-      // After a time in which this process was too busy to read, what has arrived is read first.
-      const stop = deadline.watch((kind) => (kind === 'timeout' ? setImmediate(giveUp, kind) : giveUp(kind)));
-      this.#inFlight.set(opaque, { resolve, reject, stop });
-    });
+  async invoke(content: CommandContent, deadline: Deadline): Promise<Command> {
+    this.#checkWritable();
+    return this.#inFlight.request((opaque) => this.#writer.write(this.#encodeRequest(content, opaque, 0)), deadline);
   }
 
   /**
@@ -148,7 +121,7 @@ export class Channel {
    */
   sendOneWay(content: CommandContent): void {
     this.#checkWritable();
-    this.#write(this.#encodeRequest(content, this.#nextOpaque(), CommandFlag.ONE_WAY));
+    this.#writer.write(this.#encodeRequest(content, this.#inFlight.nextOpaque(), CommandFlag.ONE_WAY));
   }
 
   /** Ends the connection; requests in flight fail as `closed`. What was written before still leaves, for 3 s at most. */
@@ -163,13 +136,6 @@ export class Channel {
     this.#end(new RemotingError('closed', `the connection to ${address} was closed`, { address }));
   }
 
-  #checkInFlight(): void {
-    const { address } = this;
-    const { inFlightMax } = this.#options;
-    if (this.#inFlight.size < inFlightMax) return;
-    throw new RemotingError('overloaded', `${inFlightMax} requests to ${address} are waiting for replies`, { address });
-  }
-
   #checkWritable(): void {
     const { address } = this;
     if (this.#state.name === 'closed') {
@@ -182,12 +148,7 @@ export class Channel {
   }
 
   get #isBackedUp(): boolean {
-    return this.#stream.writableLength >= this.#options.unsentBytesMax;
-  }
-
-  #nextOpaque(): number {
-    this.#opaque = nextOpaque(this.#opaque, this.#inFlight);
-    return this.#opaque;
+    return this.#writer.unsentBytes >= this.#options.unsentBytesMax;
   }
 
   #encodeRequest(content: CommandContent, opaque: number, flag: number): Buffer[] {
@@ -203,18 +164,6 @@ export class Channel {
       body: asBuffer(body),
     };
     return encodeCommand(command, serialization, frameBytesMax);
-  }
-
-  #write(parts: readonly Buffer[]): void {
-    if (!this.#corked) {
-      this.#corked = true;
-      this.#stream.cork();
-      setImmediate(() => {
-        this.#corked = false;
-        this.#stream.uncork();
-      });
-    }
-    for (const part of parts) this.#stream.write(part);
   }
 
   #receive(chunk: Buffer): void {
@@ -237,14 +186,7 @@ export class Channel {
       return;
     }
     this.#serverVersion = command.version;
-    const pending = this.#inFlight.get(command.opaque);
-    if (pending === undefined) {
-      this.#droppedReplyCount += 1;
-      return;
-    }
-    this.#inFlight.delete(command.opaque);
-    pending.stop();
-    pending.resolve(command);
+    this.#inFlight.take(command);
   }
 
   /** Never fails: whatever goes wrong in a handler or with its answer becomes a reply, without its text. */
@@ -260,7 +202,7 @@ export class Channel {
     }
     // A server that asks without reading gets no answer: it must not fill our memory.
     if (isOneWay(request) || !this.isOpen || this.#isBackedUp) return;
-    this.#write(reply);
+    this.#writer.write(reply);
   }
 
   async #handle(request: Command): Promise<Answer> {
@@ -282,17 +224,8 @@ export class Channel {
     }
   }
 
-  #encodeReply(request: Command, { code, remark, body }: Answer): Buffer[] {
-    const reply: Command = {
-      code,
-      opaque: request.opaque,
-      flag: CommandFlag.RESPONSE,
-      version: claimedVersion,
-      remark,
-      extFields: newExtFields(),
-      body: asBuffer(body),
-    };
-    return encodeCommand(reply, this.#options.serialization, this.#options.frameBytesMax);
+  #encodeReply(request: Command, answer: Answer): Buffer[] {
+    return encodeCommand(replyTo(request, answer), this.#options.serialization, this.#options.frameBytesMax);
   }
 
   #fail(reason: RemotingError): void {
@@ -303,12 +236,7 @@ export class Channel {
   #end(reason: RemotingError): void {
     if (!this.isOpen) return;
     this.#state = { name: 'closed', reason };
-    const { address } = this;
-    for (const pending of this.#inFlight.values()) {
-      pending.stop();
-      pending.reject(new RemotingError('closed', reason.message, { address, outcomeUnknown: true, cause: reason }));
-    }
-    this.#inFlight.clear();
+    this.#inFlight.rejectAll(reason);
     this.#resolveClosed(reason);
   }
 }

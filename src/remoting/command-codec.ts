@@ -1,8 +1,9 @@
-import { type Command, emptyBody, Serialization } from './command.ts';
+import { type Answer, type Command, CommandFlag, emptyBody, newExtFields, Serialization } from './command.ts';
 import { RemotingError } from './errors.ts';
 import { encodeFrameHead, type Frame, frameBytesMaxDefault } from './frame.ts';
 import { decodeBinaryHeader, encodeBinaryHeader, fitsBinaryHeader } from './header-binary.ts';
 import { decodeJsonHeader, encodeJsonHeader } from './header-json.ts';
+import { claimedVersion } from './version.ts';
 
 /**
  * The frame of a command as buffers to be written one after the other, so that the body is not copied.
@@ -40,4 +41,10 @@ export function decodeCommand(frame: Frame): Command {
 export function asBuffer(bytes: Uint8Array | undefined): Buffer {
   if (bytes === undefined) return emptyBody;
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** The reply to a request, as a command. */
+export function replyTo(request: Command, { code, remark, extFields = newExtFields(), body }: Answer): Command {
+  const { opaque } = request;
+  return { code, opaque, flag: CommandFlag.RESPONSE, version: claimedVersion, remark, extFields, body: asBuffer(body) };
 }

@@ -31,6 +31,14 @@ export interface CommandContent {
   readonly body?: Uint8Array;
 }
 
+/** What a request is answered with. */
+export interface Answer {
+  readonly code: number;
+  readonly remark?: string;
+  readonly extFields?: ExtFields;
+  readonly body?: Uint8Array;
+}
+
 export const emptyBody: Buffer = Buffer.alloc(0);
 
 /** An empty header map. */

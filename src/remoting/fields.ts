@@ -1,4 +1,4 @@
-import { type Command, type CommandContent, type ExtFields, newExtFields } from './command.ts';
+import { type Answer, type Command, type CommandContent, type ExtFields, newExtFields } from './command.ts';
 import { RemotingError, ResponseError } from './errors.ts';
 import { ResponseCode } from './response-code.ts';
 
@@ -41,6 +41,16 @@ export interface RequestDefinition<Q extends FieldTable, R extends FieldTable> {
    * @throws ResponseError when the code is none of the definition's success codes; RemotingError `malformed`.
    */
   decodeReply(reply: Command, address: string): FieldsOf<R>;
+  /** The answer of a server that has done what was asked. */
+  answer(values: FieldsOf<R>, more?: AnswerMore): Answer;
+}
+
+/** What an answer may have besides its fields. */
+export interface AnswerMore {
+  /** Default: SUCCESS. */
+  readonly code?: number;
+  readonly remark?: string;
+  readonly body?: Uint8Array;
 }
 
 export interface RequestDeclaration<Q extends FieldTable, R extends FieldTable> {
@@ -70,6 +80,7 @@ export function defineRequest<const Q extends FieldTable, const R extends FieldT
       if (!successCodes.includes(command.code)) throw new ResponseError(command.code, command.remark ?? '', address);
       return decodeFields(reply, command.extFields, `the reply to ${name}`);
     },
+    answer: (values, more) => ({ code: ResponseCode.SUCCESS, ...more, extFields: encodeFields(reply, values) }),
   };
 }
 

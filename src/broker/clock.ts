@@ -1,0 +1,33 @@
+/** Takes back what `Clock.at` was asked for; a second call does nothing. */
+export type CancelTimer = () => void;
+
+/**
+ * The time that messages live by: delays, invisibility, transaction checks, time stamps of stored messages. What concerns connections
+ * (long polls, idle peers) runs on real time, because the other side of a connection does.
+ */
+export interface Clock {
+  /** Now, in ms since 1970. */
+  now(): number;
+  /** Calls `run` once, when `now()` has reached `timeMs`; soon, never at once, where it already has. */
+  at(timeMs: number, run: () => void): CancelTimer;
+}
+
+/** Longest wait of Node's timers; what is further away waits in pieces. */
+const timerMsMax = 2 ** 31 - 1;
+
+/** The machine's clock. Where it is set back meanwhile, a timer waits again: it never runs early. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  at(timeMs, run) {
+    const wait = (): NodeJS.Timeout =>
+      setTimeout(
+        () => {
+          if (Date.now() >= timeMs) run();
+          else timer = wait();
+        },
+        Math.min(Math.max(timeMs - Date.now(), 0), timerMsMax),
+      );
+    let timer = wait();
+    return () => clearTimeout(timer);
+  },
+};
