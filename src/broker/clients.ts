@@ -1,0 +1,4 @@
+/** Who is connected, in which groups. */
+export class Clients {
+  close(): void {}
+}

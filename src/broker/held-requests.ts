@@ -1,0 +1,76 @@
+/** A request that waits for messages. */
+export interface HeldRequest {
+  /** Looks again; true when the request was answered and is to be held no longer. Must not throw. */
+  tryAgain(): boolean;
+  /** The time is over, or the engine closes: answers that there is nothing. */
+  giveUp(): void;
+}
+
+interface Held {
+  readonly request: HeldRequest;
+  readonly topics: readonly string[];
+  readonly timer: NodeJS.Timeout;
+}
+
+/**
+ * The long polls of all clients, by topic. Each ends on time by a timer of its own, in real time, since its client's patience is; a new
+ * message, or one that is visible again, wakes all that wait for its topic.
+ */
+export class HeldRequests {
+  readonly #countMax: number;
+  readonly #byTopic = new Map<string, Set<Held>>();
+  #count = 0;
+
+  constructor(countMax: number) {
+    this.#countMax = countMax;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Holds a request; false when too many are held already. */
+  hold(request: HeldRequest, topics: readonly string[], durationMs: number): boolean {
+    if (this.#count >= this.#countMax) return false;
+    const timer = setTimeout(() => {
+      this.#release(held);
+      request.giveUp();
+    }, durationMs);
+    const held: Held = { request, topics, timer };
+    this.#count += 1;
+    for (const topic of topics) {
+      const waiting = this.#byTopic.get(topic);
+      if (waiting === undefined) this.#byTopic.set(topic, new Set([held]));
+      else waiting.add(held);
+    }
+    return true;
+  }
+
+  /** A topic has something new. */
+  wake(topic: string): void {
+    const waiting = this.#byTopic.get(topic);
+    if (waiting === undefined) return;
+    for (const held of [...waiting]) {
+      if (waiting.has(held) && held.request.tryAgain()) this.#release(held);
+    }
+  }
+
+  /** Ends all of them. */
+  close(): void {
+    const all = new Set([...this.#byTopic.values()].flatMap((waiting) => [...waiting]));
+    for (const held of all) {
+      this.#release(held);
+      held.request.giveUp();
+    }
+  }
+
+  #release(held: Held): void {
+    clearTimeout(held.timer);
+    this.#count -= 1;
+    for (const topic of held.topics) {
+      const waiting = this.#byTopic.get(topic);
+      waiting?.delete(held);
+      if (waiting?.size === 0) this.#byTopic.delete(topic);
+    }
+  }
+}

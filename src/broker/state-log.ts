@@ -1,0 +1,123 @@
+import type { Json } from '../remoting/json.ts';
+import { readJson } from '../remoting/json.ts';
+import { decodeStoredMessages } from '../remoting/stored-message.ts';
+import type { LogEntry, MessageDraft, MessageStore } from './store/message-store.ts';
+
+/** Topic of the records that hold changes of state. */
+const stateTopic = 'rmq_sys_ENGINE_STATE';
+/** Most changes of one record: what one write may hold up. */
+const changesPerRecordMax = 1_000;
+
+/**
+ * A part of the engine whose state outlives the process. A change says what is so from now on, never by how much it differs: it may be
+ * applied twice.
+ */
+export interface StatePart {
+  /** Stands in the log: never change it. */
+  readonly name: string;
+  /** All of the state, as JSON. */
+  snapshot(): Json;
+  /** Takes the place of all state; called on an empty part only. */
+  restore(snapshot: Json): void;
+  /** @throws Error on a change that makes no sense: it is logged and left out. */
+  apply(change: Json): void;
+}
+
+interface Waiting {
+  readonly text: string;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Keeps the changes of state in the commit log, so that one log with one order holds everything. What is asked for while a record
+ * is being written goes into the next one.
+ */
+export class StateLog {
+  readonly #parts: ReadonlyMap<string, StatePart>;
+  #store: MessageStore | undefined;
+  #waiting: Waiting[] = [];
+  #writing = false;
+
+  constructor(parts: readonly StatePart[]) {
+    this.#parts = new Map(parts.map((part) => [part.name, part]));
+  }
+
+  /** From now on changes are written to this store. Without one, as in memory, they are applied and that is all. */
+  attach(store: MessageStore): void {
+    this.#store = store;
+  }
+
+  /**
+   * Applies a change at once, and resolves when it is stored: a reply that says so must wait for that.
+   * @throws StoreError when it was not stored. It stays applied: the next checkpoint holds it, a crash before that forgets it.
+   */
+  write(part: StatePart, change: Json): Promise<void> {
+    part.apply(change);
+    if (this.#store === undefined) return Promise.resolve();
+    const text = JSON.stringify([part.name, change]);
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ text, resolve, reject });
+      if (!this.#writing) void this.#writeWaiting(this.#store);
+    });
+  }
+
+  snapshot(): Json {
+    return Object.fromEntries([...this.#parts].map(([name, part]) => [name, part.snapshot()]));
+  }
+
+  restore(snapshot: Json): void {
+    for (const [name, part] of this.#parts) {
+      const own =
+        typeof snapshot === 'object' && snapshot !== null ? (snapshot as Record<string, Json>)[name] : undefined;
+      if (own !== undefined) part.restore(own);
+    }
+  }
+
+  /** True for records that are ours; their changes are applied. @throws Error when a change makes no sense. */
+  replay(entry: LogEntry): boolean {
+    if (entry.topic !== stateTopic) return false;
+    const changes = readJson(decodeStoredMessages(entry.record)[0]?.body ?? Buffer.from('[]'));
+    if (!Array.isArray(changes)) throw new Error('a record of state is not a list of changes');
+    for (const change of changes as readonly Json[]) {
+      const [name, value] = Array.isArray(change) ? (change as readonly Json[]) : [];
+      if (typeof name === 'string' && value !== undefined) this.#parts.get(name)?.apply(value);
+    }
+    return true;
+  }
+
+  isStateTopic(topic: string): boolean {
+    return topic === stateTopic;
+  }
+
+  async #writeWaiting(store: MessageStore | undefined): Promise<void> {
+    this.#writing = true;
+    // What else this turn of the event loop asks for goes into the same record.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0, changesPerRecordMax);
+      try {
+        await store?.append([draftOf(`[${batch.map(({ text }) => text).join(',')}]`)]);
+        for (const { resolve } of batch) resolve();
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    this.#writing = false;
+  }
+}
+
+function draftOf(text: string): MessageDraft {
+  return {
+    topic: stateTopic,
+    queueId: 0,
+    flag: 0,
+    sysFlag: 0,
+    bornTimestampMs: 0,
+    bornHost: '127.0.0.1:0',
+    reconsumeTimes: 0,
+    replaces: 0,
+    body: Buffer.from(text),
+    properties: new Map(),
+  };
+}

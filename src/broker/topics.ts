@@ -1,0 +1,187 @@
+import type { Json, JsonObject } from '../remoting/json.ts';
+import { isJsonObject } from '../remoting/json.ts';
+import { QueuePermission } from '../remoting/requests/get-route.ts';
+import { ResponseCode } from '../remoting/response-code.ts';
+import { defaultTopic, validateTopic } from '../remoting/topic-names.ts';
+import { invalid, RequestRefused } from './refused.ts';
+import type { StateLog, StatePart } from './state-log.ts';
+
+/** Settings of one topic (Java `TopicConfig`). */
+export interface TopicConfig {
+  readonly name: string;
+  readonly readQueueCount: number;
+  readonly writeQueueCount: number;
+  /** `QueuePermission` bits. */
+  readonly permission: number;
+  readonly sysFlag: number;
+  readonly order: boolean;
+  /** As `message.type` → `NORMAL`. */
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** Queues of a topic that is made by its first message (Java `BrokerConfig.defaultTopicQueueNums`). */
+const autoCreatedQueueCountMax = 8;
+export const queueCountMax = 1_024;
+const readWrite = QueuePermission.READ | QueuePermission.WRITE;
+/** Bit of TBW102: other topics may be made after it. */
+const inherit = 1;
+
+export interface TopicsOptions {
+  /** Whether a topic is made by its first message. */
+  readonly autoCreate: boolean;
+  /** Most topics. */
+  readonly topicCountMax: number;
+  readonly clusterName: string;
+  readonly brokerName: string;
+}
+
+/** The topics of the engine. Its own are there from the start and can be neither changed nor deleted. */
+export class Topics implements StatePart {
+  readonly name = 'topics';
+  readonly #options: TopicsOptions;
+  readonly #topics = new Map<string, TopicConfig>();
+  readonly #system: ReadonlySet<string>;
+
+  constructor(options: TopicsOptions) {
+    this.#options = options;
+    const own = systemTopics(options);
+    this.#system = new Set(own.map(({ name }) => name));
+    for (const topic of own) this.#topics.set(topic.name, topic);
+  }
+
+  get(name: string): TopicConfig | undefined {
+    return this.#topics.get(name);
+  }
+
+  /** @throws RequestRefused TOPIC_NOT_EXIST. */
+  require(name: string): TopicConfig {
+    const topic = this.#topics.get(name);
+    if (topic !== undefined) return topic;
+    throw new RequestRefused(
+      ResponseCode.TOPIC_NOT_EXIST,
+      `there is no topic ${name.slice(0, 200)}: create it, or send to it first`,
+    );
+  }
+
+  all(): Iterable<TopicConfig> {
+    return this.#topics.values();
+  }
+
+  isSystem(name: string): boolean {
+    return this.#system.has(name);
+  }
+
+  /** @throws RequestRefused when the settings cannot be; StoreError. */
+  async put(topic: TopicConfig, state: StateLog): Promise<void> {
+    this.#check(topic);
+    await state.write(this, { put: topic as unknown as Json });
+  }
+
+  /** Makes a topic of the engine's own choosing, as those of a group's retries are, where it is not there. @throws StoreError */
+  async ensure(topic: TopicConfig, state: StateLog): Promise<void> {
+    if (!this.#topics.has(topic.name)) await state.write(this, { put: topic as unknown as Json });
+  }
+
+  async delete(name: string, state: StateLog): Promise<void> {
+    if (this.isSystem(name)) throw new RequestRefused(ResponseCode.NO_PERMISSION, `${name} is the engine's own topic`);
+    if (this.#topics.has(name)) await state.write(this, { delete: name });
+  }
+
+  /**
+   * The topic of a message; where topics may be made by their first message, it is made.
+   * @throws RequestRefused TOPIC_NOT_EXIST or INVALID_PARAMETER; StoreError.
+   */
+  async getOrCreate(name: string, queueCount: number, state: StateLog): Promise<TopicConfig> {
+    const found = this.#topics.get(name);
+    if (found !== undefined) return found;
+    if (!this.#options.autoCreate) return this.require(name);
+    const count = Math.min(Math.max(queueCount, 1), autoCreatedQueueCountMax);
+    const topic = newTopic(name, count);
+    await this.put(topic, state);
+    return topic;
+  }
+
+  snapshot(): Json {
+    const own = [...this.#topics.values()].filter(({ name }) => !this.isSystem(name));
+    return own as unknown as Json;
+  }
+
+  restore(snapshot: Json): void {
+    for (const topic of Array.isArray(snapshot) ? (snapshot as readonly Json[]) : []) this.apply({ put: topic });
+  }
+
+  apply(change: Json): void {
+    if (!isJsonObject(change)) throw new Error('a change of topics is no object');
+    const { put, delete: gone } = change;
+    if (typeof gone === 'string') this.#topics.delete(gone);
+    if (isJsonObject(put)) {
+      const topic = readTopic(put);
+      this.#topics.set(topic.name, topic);
+    }
+  }
+
+  #check(topic: TopicConfig): void {
+    const why = validateTopic(topic.name);
+    if (why !== undefined) throw invalid(why);
+    if (this.isSystem(topic.name))
+      throw new RequestRefused(ResponseCode.NO_PERMISSION, `${topic.name} is the engine's own topic`);
+    for (const count of [topic.readQueueCount, topic.writeQueueCount]) {
+      if (count < 1 || count > queueCountMax) throw invalid(`a topic has 1 to ${queueCountMax} queues, not ${count}`);
+    }
+    const { topicCountMax } = this.#options;
+    if (this.#topics.size >= topicCountMax && !this.#topics.has(topic.name)) {
+      throw new RequestRefused(ResponseCode.SYSTEM_ERROR, `there are ${topicCountMax} topics already: delete some`);
+    }
+  }
+}
+
+/** A topic with as many queues for reading as for writing, and nothing special. */
+export function newTopic(name: string, queueCount: number): TopicConfig {
+  return {
+    name,
+    readQueueCount: queueCount,
+    writeQueueCount: queueCount,
+    permission: readWrite,
+    sysFlag: 0,
+    order: false,
+    attributes: {},
+  };
+}
+
+function systemTopics({ autoCreate, clusterName, brokerName }: TopicsOptions): TopicConfig[] {
+  const template = { ...newTopic(defaultTopic, autoCreatedQueueCountMax), permission: readWrite | inherit };
+  return [
+    ...(autoCreate ? [template] : []),
+    newTopic('SCHEDULE_TOPIC_XXXX', 18),
+    newTopic('rmq_sys_wheel_timer', 1),
+    newTopic('RMQ_SYS_TRANS_HALF_TOPIC', 1),
+    newTopic('RMQ_SYS_TRANS_OP_HALF_TOPIC', 1),
+    newTopic('TRANS_CHECK_MAX_TIME_TOPIC', 1),
+    newTopic('RMQ_SYS_TRACE_TOPIC', 1),
+    newTopic('SELF_TEST_TOPIC', 1),
+    newTopic('OFFSET_MOVED_EVENT', 1),
+    newTopic(`${clusterName}_REPLY_TOPIC`, 1),
+    newTopic(clusterName, 16),
+    newTopic(brokerName, 1),
+  ];
+}
+
+function readTopic(value: JsonObject): TopicConfig {
+  const { name, readQueueCount, writeQueueCount, permission, sysFlag, order, attributes } = value;
+  if (typeof name !== 'string' || typeof readQueueCount !== 'number' || typeof writeQueueCount !== 'number') {
+    throw new Error('the settings of a topic make no sense');
+  }
+  return {
+    name,
+    readQueueCount,
+    writeQueueCount,
+    permission: typeof permission === 'number' ? permission : readWrite,
+    sysFlag: typeof sysFlag === 'number' ? sysFlag : 0,
+    order: order === true,
+    attributes: isJsonObject(attributes)
+      ? Object.fromEntries(
+          Object.entries(attributes).filter((pair): pair is [string, string] => typeof pair[1] === 'string'),
+        )
+      : {},
+  };
+}
