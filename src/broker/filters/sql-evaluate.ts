@@ -176,11 +176,13 @@ function compileIn(evaluate: Evaluate, values: ReadonlySet<string>, not: boolean
 /** Never NULL: what is absent, no text, or searched for nothing is false, with NOT as well. */
 function compileText(expression: SqlExpression & { readonly kind: 'text' }): Evaluate {
   const { search, not, test } = expression;
+  // Java does not even look at the operand then, which so cannot fail.
+  if (search === '') return () => false;
   const operand = compileSql(expression.operand);
   return (properties) => {
     const value = operand(properties);
     if (value === failed) return failed;
-    if (typeof value !== 'string' || search === '') return false;
+    if (typeof value !== 'string') return false;
     return passes(test, value, search) !== not;
   };
 }
