@@ -31,6 +31,10 @@ export interface Engine {
   readonly pops: PopQueues;
   /** `ip:port` of the broker as a client reaches it, that came to the name server over `connection`. */
   brokerAddress(connection: ServerConnection): string;
+  /** Id that says where a message is stored. */
+  offsetMessageId(commitLogOffset: number): string;
+  /** A new id for a message whose producer gave it none. */
+  newMessageId(): string;
   /**
    * Stores messages for their topics, all or none, each at its time where its properties name one.
    * @throws RequestRefused MESSAGE_ILLEGAL; StoreError.

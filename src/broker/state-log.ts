@@ -86,8 +86,9 @@ export class StateLog {
     return true;
   }
 
-  isStateTopic(topic: string): boolean {
-    return topic === stateTopic;
+  /** Resolves once nothing waits to be stored. */
+  async settled(): Promise<void> {
+    while (this.#writing) await new Promise((resolve) => setImmediate(resolve));
   }
 
   async #writeWaiting(store: MessageStore | undefined): Promise<void> {

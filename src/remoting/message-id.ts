@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { RemotingError } from './errors.ts';
-import { readStoredHost, storedHostBytes } from './stored-host.ts';
+import { encodeStoredHost, readStoredHost, storedHostBytes } from './stored-host.ts';
 
 export interface MessageIdSource {
   /** Wall clock, in ms. Default: `Date.now`. */
@@ -80,4 +80,10 @@ export function decodeOffsetMessageId(id: string): OffsetMessageId {
     storeHost: readStoredHost(bytes, 0, v6),
     commitLogOffset: bytes.readBigInt64BE(storedHostBytes(v6)),
   };
+}
+
+/** Makes the ids that `decodeOffsetMessageId` reads, for messages of one broker. @param storeHost `ip:port` or `[ip]:port`. */
+export function createOffsetMessageIds(storeHost: string): (commitLogOffset: number) => string {
+  const prefix = hex(encodeStoredHost(storeHost));
+  return (commitLogOffset) => prefix + digits(commitLogOffset, 16);
 }

@@ -32,14 +32,14 @@ export interface StoredMessage {
 }
 
 /** Format with an int8 for the topic's length (Java `MessageDecoder.MESSAGE_MAGIC_CODE`). */
-const magicV1 = -626_843_481;
+export const magicV1 = -626_843_481;
 /** Format with an int16 for it, used for topics over 127 bytes, by brokers 5.x. */
-const magicV2 = -626_843_477;
+export const magicV2 = -626_843_477;
 const topicBytesMaxV1 = 127;
 const topicBytesMax = 32_767;
 
-/** Where the fields before the first address stand. */
-const at = {
+/** Where the fields of a stored message stand that have their place before the first address. */
+export const storedMessageAt = {
   magic: 4,
   bodyCrc: 8,
   queueId: 12,
@@ -51,10 +51,12 @@ const at = {
   bornHost: 48,
 } as const;
 
+const at = storedMessageAt;
+
 /** Everything but addresses, body, topic, properties, and the length of the topic. */
 const fixedBytes = 74;
-/** IPv4 addresses, no body, no topic, no properties. */
-const recordBytesMin = fixedBytes + 8 + 8 + 1;
+/** Least bytes of a stored message: IPv4 addresses, no body, no topic, no properties. */
+export const storedMessageBytesMin = fixedBytes + 8 + 8 + 1;
 const crcMask = 0x7fff_ffff;
 
 /** CRC of a body in the form that stored messages carry (Java `UtilAll.crc32`). */
@@ -87,8 +89,8 @@ export function decodeStoredMessages(bytes: Buffer, onDamaged?: (reason: Remotin
 
 function recordSize(bytes: Buffer, start: number): number {
   const left = bytes.length - start;
-  const size = left < recordBytesMin ? -1 : bytes.readInt32BE(start);
-  if (size < recordBytesMin || size > left) {
+  const size = left < storedMessageBytesMin ? -1 : bytes.readInt32BE(start);
+  if (size < storedMessageBytesMin || size > left) {
     throw new RemotingError('malformed', `a message at byte ${start} does not fit the ${left} bytes that are left`);
   }
   return size;
@@ -160,6 +162,12 @@ function decodeRecord(record: Buffer): StoredMessage {
   };
 }
 
+/** Only the properties of a record, for filters. @throws RemotingError `malformed` on a damaged one. */
+export function readStoredProperties(record: Buffer): Map<string, string> {
+  const { properties } = layoutOf(record, record.readInt32BE(at.sysFlag));
+  return decodeProperties(record.toString('utf8', properties));
+}
+
 /** Brokers store whatever int64 a producer sends as its time, so an absurd one must not make a message unreadable. */
 function readMillis(record: Buffer, start: number): number {
   const millis = record.readInt32BE(start) * 2 ** 32 + record.readUInt32BE(start + 4);
@@ -194,40 +202,62 @@ function unwrap(message: StoredMessage): readonly StoredMessage[] {
  * @throws RemotingError `malformed` when topic, properties or addresses cannot be stored.
  */
 export function encodeStoredMessage(message: StoredMessage): Buffer {
-  const bornHost = encodeStoredHost(message.bornHost);
-  const storeHost = encodeStoredHost(message.storeHost);
-  const topic = checkedLength(Buffer.from(message.topic), topicBytesMax, 'topic');
-  const properties = checkedLength(Buffer.from(encodeProperties(message.properties)), propertiesBytesMax, 'properties');
-  const topicLengthBytes = topic.length > topicBytesMaxV1 ? 2 : 1;
-  const addressesBytes = bornHost.length + storeHost.length;
-  const variableBytes = message.body.length + topicLengthBytes + topic.length + properties.length;
-  const record = Buffer.allocUnsafe(fixedBytes + addressesBytes + variableBytes);
-  record.writeInt32BE(record.length, 0);
-  record.writeInt32BE(topicLengthBytes === 2 ? magicV2 : magicV1, at.magic);
-  record.writeInt32BE(message.bodyCrc, at.bodyCrc);
-  record.writeInt32BE(message.queueId, at.queueId);
-  record.writeInt32BE(message.flag, at.flag);
-  record.writeBigInt64BE(message.queueOffset, at.queueOffset);
-  record.writeBigInt64BE(message.commitLogOffset, at.commitLogOffset);
-  record.writeInt32BE(withAddressBits(message.sysFlag, bornHost, storeHost), at.sysFlag);
-  record.writeBigInt64BE(BigInt(message.bornTimestampMs), at.bornTimestamp);
-  let end = at.bornHost + bornHost.copy(record, at.bornHost);
-  end = record.writeBigInt64BE(BigInt(message.storeTimestampMs), end);
-  end += storeHost.copy(record, end);
-  end = record.writeInt32BE(message.reconsumeTimes, end);
-  end = record.writeBigInt64BE(message.preparedTransactionOffset, end);
-  end = record.writeInt32BE(message.body.length, end);
-  end += message.body.copy(record, end);
-  end = record.writeIntBE(topic.length, end, topicLengthBytes);
-  end += topic.copy(record, end);
-  end = record.writeInt16BE(properties.length, end);
-  properties.copy(record, end);
-  return record;
+  const record = Buffer.allocUnsafe(storedMessageBytesMax(message));
+  return record.subarray(0, writeStoredMessage(message, record, 0));
 }
 
-function checkedLength(bytes: Buffer, bytesMax: number, what: string): Buffer {
-  if (bytes.length <= bytesMax) return bytes;
-  throw new RemotingError('malformed', `the ${what} of a message take ${bytes.length} bytes, over ${bytesMax}`);
+/** Bytes that are enough for `writeStoredMessage`, mostly more than it takes: texts are counted with their longest encoding. */
+export function storedMessageBytesMax(message: Pick<StoredMessage, 'body' | 'topic' | 'properties'>): number {
+  let charCount = message.topic.length;
+  for (const [name, value] of message.properties) charCount += name.length + value.length + 2;
+  return fixedBytes + 2 * storedHostBytes(true) + 2 + message.body.length + 3 * charCount;
+}
+
+/**
+ * Does what `encodeStoredMessage` does, into bytes with room for `storedMessageBytesMax`.
+ * @returns Where the message ends.
+ */
+export function writeStoredMessage(message: StoredMessage, bytes: Buffer, start: number): number {
+  const bornHost = encodeStoredHost(message.bornHost);
+  const storeHost = encodeStoredHost(message.storeHost);
+  bytes.writeInt32BE(message.bodyCrc, start + at.bodyCrc);
+  bytes.writeInt32BE(message.queueId, start + at.queueId);
+  bytes.writeInt32BE(message.flag, start + at.flag);
+  bytes.writeBigInt64BE(message.queueOffset, start + at.queueOffset);
+  bytes.writeBigInt64BE(message.commitLogOffset, start + at.commitLogOffset);
+  bytes.writeInt32BE(withAddressBits(message.sysFlag, bornHost, storeHost), start + at.sysFlag);
+  writeMillis(bytes, start + at.bornTimestamp, message.bornTimestampMs);
+  let end = start + at.bornHost + bornHost.copy(bytes, start + at.bornHost);
+  end = writeMillis(bytes, end, message.storeTimestampMs);
+  end += storeHost.copy(bytes, end);
+  end = bytes.writeInt32BE(message.reconsumeTimes, end);
+  end = bytes.writeBigInt64BE(message.preparedTransactionOffset, end);
+  end = bytes.writeInt32BE(message.body.length, end);
+  end += message.body.copy(bytes, end);
+  const topicEnd = writeTopic(message.topic, bytes, end);
+  bytes.writeInt32BE(topicEnd - end > topicBytesMaxV1 + 1 ? magicV2 : magicV1, start + at.magic);
+  end = topicEnd + 2 + bytes.write(encodeProperties(message.properties), topicEnd + 2);
+  bytes.writeInt16BE(checkedLength(end - topicEnd - 2, propertiesBytesMax, 'properties'), topicEnd);
+  bytes.writeInt32BE(end - start, start);
+  return end;
+}
+
+/** The topic behind its length, which is an int8 as long as that is enough. */
+function writeTopic(topic: string, bytes: Buffer, start: number): number {
+  const length = checkedLength(Buffer.byteLength(topic), topicBytesMax, 'topic');
+  const at = length > topicBytesMaxV1 ? bytes.writeInt16BE(length, start) : bytes.writeInt8(length, start);
+  return at + bytes.write(topic, at);
+}
+
+/** The reverse of `readMillis`: an int64 of a safe integer. */
+function writeMillis(bytes: Buffer, start: number, millis: number): number {
+  bytes.writeInt32BE(Math.floor(millis / 2 ** 32), start);
+  return bytes.writeUInt32BE(millis >>> 0, start + 4);
+}
+
+function checkedLength(length: number, lengthMax: number, what: string): number {
+  if (length <= lengthMax) return length;
+  throw new RemotingError('malformed', `the ${what} of a message take ${length} bytes, over ${lengthMax}`);
 }
 
 function withAddressBits(sysFlag: number, bornHost: Buffer, storeHost: Buffer): number {

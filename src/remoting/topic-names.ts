@@ -19,6 +19,11 @@ export function retryTopic(group: string): string {
   return retryPrefix + group;
 }
 
+/** True for topics of messages that come again, of either kind. */
+export function isRetryTopic(topic: string): boolean {
+  return topic.startsWith(retryPrefix);
+}
+
 /** Topic of the messages that a group gave up. */
 export function deadLetterTopic(group: string): string {
   return deadLetterPrefix + group;

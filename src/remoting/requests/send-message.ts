@@ -6,20 +6,44 @@ const request = {
   producerGroup: { wire: 'a', kind: 'string' },
   topic: { wire: 'b', kind: 'string' },
   /** Topic whose settings an auto-created one copies: TBW102. */
-  defaultTopic: { wire: 'c', kind: 'string' },
-  defaultTopicQueueCount: { wire: 'd', kind: 'int32' },
+  defaultTopic: { wire: 'c', kind: 'string', optional: true },
+  defaultTopicQueueCount: { wire: 'd', kind: 'int32', optional: true },
+  /** -1: the broker picks one. */
   queueId: { wire: 'e', kind: 'int32' },
   sysFlag: { wire: 'f', kind: 'int32' },
   bornTimestampMs: { wire: 'g', kind: 'millis' },
   flag: { wire: 'h', kind: 'int32' },
   /** Encoded properties; empty for a batch, whose records carry their own. */
-  properties: { wire: 'i', kind: 'string' },
-  reconsumeTimes: { wire: 'j', kind: 'int32' },
-  unitMode: { wire: 'k', kind: 'boolean' },
+  properties: { wire: 'i', kind: 'string', optional: true },
+  reconsumeTimes: { wire: 'j', kind: 'int32', optional: true },
+  unitMode: { wire: 'k', kind: 'boolean', optional: true },
+  /** Retries after which a message of a retry topic goes to the dead letter queue. */
+  maxReconsumeTimes: { wire: 'l', kind: 'int32', optional: true },
   /** Without it a body of several records is stored as one message. */
-  batch: { wire: 'm', kind: 'boolean' },
+  batch: { wire: 'm', kind: 'boolean', optional: true },
   brokerName: { wire: 'n', kind: 'string', optional: true },
 } as const satisfies FieldTable;
+
+/** The same fields as old clients and rocketmq-client-go write them (Java `SendMessageRequestHeader`). */
+const longNames = {
+  producerGroup: { kind: 'string' },
+  topic: { kind: 'string' },
+  defaultTopic: { kind: 'string', optional: true },
+  defaultTopicQueueCount: { wire: 'defaultTopicQueueNums', kind: 'int32', optional: true },
+  queueId: { kind: 'int32' },
+  sysFlag: { kind: 'int32' },
+  bornTimestampMs: { wire: 'bornTimestamp', kind: 'millis' },
+  flag: { kind: 'int32' },
+  properties: { kind: 'string', optional: true },
+  reconsumeTimes: { kind: 'int32', optional: true },
+  unitMode: { kind: 'boolean', optional: true },
+  maxReconsumeTimes: { kind: 'int32', optional: true },
+  batch: { kind: 'boolean', optional: true },
+  brokerName: { wire: 'bname', kind: 'string', optional: true },
+} as const satisfies FieldTable;
+
+/** What a send asks for, whatever names its fields had. */
+export type SendMessageFields = FieldsOf<typeof request>;
 
 const reply = {
   /** Offset message id: address of the broker and commit log offset; for a batch a list joined by commas. */
@@ -30,6 +54,10 @@ const reply = {
   transactionId: { kind: 'string', optional: true },
   /** 5.3 and newer, timer messages only. */
   recallHandle: { kind: 'string', optional: true },
+  /** Region that message traces name. */
+  region: { wire: 'MSG_REGION', kind: 'string', optional: true },
+  /** Whether clients shall trace. */
+  traceOn: { wire: 'TRACE_ON', kind: 'boolean', optional: true },
 } as const satisfies FieldTable;
 
 /** SUCCESS, and the codes that say stored on the master but not yet on its disk or its replicas. */
@@ -47,6 +75,15 @@ export const sendMessage = defineRequest({
   code: RequestCode.SEND_MESSAGE_V2,
   name: 'SEND_MESSAGE_V2',
   request,
+  reply,
+  successCodes,
+});
+
+/** Stores one message, with long field names (Java `SendMessageRequestHeader`). */
+export const sendMessageV1 = defineRequest({
+  code: RequestCode.SEND_MESSAGE,
+  name: 'SEND_MESSAGE',
+  request: longNames,
   reply,
   successCodes,
 });

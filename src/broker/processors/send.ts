@@ -1,0 +1,184 @@
+import { type Answer, type Command, emptyBody } from '../../remoting/command.ts';
+import { RemotingError } from '../../remoting/errors.ts';
+import { MessageProperty } from '../../remoting/message.ts';
+import { decodeBatch } from '../../remoting/message-batch.ts';
+import { decodeProperties } from '../../remoting/message-properties.ts';
+import { RequestCode } from '../../remoting/request-code.ts';
+import { QueuePermission } from '../../remoting/requests/get-route.ts';
+import {
+  type SendMessageFields,
+  sendBatchMessage,
+  sendMessage,
+  sendMessageV1,
+} from '../../remoting/requests/send-message.ts';
+import { ResponseCode } from '../../remoting/response-code.ts';
+import type { ServerConnection } from '../../remoting/server-connection.ts';
+import { SysFlag } from '../../remoting/sys-flag.ts';
+import { isRetryTopic, validateTopic } from '../../remoting/topic-names.ts';
+import { recallHandleOf } from '../delayed-messages.ts';
+import type { Engine, ProcessorTable } from '../engine.ts';
+import { invalid, RequestRefused } from '../refused.ts';
+import type { MessageDraft, StoredPlace } from '../store/message-store.ts';
+import type { TopicConfig } from '../topics.ts';
+import { retryOrDeadLetter } from './send-back.ts';
+
+/** Queues of a topic that is made by a message which does not say how many it wants. */
+const queueCountDefault = 4;
+/** What a producer's `sysFlag` says that is not its to say: which form the stored addresses have, and that a body is a batch. */
+const ownFlags = SysFlag.BORN_HOST_V6 | SysFlag.STORE_HOST_V6 | SysFlag.NEED_UNWRAP | SysFlag.INNER_BATCH;
+/** Properties that live no longer than the request (Java `MessageConst.PROPERTY_TRANSIENT_PREFIX`). */
+const transientPrefix = '__RMQ.TRANSIENT.';
+/** Topics that only the engine itself writes to (Java `TopicValidator.NOT_ALLOWED_SEND_TOPIC_SET`, and all that begin like its inner ones). */
+const innerTopics: ReadonlySet<string> = new Set([
+  'SCHEDULE_TOPIC_XXXX',
+  'RMQ_SYS_TRANS_HALF_TOPIC',
+  'RMQ_SYS_TRANS_OP_HALF_TOPIC',
+  'TRANS_CHECK_MAX_TIME_TOPIC',
+  'SELF_TEST_TOPIC',
+  'OFFSET_MOVED_EVENT',
+]);
+const innerTopicPrefix = 'rmq_sys_';
+/** RocketMQ's own default: clients put it into traces. */
+const region = 'DefaultRegion';
+
+export const sendProcessors: ProcessorTable = [
+  [
+    RequestCode.SEND_MESSAGE,
+    (request, connection, engine) => send(sendMessageV1.decode(request), request, connection, engine),
+  ],
+  [
+    RequestCode.SEND_MESSAGE_V2,
+    (request, connection, engine) => send(sendMessage.decode(request), request, connection, engine),
+  ],
+  [
+    RequestCode.SEND_BATCH_MESSAGE,
+    (request, connection, engine) =>
+      send({ ...sendBatchMessage.decode(request), batch: true }, request, connection, engine),
+  ],
+];
+
+async function send(
+  fields: SendMessageFields,
+  { body }: Command,
+  { peer }: ServerConnection,
+  engine: Engine,
+): Promise<Answer> {
+  const topic = engine.topics.get(fields.topic) ?? (await createTopic(fields, engine));
+  const queueId = chooseQueue(fields, topic);
+  if (body.length === 0) throw illegal('the body is empty');
+  const place = { topic: topic.name, queueId, peer };
+  if (fields.batch === true) return sendBatch(batchDrafts(body, fields, place), engine);
+  const properties = ownedProperties(decodeProperties(fields.properties ?? ''), engine);
+  const draft = draftOf(fields, place, { flag: fields.flag, body, properties });
+  if (isHalf(draft)) return answerOne(draft, await engine.store.append([engine.halves.toHalf(draft)]), engine);
+  const routed = isRetryTopic(topic.name) ? await retryOrDeadLetter(draft, fields.maxReconsumeTimes, engine) : draft;
+  return answerOne(routed, await engine.put([routed]), engine);
+}
+
+async function createTopic({ topic, defaultTopicQueueCount }: SendMessageFields, engine: Engine): Promise<TopicConfig> {
+  const why = validateTopic(topic);
+  if (why !== undefined) throw invalid(why);
+  return engine.topics.getOrCreate(topic, defaultTopicQueueCount ?? queueCountDefault, engine.state);
+}
+
+/** @throws RequestRefused */
+function chooseQueue({ queueId }: SendMessageFields, topic: TopicConfig): number {
+  const { name, writeQueueCount, readQueueCount, permission } = topic;
+  const isInner = innerTopics.has(name) || name.startsWith(innerTopicPrefix);
+  if (isInner || (permission & QueuePermission.WRITE) === 0) {
+    throw new RequestRefused(ResponseCode.NO_PERMISSION, `nothing may be sent to ${name}`);
+  }
+  if (queueId < 0) return Math.floor(Math.random() * writeQueueCount);
+  if (queueId < Math.max(writeQueueCount, readQueueCount)) return queueId;
+  throw invalid(`${name} has no queue ${queueId}, only 0 to ${writeQueueCount - 1}`);
+}
+
+interface Place {
+  readonly topic: string;
+  readonly queueId: number;
+  readonly peer: string;
+}
+
+type Content = Pick<MessageDraft, 'flag' | 'body' | 'properties'>;
+
+function draftOf(fields: SendMessageFields, { topic, queueId, peer }: Place, content: Content): MessageDraft {
+  return {
+    ...content,
+    topic,
+    queueId,
+    sysFlag: fields.sysFlag & ~ownFlags,
+    bornTimestampMs: fields.bornTimestampMs,
+    bornHost: peer,
+    reconsumeTimes: fields.reconsumeTimes ?? 0,
+    replaces: 0,
+  };
+}
+
+/** What a producer may say, with an id. */
+function ownedProperties(properties: Map<string, string>, engine: Engine): Map<string, string> {
+  properties.delete(MessageProperty.POP_CK);
+  for (const name of properties.keys()) if (name.startsWith(transientPrefix)) properties.delete(name);
+  if (!properties.has(MessageProperty.UNIQ_KEY)) properties.set(MessageProperty.UNIQ_KEY, engine.newMessageId());
+  return properties;
+}
+
+function batchDrafts(body: Buffer, fields: SendMessageFields, place: Place): (engine: Engine) => MessageDraft[] {
+  return (engine) => {
+    const common = decodeProperties(fields.properties ?? '');
+    return readBatch(body).map((record) => {
+      const properties = new Map([...record.properties, ...common]);
+      // The id of the batch would become the id of each of its messages: those of 5.x Java producers have both.
+      const own = record.properties.get(MessageProperty.UNIQ_KEY);
+      if (own === undefined) properties.delete(MessageProperty.UNIQ_KEY);
+      else properties.set(MessageProperty.UNIQ_KEY, own);
+      return draftOf(fields, place, { ...record, properties: ownedProperties(properties, engine) });
+    });
+  };
+}
+
+function readBatch(body: Buffer): ReturnType<typeof decodeBatch> {
+  try {
+    return decodeBatch(body);
+  } catch (error) {
+    if (error instanceof RemotingError) throw illegal(error.message);
+    throw error;
+  }
+}
+
+async function sendBatch(drafts: (engine: Engine) => MessageDraft[], engine: Engine): Promise<Answer> {
+  const all = drafts(engine);
+  const places = await engine.put(all);
+  return answer(all, places, engine);
+}
+
+/** Java `SendMessageProcessor`: a message that comes back from a consumer is none, whatever its properties still say. */
+function isHalf({ properties, reconsumeTimes }: MessageDraft): boolean {
+  const isRetried = reconsumeTimes > 0 && Number(properties.get(MessageProperty.DELAY) ?? 0) > 0;
+  return properties.get(MessageProperty.TRAN_MSG)?.toLowerCase() === 'true' && !isRetried;
+}
+
+function answerOne(draft: MessageDraft, places: readonly StoredPlace[], engine: Engine): Answer {
+  return answer([draft], places, engine);
+}
+
+function answer(drafts: readonly MessageDraft[], places: readonly StoredPlace[], engine: Engine): Answer {
+  const [draft] = drafts;
+  const [first] = places;
+  engine.statistics.put(places.length);
+  return sendMessage.answer(
+    {
+      messageId: places.map(({ commitLogOffset }) => engine.offsetMessageId(commitLogOffset)).join(','),
+      queueId: draft?.queueId ?? 0,
+      queueOffset: BigInt(first?.queueOffset ?? 0),
+      transactionId: drafts.length === 1 ? draft?.properties.get(MessageProperty.UNIQ_KEY) : undefined,
+      recallHandle: draft === undefined ? undefined : recallHandleOf(draft, engine.options),
+      region,
+      traceOn: true,
+    },
+    { body: emptyBody },
+  );
+}
+
+function illegal(why: string): RequestRefused {
+  return new RequestRefused(ResponseCode.MESSAGE_ILLEGAL, `the message cannot be stored: ${why}`);
+}

@@ -1,0 +1,155 @@
+import type { Log } from '../log.ts';
+import { createMessageIds, createOffsetMessageIds } from '../remoting/message-id.ts';
+import { type Checkpoint, CheckpointFile } from './checkpoint.ts';
+import { Clients } from './clients.ts';
+import { ConsumerOffsets } from './consumer-offsets.ts';
+import { DelayedMessages } from './delayed-messages.ts';
+import type { Engine } from './engine.ts';
+import { Groups } from './groups.ts';
+import { HalfMessages } from './half-messages.ts';
+import { HeldRequests } from './held-requests.ts';
+import type { BrokerOptions } from './options.ts';
+import { PopQueues } from './pop/pop-queues.ts';
+import { QueueLocks } from './queue-locks.ts';
+import { StateLog } from './state-log.ts';
+import type { LogEntry, MessageStore } from './store/message-store.ts';
+import { openMessageStore } from './store/open-store.ts';
+import { Topics } from './topics.ts';
+
+/** An engine that runs, and the way to end it. */
+export interface RunningEngine {
+  readonly engine: Engine;
+  /** Answers what is held, writes everything out, lets go of files and timers. */
+  close(): Promise<void>;
+}
+
+/**
+ * Brings the state of the last run back and starts what runs on time.
+ * @param storeHost `ip:port` that records name as their broker.
+ */
+export async function startEngine(
+  options: BrokerOptions,
+  storeHost: string,
+  brokerAddress: Engine['brokerAddress'],
+): Promise<RunningEngine> {
+  const parts = createParts(options);
+  const { state, held, delayed, halves, pops, clients } = parts;
+  const file = options.dataDirectory === undefined ? undefined : new CheckpointFile(options.dataDirectory, options.log);
+  const recovery = new Recovery(parts, file?.load(), options.log);
+  let savedPosition = file === undefined ? Number.POSITIVE_INFINITY : recovery.position;
+  const store = await openMessageStore({
+    ...options,
+    directory: options.dataDirectory,
+    storeHost,
+    retainFrom: () => Math.min(savedPosition, delayed.oldestOffset(), halves.oldestOffset()),
+    onEntry: (entry, opened) => {
+      recovery.take(entry, opened);
+      delayed.onEntry(entry);
+      halves.onEntry(entry);
+      if (recovery.ended) held.wake(entry.topic);
+    },
+  });
+  recovery.end(store);
+  if (file !== undefined) state.attach(store);
+  const engine: Engine = {
+    ...parts,
+    options,
+    store,
+    startedMs: options.clock.now(),
+    brokerAddress,
+    offsetMessageId: createOffsetMessageIds(storeHost),
+    newMessageId: createMessageIds(),
+    put: (drafts) => store.append(drafts.map((draft) => delayed.route(draft))),
+  };
+  for (const part of [delayed, halves, pops]) part.start(engine);
+  const saveCheckpoint = (): void => {
+    if (file === undefined || store.maxCommitLogOffset === savedPosition) return;
+    const position = store.maxCommitLogOffset;
+    file.save({ position, state: state.snapshot(), queues: [...nextOffsets(store)] });
+    savedPosition = position;
+  };
+  const timer = setInterval(() => attempt(saveCheckpoint, options.log), options.checkpointIntervalMs);
+  const close = async (): Promise<void> => {
+    clearInterval(timer);
+    held.close();
+    for (const part of [delayed, halves, pops, clients]) part.close();
+    await state.settled();
+    attempt(saveCheckpoint, options.log);
+    await store.close();
+  };
+  return { engine, close };
+}
+
+type Parts = ReturnType<typeof createParts>;
+
+function createParts(options: BrokerOptions) {
+  const topics = new Topics({ ...options, autoCreate: options.autoCreateTopics });
+  const groups = new Groups({ ...options, autoCreate: options.autoCreateGroups });
+  const offsets = new ConsumerOffsets();
+  const pops = new PopQueues();
+  return {
+    topics,
+    groups,
+    offsets,
+    pops,
+    state: new StateLog([topics, groups, offsets, pops]),
+    held: new HeldRequests(options.heldRequestCountMax),
+    clients: new Clients(),
+    locks: new QueueLocks(),
+    delayed: new DelayedMessages(),
+    halves: new HalfMessages(),
+  };
+}
+
+/** Makes the state of the last run from a checkpoint and the changes that the log has after it. */
+class Recovery {
+  readonly position: number;
+  readonly #parts: Parts;
+  readonly #checkpoint: Checkpoint | undefined;
+  readonly #log: Log | undefined;
+  #state: 'before the checkpoint' | 'behind it' | 'ended' = 'before the checkpoint';
+
+  constructor(parts: Parts, checkpoint: Checkpoint | undefined, log: Log | undefined) {
+    this.#parts = parts;
+    this.#checkpoint = checkpoint;
+    this.#log = log;
+    this.position = checkpoint?.position ?? 0;
+    if (checkpoint !== undefined) attempt(() => parts.state.restore(checkpoint.state), log);
+  }
+
+  get ended(): boolean {
+    return this.#state === 'ended';
+  }
+
+  take(entry: LogEntry, store: MessageStore): void {
+    if (this.#state === 'ended' || entry.commitLogOffset < this.position) return;
+    this.#passCheckpoint(store);
+    attempt(() => this.#parts.state.replay(entry), this.#log);
+  }
+
+  end(store: MessageStore): void {
+    this.#passCheckpoint(store);
+    this.#state = 'ended';
+    // After a power failure a group may have got further than what is left of the log: no offset is given twice.
+    for (const { topic, queueId, offset } of this.#parts.offsets.all()) store.raiseMaxOffset(topic, queueId, offset);
+  }
+
+  #passCheckpoint(store: MessageStore): void {
+    if (this.#state !== 'before the checkpoint') return;
+    this.#state = 'behind it';
+    for (const [topic, queueId, next] of this.#checkpoint?.queues ?? []) store.raiseMaxOffset(topic, queueId, next);
+  }
+}
+
+function* nextOffsets(store: MessageStore): Iterable<readonly [string, number, number]> {
+  for (const { topic, queueId } of store.queues()) yield [topic, queueId, store.maxOffset(topic, queueId)];
+}
+
+/** What fails here costs time at the next start, or one change; no reason to end. */
+function attempt(work: () => void, log: Log | undefined): void {
+  try {
+    work();
+  } catch (error) {
+    log?.error({ err: error }, 'the state of the engine could not be kept or read in part');
+  }
+}

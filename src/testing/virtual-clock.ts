@@ -1,0 +1,54 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { CancelTimer, Clock } from '../broker/clock.ts';
+
+interface Timer {
+  readonly timeMs: number;
+  readonly run: () => void;
+}
+
+/** A clock that stands still until it is told to go on. */
+export class VirtualClock implements Clock {
+  #nowMs: number;
+  readonly #timers = new Set<Timer>();
+
+  /** @param startMs ms since 1970. Default: the machine's time. */
+  constructor(startMs: number = Date.now()) {
+    this.#nowMs = startMs;
+  }
+
+  now(): number {
+    return this.#nowMs;
+  }
+
+  at(timeMs: number, run: () => void): CancelTimer {
+    const timer = { timeMs, run };
+    this.#timers.add(timer);
+    // What is due already runs soon, as with any clock, without waiting for the next step.
+    if (timeMs <= this.#nowMs) setImmediate(() => this.#fire(timer));
+    return () => this.#timers.delete(timer);
+  }
+
+  /** Moves on by `durationMs`; what becomes due meanwhile runs in its order, each at its own time. */
+  async advance(durationMs: number): Promise<void> {
+    const endMs = this.#nowMs + durationMs;
+    for (;;) {
+      // What a timer set off, such as a write to a store, may set timers in turn.
+      await nextTurn();
+      const next = this.#next();
+      if (next === undefined || next.timeMs > endMs) break;
+      this.#nowMs = Math.max(this.#nowMs, next.timeMs);
+      this.#fire(next);
+    }
+    this.#nowMs = endMs;
+  }
+
+  #next(): Timer | undefined {
+    let next: Timer | undefined;
+    for (const timer of this.#timers) if (next === undefined || timer.timeMs < next.timeMs) next = timer;
+    return next;
+  }
+
+  #fire(timer: Timer): void {
+    if (this.#timers.delete(timer)) timer.run();
+  }
+}
