@@ -1,0 +1,43 @@
+import { mkdirSync } from 'node:fs';
+import { DiskFiles } from './disk-files.ts';
+import { lockDirectory } from './lock-file.ts';
+import type { LogFiles } from './log-files.ts';
+import { LogStore } from './log-store.ts';
+import { MemoryFiles } from './memory-files.ts';
+import type { MessageStore } from './message-store.ts';
+import { recover } from './recovery.ts';
+import { Segments } from './segments.ts';
+import { completeStoreOptions, type StoreOptions } from './store-options.ts';
+
+/**
+ * Opens a store and reads its log. What is damaged in it is logged and not served; it never keeps the store from opening.
+ * @throws StoreError `io` when another process has the directory, it cannot be read or written, or a later version wrote it.
+ * @throws RangeError on options that cannot be.
+ */
+export async function openMessageStore(options: StoreOptions): Promise<MessageStore> {
+  const { directory } = options;
+  if (directory === undefined) return openLogStore(options, new MemoryFiles(), () => {});
+  mkdirSync(directory, { recursive: true });
+  const unlock = lockDirectory(directory);
+  try {
+    return await openLogStore(options, new DiskFiles(directory, completeStoreOptions(options).log), unlock);
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+/** The same over files that are handed in. @param unlock Called when the store is closed. */
+export async function openLogStore(options: StoreOptions, files: LogFiles, unlock: () => void): Promise<MessageStore> {
+  const complete = completeStoreOptions(options);
+  const segments = new Segments(files, complete.log);
+  const store = new LogStore(segments, complete, unlock);
+  try {
+    await recover(files, segments, complete.log, (segment, cursor) => store.recovered(segment, cursor));
+  } catch (error) {
+    segments.close();
+    throw error;
+  }
+  store.start();
+  return store;
+}
