@@ -194,14 +194,14 @@ describe('createFilter', () => {
       'a||',
     ],
     ...["a IN ('',", 'a BETWEEN -(', '-(-(a BETWEEN 1 AND 2) BETWEEN 1 AND ', '1e', '*', 'a IS NULL ', '(a=', 'é'],
-  ])('is done with %j over and over in no time', (part) => {
+  ])('is done with %j over and over in no time', { timeout: 60_000 }, (part) => {
     const text = part.repeat(filterExpressionLengthMax / part.length);
     const properties = new Map([['a', '1']]);
     const startMs = performance.now();
     for (const expressionType of ['TAG', 'SQL92']) {
       if (refusal(expressionType, text) === undefined) createFilter(expressionType, text).matches(properties);
     }
-    // Measured: 3 ms at most. Reading that went back over the text would take seconds.
-    expect(performance.now() - startMs).toBeLessThan(1_000);
+    // 5 ms on an idle machine; reading or evaluating that branches at each repetition would never end.
+    expect(performance.now() - startMs).toBeLessThan(5_000);
   });
 });
