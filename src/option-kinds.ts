@@ -6,6 +6,8 @@ export interface Setting<T> {
   readonly env: string;
   /** Flag without its dashes; absent where a setting has none. */
   readonly flag?: string;
+  /** Where the flag is a switch without a value: what it stands for, and what `--no-…` does. */
+  readonly switch?: { readonly on: string; readonly off: string };
   /** Default, written as a user would write it; absent where unset has a meaning of its own. */
   readonly fallback?: string;
   /** One sentence for `--help` and the options table. */
@@ -82,7 +84,10 @@ export function duration(
 
 /** One of some words, in any case. */
 export function choice<const Word extends string>(
-  setting: SettingWithFallback & { readonly words: readonly Word[] },
+  setting: SettingWithFallback & {
+    readonly words: readonly Word[];
+    readonly switch?: { readonly on: Word; readonly off: Word };
+  },
 ): Setting<Word> {
   return {
     ...setting,

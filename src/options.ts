@@ -31,14 +31,75 @@ const settings = {
     env: 'ROCKETMQ_ENDPOINT',
     flag: 'endpoint',
     allowed: 'name servers as `host:9876[;host:9876]`',
-    about: 'Name servers for calls that leave their endpoint empty.',
+    about: 'Name servers for calls that leave their endpoint empty. Unset: the embedded engine.',
+  }),
+  embedded: choice({
+    env: 'PROXY_EMBEDDED',
+    flag: 'embedded',
+    switch: { on: 'on', off: 'off' },
+    fallback: 'auto',
+    words: ['auto', 'on', 'off'],
+    about: 'Whether the embedded engine is started; `auto`: where no endpoint is set.',
+  }),
+  remotingHost: text({
+    env: 'PROXY_REMOTING_HOST',
+    flag: 'remoting-host',
+    fallback: '127.0.0.1',
+    allowed: 'an address of this machine or a name of it; 0.0.0.0 or :: for all',
+    about: 'Address that the embedded engine listens on. It asks nobody for a password unless it has access keys.',
+  }),
+  remotingPort: integer({
+    env: 'PROXY_REMOTING_PORT',
+    flag: 'remoting-port',
+    fallback: '9876',
+    min: 0,
+    max: 65_535,
+    about: 'Port of the embedded name server; 0 takes any free one.',
+  }),
+  brokerPort: integer({
+    env: 'PROXY_BROKER_PORT',
+    flag: 'broker-port',
+    fallback: '0',
+    min: 0,
+    max: 65_535,
+    about: 'Port of the embedded broker, which clients learn from the name server; 0 takes any free one.',
   }),
   dataDir: text({
     env: 'PROXY_DATA_DIR',
     flag: 'data-dir',
     fallback: './data',
     allowed: 'a folder, or `memory` for nothing on disk',
-    about: 'Where the proxy keeps the seal key that it makes when none is set.',
+    about: 'Where the embedded engine keeps its messages, and the proxy the seal key that it makes when none is set.',
+  }),
+  flush: choice({
+    env: 'PROXY_FLUSH',
+    flag: 'flush',
+    fallback: 'async',
+    words: ['async', 'sync'],
+    about:
+      'When the embedded engine answers a send: `async` when it is written, which outlives a crash of the process, and of the machine after 500 ms; `sync` when it is on the disk.',
+  }),
+  retentionMs: duration({
+    env: 'PROXY_RETENTION',
+    flag: 'retention',
+    fallback: '72h',
+    min: '1s',
+    max: '8760h',
+    about: 'How long the embedded engine keeps messages.',
+  }),
+  retentionMegabytes: integer({
+    env: 'PROXY_RETENTION_MB',
+    flag: 'retention-mb',
+    fallback: '4096',
+    min: 16,
+    max: 1_048_576,
+    about: 'MiB of messages that the embedded engine keeps; the oldest go first. In memory: 256 at most.',
+  }),
+  remotingKeys: optionalText({
+    env: 'PROXY_REMOTING_KEYS',
+    allowed: '`accessKey:secretKey`, several separated by commas',
+    secret: true,
+    about: 'Access keys of the embedded engine; where there are some, it serves only clients that sign with one.',
   }),
   accessKeyId: text({
     env: 'ROCKETMQ_ACCESS_KEY_ID',
@@ -251,7 +312,7 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
 /** The options table of the README, in Markdown. */
 export function optionsTable(): string {
   const rows = Object.values<Setting<unknown>>(settings).map((setting) => {
-    const flag = setting.flag === undefined ? '' : `\`--${setting.flag}\``;
+    const flag = flagText(setting);
     const fallback = (setting.fallback ?? '') === '' ? '' : `\`${setting.fallback}\``;
     return `| \`${setting.env}\` | ${flag} | ${fallback} | ${setting.about} | ${setting.allowed} |`;
   });
@@ -271,6 +332,11 @@ function readSetting(setting: Setting<unknown>, flag: string | undefined, variab
   throw new OptionsExit(2, `${where}: ${what} is not allowed. It must be ${setting.allowed.replaceAll('`', '')}.`);
 }
 
+function flagText({ flag, switch: words }: Setting<unknown>): string {
+  if (flag === undefined) return '';
+  return words === undefined ? `\`--${flag}\`` : `\`--${flag}\`, \`--no-${flag}\``;
+}
+
 /** Flags that are given, by environment variable. */
 function parseFlags(argv: readonly string[]): ReadonlyMap<string, string> {
   let output = '';
@@ -285,11 +351,15 @@ function parseFlags(argv: readonly string[]): ReadonlyMap<string, string> {
     throw new OptionsExit(error.exitCode === 0 ? 0 : 2, output.trimEnd());
   }
   const given = new Map<string, string>();
-  for (const option of program.options) {
-    // Commander fills `env` options from the process's own environment; this function reads the one that it was handed.
-    const value: unknown = program.getOptionValue(option.attributeName());
-    const isFlag = program.getOptionValueSource(option.attributeName()) === 'cli';
-    if (isFlag && option.envVar !== undefined && typeof value === 'string') given.set(option.envVar, value);
+  for (const setting of Object.values<Setting<unknown>>(settings)) {
+    if (setting.flag === undefined) continue;
+    const name = new Option(`--${setting.flag}`).attributeName();
+    // Commander fills in defaults; what counts here is what was given.
+    if (program.getOptionValueSource(name) !== 'cli') continue;
+    const value: unknown = program.getOptionValue(name);
+    const { switch: words } = setting;
+    if (words !== undefined) given.set(setting.env, value === true ? words.on : words.off);
+    else if (typeof value === 'string') given.set(setting.env, value);
   }
   return given;
 }
@@ -304,7 +374,11 @@ function describeProgram(): Command {
     const { flag, fallback } = setting;
     // The sentences are written for Markdown.
     const about = setting.about.replaceAll('`', '');
-    if (flag === undefined) {
+    if (setting.switch !== undefined) {
+      program
+        .addOption(new Option(`--${flag}`, `${about} Variable: ${setting.env}.`))
+        .addOption(new Option(`--no-${flag}`));
+    } else if (flag === undefined) {
       variables.push(`  ${setting.env}${(fallback ?? '') === '' ? '' : `=${fallback}`}\n      ${about}`);
     } else {
       const option = new Option(`--${flag} <value>`, about).env(setting.env);

@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 import { isIPv6 } from 'node:net';
+import { type Embedded, EmbeddedError, startEmbedded } from './embedded.ts';
+import { firstSteps } from './first-steps.ts';
 import { createLog, type Log } from './log.ts';
 import { OptionsExit, readOptions, type ServerOptions } from './options.ts';
 import { EndpointPolicy, PolicyError } from './proxy/endpoint-policy.ts';
@@ -10,8 +12,10 @@ import { loadSealKeys, SealKeyError } from './proxy/seal-keys.ts';
 import { type StatusServer, startStatusServer } from './proxy/status-server.ts';
 
 async function main(): Promise<void> {
-  const options = readOptions(process.argv.slice(2), process.env);
-  const log = createLog(options.logLevel);
+  const given = readOptions(process.argv.slice(2), process.env);
+  const log = createLog(given.logLevel);
+  const embedded = await startEmbedded(given, log);
+  const options = { ...given, endpoint: embedded.endpoint };
   const proxy = await start(options, log);
   const statusServer = await startStatusServer({
     host: options.host,
@@ -22,13 +26,13 @@ async function main(): Promise<void> {
     await proxy.close(0);
     throw error;
   });
-  stopOnSignal(options, proxy, statusServer, log);
+  stopOnSignal(options, { embedded, proxy, statusServer }, log);
   // A mistake of ours that concerns one call is no reason to end all others.
   process.on('unhandledRejection', (error) => {
     proxy.metrics.error();
     log.error({ err: error }, 'a promise failed that nobody waited for');
   });
-  announce(options, proxy, statusServer, log);
+  announce(options, { embedded, proxy, statusServer }, log);
 }
 
 function start(options: ServerOptions, log: Log): Promise<RunningProxy> {
@@ -49,7 +53,13 @@ function start(options: ServerOptions, log: Log): Promise<RunningProxy> {
   });
 }
 
-function announce(options: ServerOptions, proxy: RunningProxy, statusServer: StatusServer, log: Log): void {
+interface Running {
+  readonly embedded: Embedded;
+  readonly proxy: RunningProxy;
+  readonly statusServer: StatusServer;
+}
+
+function announce(options: ServerOptions, { embedded, proxy, statusServer }: Running, log: Log): void {
   const { host, endpoint, ignored } = options;
   if (ignored.length > 0) log.warn({ settings: ignored }, 'these settings of the replaced product have no effect here');
   if (endpoint === undefined) {
@@ -62,11 +72,20 @@ function announce(options: ServerOptions, proxy: RunningProxy, statusServer: Sta
   const grpc = `http://${urlHost}:${proxy.port}`;
   const status = `http://${urlHost}:${statusServer.port}`;
   log.info({ grpc, status, endpoint }, 'the proxy serves gRPC, gRPC-web and Connect');
-  log.info({}, `try: curl -d '{}' -H 'content-type: application/json' ${grpc}/rocketmq.RocketMQProxy/HealthCheck`);
+  const { broker } = embedded;
+  if (broker === undefined) {
+    log.info({}, `try: curl -d '{}' -H 'content-type: application/json' ${grpc}/rocketmq.RocketMQProxy/HealthCheck`);
+    return;
+  }
+  const { nameServer, brokerAddress } = broker;
+  const { dataDir, flush } = options;
+  log.info({ nameServer, broker: brokerAddress, dataDir, flush }, 'the embedded engine serves the remoting protocol');
+  // Standard output is for programs that read the log.
+  process.stderr.write(firstSteps(grpc, nameServer));
 }
 
 /** The first signal drains, a second one ends the process at once. */
-function stopOnSignal(options: ServerOptions, proxy: RunningProxy, statusServer: StatusServer, log: Log): void {
+function stopOnSignal(options: ServerOptions, { embedded, proxy, statusServer }: Running, log: Log): void {
   let stopping = false;
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     if (stopping) process.exit(1);
@@ -74,6 +93,7 @@ function stopOnSignal(options: ServerOptions, proxy: RunningProxy, statusServer:
     log.info({ signal, drainTimeoutMs: options.drainTimeoutMs }, 'shutting down');
     await proxy.close(options.drainTimeoutMs);
     await statusServer.close();
+    await embedded.broker?.close();
     log.info({}, 'the proxy has ended');
     process.exit(0);
   };
@@ -86,7 +106,11 @@ function fail(error: unknown): never {
     (error.exitCode === 0 ? process.stdout : process.stderr).write(`${error.message}\n`);
     process.exit(error.exitCode);
   }
-  const expected = error instanceof PolicyError || error instanceof SealKeyError || error instanceof ListenError;
+  const expected =
+    error instanceof EmbeddedError ||
+    error instanceof PolicyError ||
+    error instanceof SealKeyError ||
+    error instanceof ListenError;
   process.stderr.write(
     `rocketmq-grpc-proxy: ${expected ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
   );

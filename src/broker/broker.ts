@@ -4,12 +4,10 @@ import type { Answer, Command } from '../remoting/command.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import type { ServerConnection } from '../remoting/server-connection.ts';
 import { Dispatcher } from './dispatcher.ts';
-import type { Engine, ProcessorTable } from './engine.ts';
+import type { Engine } from './engine.ts';
 import { Listener } from './listener.ts';
 import { type BrokerOptions, brokerDefaults } from './options.ts';
-import { offsetProcessors } from './processors/offsets.ts';
-import { pullProcessors } from './processors/pull.ts';
-import { sendProcessors } from './processors/send.ts';
+import { processorTables } from './processors/tables.ts';
 import { type RunningEngine, startEngine } from './start-engine.ts';
 
 /** A name server and a broker, each on its port, in this process. */
@@ -19,97 +17,158 @@ export interface RunningBroker {
   /** `host:port` of the broker, as routes name it. */
   readonly brokerAddress: string;
   readonly engine: Engine;
+  /**
+   * Cuts all connections and is away for a while; what was stored is there again afterwards, on the same ports.
+   * @param forget Without it: true begins anew, with nothing; for an engine in memory only.
+   */
+  restart(downMs: number, forget?: boolean): Promise<void>;
   /** Ends both; a second call waits for the first. */
   close(): Promise<void>;
 }
-
-const tables: readonly ProcessorTable[] = [sendProcessors, pullProcessors, offsetProcessors];
 
 /**
  * Starts the engine. One node: production and scale stay with Apache RocketMQ.
  * @throws BrokerListenError; StoreError when the data folder cannot be used.
  */
 export async function startBroker(given: Partial<BrokerOptions> = {}): Promise<RunningBroker> {
-  const options = { ...brokerDefaults, ...given };
-  const door = new Door();
-  const nameServer = await openListener(options, options.nameServerPort, door);
-  let broker: Listener | undefined;
-  try {
-    broker = await openListener(options, options.brokerPort, door);
-    return await start(options, { nameServer, broker, door });
-  } catch (error) {
-    await Promise.all([nameServer.close(), broker?.close()]);
-    throw error;
-  }
+  const broker = new Broker({ ...brokerDefaults, ...given });
+  await broker.start();
+  return broker;
 }
 
 interface Ports {
   readonly nameServer: Listener;
   readonly broker: Listener;
-  readonly door: Door;
 }
 
-async function start(options: BrokerOptions, { nameServer, broker, door }: Ports): Promise<RunningBroker> {
-  const named = isUnspecified(options.host) ? '127.0.0.1' : options.host;
-  const at = (host: string, port: number): string => (isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`);
-  const brokerAddress = (connection: ServerConnection): string => {
-    // Listening on all addresses, the one that a client came in by is the one that it can reach.
-    const host = isUnspecified(options.host) ? connection.local.replace(/:\d+$/, '') : at(named, 0).replace(/:0$/, '');
-    return `${host}:${broker.port}`;
-  };
-  const running = await startEngine(
-    options,
-    at(named === 'localhost' ? '127.0.0.1' : named, broker.port),
-    brokerAddress,
-  );
-  const dispatcher = new Dispatcher(running.engine, tables);
-  door.open((request, connection) => dispatcher.dispatch(request, connection));
-  let closed: Promise<void> | undefined;
-  return {
-    nameServer: at(named, nameServer.port),
-    brokerAddress: at(named, broker.port),
-    engine: running.engine,
-    close: () => (closed ??= close(running, { nameServer, broker, door })),
-  };
-}
+class Broker implements RunningBroker {
+  readonly #options: BrokerOptions;
+  #ports: Ports | undefined;
+  #running: RunningEngine | undefined;
+  #dispatcher: Dispatcher | undefined;
+  #closed: Promise<void> | undefined;
 
-async function close(running: RunningEngine, { nameServer, broker, door }: Ports): Promise<void> {
-  door.close();
-  await running.close();
-  // What was answered last is on its way in the next turn.
-  await nextTurn();
-  await Promise.all([nameServer.close(), broker.close()]);
-}
-
-function openListener(options: BrokerOptions, port: number, door: Door): Promise<Listener> {
-  const { host, connectionCountMax, log } = options;
-  const onRequest = (request: Command, connection: ServerConnection) => door.pass(request, connection);
-  return Listener.open({ host, port, connectionCountMax, log, onRequest });
-}
-
-type Dispatch = (request: Command, connection: ServerConnection) => Answer | Promise<Answer>;
-
-/** Requests that come before the engine is ready, or while it ends, are asked to come again. */
-class Door {
-  #dispatch: Dispatch = notReady;
-
-  open(dispatch: Dispatch): void {
-    this.#dispatch = dispatch;
+  constructor(options: BrokerOptions) {
+    this.#options = options;
   }
 
-  close(): void {
-    this.#dispatch = notReady;
+  get nameServer(): string {
+    return `${this.#host}:${this.#open.nameServer.port}`;
   }
 
-  pass(request: Command, connection: ServerConnection): Answer | Promise<Answer> {
-    return this.#dispatch(request, connection);
+  get brokerAddress(): string {
+    return `${this.#host}:${this.#open.broker.port}`;
   }
-}
 
-function notReady(): Answer {
-  return { code: ResponseCode.SERVICE_NOT_AVAILABLE, remark: 'the broker is starting or ending: try again' };
-}
+  get engine(): Engine {
+    if (this.#running === undefined) throw new Error('the engine does not run');
+    return this.#running.engine;
+  }
 
-function isUnspecified(host: string): boolean {
-  return host === '0.0.0.0' || host === '::';
+  async start(): Promise<void> {
+    const { nameServerPort, brokerPort } = this.#options;
+    await this.#listen(nameServerPort, brokerPort);
+    try {
+      await this.#startEngine();
+    } catch (error) {
+      await this.#closePorts();
+      throw error;
+    }
+  }
+
+  async restart(downMs: number, forget = false): Promise<void> {
+    const { nameServer, broker } = this.#open;
+    const ports = [nameServer.port, broker.port] as const;
+    await this.#closePorts();
+    const { dataDirectory } = this.#options;
+    if (forget || dataDirectory !== undefined) await this.#closeEngine();
+    await new Promise((resolve) => setTimeout(resolve, downMs));
+    await this.#listen(...ports);
+    if (this.#running === undefined) await this.#startEngine();
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    await this.#closeEngine();
+    // What was answered last is on its way in the next turn.
+    await nextTurn();
+    await this.#closePorts();
+  }
+
+  async #listen(nameServerPort: number, brokerPort: number): Promise<void> {
+    const { host, connectionCountMax, log } = this.#options;
+    const onRequest = (request: Command, connection: ServerConnection) => this.#pass(request, connection);
+    const open = (port: number): Promise<Listener> => Listener.open({ host, port, connectionCountMax, log, onRequest });
+    const nameServer = await open(nameServerPort);
+    try {
+      this.#ports = { nameServer, broker: await open(brokerPort) };
+    } catch (error) {
+      await nameServer.close();
+      throw error;
+    }
+  }
+
+  async #startEngine(): Promise<void> {
+    const { port } = this.#open.broker;
+    const storeHost = isIPv6(this.#options.host) && !this.#isOnAll ? this.#host : this.#ipv4Host;
+    const running = await startEngine(this.#options, `${storeHost}:${port}`, (connection) =>
+      this.#addressFor(connection),
+    );
+    this.#dispatcher = new Dispatcher(running.engine, processorTables);
+    this.#running = running;
+  }
+
+  async #closeEngine(): Promise<void> {
+    const running = this.#running;
+    this.#dispatcher = undefined;
+    this.#running = undefined;
+    await running?.close();
+  }
+
+  async #closePorts(): Promise<void> {
+    const ports = this.#ports;
+    await Promise.all([ports?.nameServer.close(), ports?.broker.close()]);
+  }
+
+  /** Requests that come before the engine is ready, or while it ends, are asked to come again. */
+  #pass(request: Command, connection: ServerConnection): Answer | undefined | Promise<Answer | undefined> {
+    const dispatcher = this.#dispatcher;
+    if (dispatcher === undefined) {
+      return { code: ResponseCode.SERVICE_NOT_AVAILABLE, remark: 'the broker is starting or ending: try again' };
+    }
+    const { intercept } = this.#options;
+    if (intercept === undefined) return dispatcher.dispatch(request, connection);
+    return intercept(request, async () => dispatcher.dispatch(request, connection), connection);
+  }
+
+  get #open(): Ports {
+    if (this.#ports === undefined) throw new Error('the engine does not listen');
+    return this.#ports;
+  }
+
+  get #isOnAll(): boolean {
+    return this.#options.host === '0.0.0.0' || this.#options.host === '::';
+  }
+
+  /** The host that is told to clients on this machine. */
+  get #host(): string {
+    const { host } = this.#options;
+    if (this.#isOnAll) return '127.0.0.1';
+    return isIPv6(host) ? `[${host}]` : host;
+  }
+
+  /** Records name an address, not a name. */
+  get #ipv4Host(): string {
+    return /^\d+\.\d+\.\d+\.\d+$/.test(this.#host) ? this.#host : '127.0.0.1';
+  }
+
+  /** Where a client reaches the broker: listening on all addresses, at the one by which it reached the name server. */
+  #addressFor(connection: ServerConnection): string {
+    if (!this.#isOnAll) return this.brokerAddress;
+    return `${connection.local.replace(/:\d+$/, '')}:${this.#open.broker.port}`;
+  }
 }

@@ -8,10 +8,13 @@ const checkIntervalMs = 5_000;
 
 /** A port cannot be listened on. */
 export class BrokerListenError extends Error {
+  readonly port: number;
+
   constructor(host: string, port: number, cause: unknown) {
     const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : 'it failed';
     super(`cannot listen on ${host}:${port}: ${reason === 'EADDRINUSE' ? 'another program does' : reason}`, { cause });
     this.name = 'BrokerListenError';
+    this.port = port;
   }
 }
 

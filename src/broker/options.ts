@@ -1,5 +1,7 @@
 import type { Log } from '../log.ts';
+import type { Answer, Command } from '../remoting/command.ts';
 import { delayLevelsMs } from '../remoting/message.ts';
+import type { ServerConnection } from '../remoting/server-connection.ts';
 import { type Clock, systemClock } from './clock.ts';
 
 /** An access key that clients may sign their requests with. */
@@ -7,6 +9,16 @@ export interface AccessKey {
   readonly accessKey: string;
   readonly secretKey: string;
 }
+
+/**
+ * Stands between a request and the engine, for tests of how clients bear faults. Undefined is no answer at all.
+ * @param proceed Has the engine work on it.
+ */
+export type Intercept = (
+  request: Command,
+  proceed: () => Promise<Answer>,
+  connection: ServerConnection,
+) => Promise<Answer | undefined>;
 
 export interface BrokerOptions {
   /** Address to listen on, and, unless it stands for all addresses, the one that routes name. Default: 127.0.0.1. */
@@ -56,6 +68,9 @@ export interface BrokerOptions {
   /** Most messages that one group may have popped from one queue without an ack. Default: 20,000. */
   readonly popInFlightCountMax: number;
   readonly clock: Clock;
+  /** Default: none. */
+  readonly intercept: Intercept | undefined;
+  /** Default: none. */
   readonly log: Log | undefined;
 }
 
@@ -87,5 +102,6 @@ export const brokerDefaults: BrokerOptions = {
   groupCountMax: 10_000,
   popInFlightCountMax: 20_000,
   clock: systemClock,
+  intercept: undefined,
   log: undefined,
 };

@@ -38,8 +38,7 @@ export async function startEngine(
   const recovery = new Recovery(parts, file?.load(), options.log);
   let savedPosition = file === undefined ? Number.POSITIVE_INFINITY : recovery.position;
   const store = await openMessageStore({
-    ...options,
-    directory: options.dataDirectory,
+    ...storeOptions(options),
     storeHost,
     retainFrom: () => Math.min(savedPosition, delayed.oldestOffset(), halves.oldestOffset()),
     onEntry: (entry, opened) => {
@@ -94,7 +93,7 @@ function createParts(options: BrokerOptions) {
     pops,
     state: new StateLog([topics, groups, offsets, pops]),
     held: new HeldRequests(options.heldRequestCountMax),
-    clients: new Clients(),
+    clients: new Clients(groups),
     locks: new QueueLocks(),
     delayed: new DelayedMessages(),
     halves: new HalfMessages(),
@@ -152,4 +151,9 @@ function attempt(work: () => void, log: Log | undefined): void {
   } catch (error) {
     log?.error({ err: error }, 'the state of the engine could not be kept or read in part');
   }
+}
+
+/** Without what is unset: the store knows its defaults. */
+function storeOptions({ retentionBytes, dataDirectory, ...options }: BrokerOptions) {
+  return { ...options, directory: dataDirectory, ...(retentionBytes === undefined ? {} : { retentionBytes }) };
 }

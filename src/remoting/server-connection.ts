@@ -18,10 +18,13 @@ import { ResponseCode } from './response-code.ts';
 import { claimedVersion } from './version.ts';
 
 /**
- * Answers one request of a client, at once or later; must not throw or reject but by mistake, which is answered SYSTEM_ERROR without
- * its text and told to `onMistake`.
+ * Answers one request of a client, at once or later, or with undefined not at all; must not throw or reject but by mistake, which is
+ * answered SYSTEM_ERROR without its text and told to `onMistake`.
  */
-export type RequestHandler = (request: Command, connection: ServerConnection) => Answer | Promise<Answer>;
+export type RequestHandler = (
+  request: Command,
+  connection: ServerConnection,
+) => Answer | undefined | Promise<Answer | undefined>;
 
 export interface ServerConnectionOptions {
   readonly onRequest: RequestHandler;
@@ -213,8 +216,8 @@ export class ServerConnection {
     this.#answer(request, { code: ResponseCode.SYSTEM_ERROR, remark: `request code ${request.code} failed` });
   }
 
-  #answer(request: Command, answer: Answer): void {
-    if (isOneWay(request) || !this.isOpen) return;
+  #answer(request: Command, answer: Answer | undefined): void {
+    if (answer === undefined || isOneWay(request) || !this.isOpen) return;
     try {
       this.#writer.write(encodeCommand(replyTo(request, answer), Serialization.JSON, this.#options.frameBytesMax));
     } catch (cause) {

@@ -35,7 +35,10 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   ['option-kinds', { rooms: [] }],
   ['log', { rooms: [], packages: ['pino'] }],
   ['gen', { rooms: ['gen'], packages: ['@bufbuild/protobuf'] }],
-  ['server', { rooms: ['options', 'log', 'proxy', 'broker', 'client', 'remoting', 'gen'] }],
+  ['testing', { rooms: ['testing', 'broker', 'remoting'] }],
+  ['embedded', { rooms: ['broker', 'remoting'], types: ['log', 'options'] }],
+  ['first-steps', { rooms: [] }],
+  ['server', { rooms: ['options', 'log', 'embedded', 'first-steps', 'proxy'] }],
 ]);
 
 /** The only files that may look at the process's environment. */
