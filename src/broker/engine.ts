@@ -3,6 +3,7 @@ import type { ServerConnection } from '../remoting/server-connection.ts';
 import type { Clients } from './clients.ts';
 import type { ConsumerOffsets } from './consumer-offsets.ts';
 import type { DelayedMessages } from './delayed-messages.ts';
+import type { FilterCache } from './filters/filter-cache.ts';
 import type { Groups } from './groups.ts';
 import type { HalfMessages } from './half-messages.ts';
 import type { HeldRequests } from './held-requests.ts';
@@ -10,6 +11,7 @@ import type { BrokerOptions } from './options.ts';
 import type { PopQueues } from './pop/pop-queues.ts';
 import type { QueueLocks } from './queue-locks.ts';
 import type { StateLog } from './state-log.ts';
+import type { Statistics } from './statistics.ts';
 import type { MessageDraft, MessageStore, StoredPlace } from './store/message-store.ts';
 import type { Topics } from './topics.ts';
 
@@ -29,6 +31,8 @@ export interface Engine {
   readonly delayed: DelayedMessages;
   readonly halves: HalfMessages;
   readonly pops: PopQueues;
+  readonly filters: FilterCache;
+  readonly statistics: Statistics;
   /** `ip:port` of the broker as a client reaches it, that came to the name server over `connection`. */
   brokerAddress(connection: ServerConnection): string;
   /** Id that says where a message is stored. */

@@ -5,6 +5,7 @@ import { Clients } from './clients.ts';
 import { ConsumerOffsets } from './consumer-offsets.ts';
 import { DelayedMessages } from './delayed-messages.ts';
 import type { Engine } from './engine.ts';
+import { FilterCache } from './filters/filter-cache.ts';
 import { Groups } from './groups.ts';
 import { HalfMessages } from './half-messages.ts';
 import { HeldRequests } from './held-requests.ts';
@@ -12,6 +13,7 @@ import type { BrokerOptions } from './options.ts';
 import { PopQueues } from './pop/pop-queues.ts';
 import { QueueLocks } from './queue-locks.ts';
 import { StateLog } from './state-log.ts';
+import { Statistics } from './statistics.ts';
 import type { LogEntry, MessageStore } from './store/message-store.ts';
 import { openMessageStore } from './store/open-store.ts';
 import { Topics } from './topics.ts';
@@ -86,17 +88,20 @@ function createParts(options: BrokerOptions) {
   const groups = new Groups({ ...options, autoCreate: options.autoCreateGroups });
   const offsets = new ConsumerOffsets();
   const pops = new PopQueues();
+  const state = new StateLog([topics, groups, offsets, pops]);
   return {
     topics,
     groups,
     offsets,
     pops,
-    state: new StateLog([topics, groups, offsets, pops]),
+    state,
     held: new HeldRequests(options.heldRequestCountMax),
     clients: new Clients(groups),
     locks: new QueueLocks(),
-    delayed: new DelayedMessages(),
-    halves: new HalfMessages(),
+    filters: new FilterCache(),
+    statistics: new Statistics(options.clock),
+    delayed: new DelayedMessages(options),
+    halves: new HalfMessages(options),
   };
 }
 
@@ -154,6 +159,11 @@ function attempt(work: () => void, log: Log | undefined): void {
 }
 
 /** Without what is unset: the store knows its defaults. */
-function storeOptions({ retentionBytes, dataDirectory, ...options }: BrokerOptions) {
-  return { ...options, directory: dataDirectory, ...(retentionBytes === undefined ? {} : { retentionBytes }) };
+function storeOptions({ retentionBytes, log, dataDirectory, ...options }: BrokerOptions) {
+  return {
+    ...options,
+    directory: dataDirectory,
+    ...(retentionBytes === undefined ? {} : { retentionBytes }),
+    ...(log === undefined ? {} : { log }),
+  };
 }

@@ -8,7 +8,6 @@ import { readStoredProperties } from '../../remoting/stored-message.ts';
 import type { GroupQueue } from '../consumer-offsets.ts';
 import type { Engine, ProcessorTable } from '../engine.ts';
 import type { MessageFilter } from '../filters/message-filter.ts';
-import { createFilter } from '../filters/message-filter.ts';
 import { invalid, RequestRefused } from '../refused.ts';
 import { commit } from './offsets.ts';
 
@@ -80,7 +79,7 @@ type PullFields = ReturnType<typeof pullMessage.decode>;
 /** Of the request, or of the group's heartbeats. @throws RequestRefused */
 function filterOf(fields: PullFields, engine: Engine): MessageFilter {
   const { consumerGroup, topic, sysFlag, subscription, subscriptionVersion = 0, expressionType } = fields;
-  if ((sysFlag & PullFlag.SUBSCRIPTION) !== 0) return createFilter(expressionType, subscription);
+  if ((sysFlag & PullFlag.SUBSCRIPTION) !== 0) return engine.filters.get(expressionType, subscription);
   const known = engine.clients.subscription(consumerGroup, topic);
   if (known === undefined) {
     throw new RequestRefused(
@@ -94,7 +93,7 @@ function filterOf(fields: PullFields, engine: Engine): MessageFilter {
       `the subscription of ${consumerGroup} is newer: heartbeat first`,
     );
   }
-  return createFilter(known.expressionType, known.expression);
+  return engine.filters.get(known.expressionType, known.expression);
 }
 
 function look(asked: Pull, engine: Engine): Answer {
@@ -106,8 +105,8 @@ function look(asked: Pull, engine: Engine): Answer {
   if (offset < min) return answer(asked, ResponseCode.PULL_OFFSET_MOVED, min, engine);
   if (offset > max) return answer(asked, ResponseCode.PULL_OFFSET_MOVED, max, engine);
   const { records, next } = read(asked, max, engine);
+  engine.statistics.got(asked.queue.group, topic, records.length);
   if (records.length > 0) {
-    engine.statistics.got(records.length);
     return answer(asked, ResponseCode.SUCCESS, next, engine, Buffer.concat(records));
   }
   return answer(asked, next > offset ? ResponseCode.PULL_RETRY_IMMEDIATELY : ResponseCode.PULL_NOT_FOUND, next, engine);

@@ -1,4 +1,4 @@
-import { type Answer, type Command, emptyBody } from '../../remoting/command.ts';
+import type { Answer, Command } from '../../remoting/command.ts';
 import { RemotingError } from '../../remoting/errors.ts';
 import { MessageProperty } from '../../remoting/message.ts';
 import { decodeBatch } from '../../remoting/message-batch.ts';
@@ -15,8 +15,8 @@ import { ResponseCode } from '../../remoting/response-code.ts';
 import type { ServerConnection } from '../../remoting/server-connection.ts';
 import { SysFlag } from '../../remoting/sys-flag.ts';
 import { isRetryTopic, validateTopic } from '../../remoting/topic-names.ts';
-import { recallHandleOf } from '../delayed-messages.ts';
 import type { Engine, ProcessorTable } from '../engine.ts';
+import { recallHandleOf } from '../recall-handle.ts';
 import { invalid, RequestRefused } from '../refused.ts';
 import type { MessageDraft, StoredPlace } from '../store/message-store.ts';
 import type { TopicConfig } from '../topics.ts';
@@ -67,12 +67,21 @@ async function send(
   const queueId = chooseQueue(fields, topic);
   if (body.length === 0) throw illegal('the body is empty');
   const place = { topic: topic.name, queueId, peer };
-  if (fields.batch === true) return sendBatch(batchDrafts(body, fields, place), engine);
+  if (fields.batch === true) {
+    const drafts = batchDrafts(body, fields, { place, engine });
+    return answer(drafts, await engine.put(drafts), topic.name, engine);
+  }
   const properties = ownedProperties(decodeProperties(fields.properties ?? ''), engine);
   const draft = draftOf(fields, place, { flag: fields.flag, body, properties });
-  if (isHalf(draft)) return answerOne(draft, await engine.store.append([engine.halves.toHalf(draft)]), engine);
-  const routed = isRetryTopic(topic.name) ? await retryOrDeadLetter(draft, fields.maxReconsumeTimes, engine) : draft;
-  return answerOne(routed, await engine.put([routed]), engine);
+  const stored = await toStore(draft, fields, engine);
+  return answer([stored], await engine.store.append([stored]), topic.name, engine);
+}
+
+/** What takes the message's place until its transaction ends, or its time comes; the message itself where there is neither. */
+async function toStore(draft: MessageDraft, fields: SendMessageFields, engine: Engine): Promise<MessageDraft> {
+  if (isHalf(draft)) return engine.halves.toHalf(draft);
+  if (!isRetryTopic(draft.topic)) return engine.delayed.route(draft);
+  return engine.delayed.route(await retryOrDeadLetter(draft, fields.maxReconsumeTimes, engine));
 }
 
 async function createTopic({ topic, defaultTopicQueueCount }: SendMessageFields, engine: Engine): Promise<TopicConfig> {
@@ -122,18 +131,19 @@ function ownedProperties(properties: Map<string, string>, engine: Engine): Map<s
   return properties;
 }
 
-function batchDrafts(body: Buffer, fields: SendMessageFields, place: Place): (engine: Engine) => MessageDraft[] {
-  return (engine) => {
-    const common = decodeProperties(fields.properties ?? '');
-    return readBatch(body).map((record) => {
-      const properties = new Map([...record.properties, ...common]);
-      // The id of the batch would become the id of each of its messages: those of 5.x Java producers have both.
-      const own = record.properties.get(MessageProperty.UNIQ_KEY);
-      if (own === undefined) properties.delete(MessageProperty.UNIQ_KEY);
-      else properties.set(MessageProperty.UNIQ_KEY, own);
-      return draftOf(fields, place, { ...record, properties: ownedProperties(properties, engine) });
-    });
-  };
+interface Batch {
+  readonly place: Place;
+  readonly engine: Engine;
+}
+
+function batchDrafts(body: Buffer, fields: SendMessageFields, { place, engine }: Batch): MessageDraft[] {
+  const common = decodeProperties(fields.properties ?? '');
+  // The id of the batch would become the id of each of its messages: those of 5.x Java producers have both.
+  common.delete(MessageProperty.UNIQ_KEY);
+  return readBatch(body).map((record) => {
+    const properties = ownedProperties(new Map([...record.properties, ...common]), engine);
+    return draftOf(fields, place, { ...record, properties });
+  });
 }
 
 function readBatch(body: Buffer): ReturnType<typeof decodeBatch> {
@@ -145,38 +155,36 @@ function readBatch(body: Buffer): ReturnType<typeof decodeBatch> {
   }
 }
 
-async function sendBatch(drafts: (engine: Engine) => MessageDraft[], engine: Engine): Promise<Answer> {
-  const all = drafts(engine);
-  const places = await engine.put(all);
-  return answer(all, places, engine);
-}
-
 /** Java `SendMessageProcessor`: a message that comes back from a consumer is none, whatever its properties still say. */
 function isHalf({ properties, reconsumeTimes }: MessageDraft): boolean {
   const isRetried = reconsumeTimes > 0 && Number(properties.get(MessageProperty.DELAY) ?? 0) > 0;
   return properties.get(MessageProperty.TRAN_MSG)?.toLowerCase() === 'true' && !isRetried;
 }
 
-function answerOne(draft: MessageDraft, places: readonly StoredPlace[], engine: Engine): Answer {
-  return answer([draft], places, engine);
-}
-
-function answer(drafts: readonly MessageDraft[], places: readonly StoredPlace[], engine: Engine): Answer {
+function answer(
+  drafts: readonly MessageDraft[],
+  places: readonly StoredPlace[],
+  topic: string,
+  engine: Engine,
+): Answer {
   const [draft] = drafts;
   const [first] = places;
-  engine.statistics.put(places.length);
-  return sendMessage.answer(
-    {
-      messageId: places.map(({ commitLogOffset }) => engine.offsetMessageId(commitLogOffset)).join(','),
-      queueId: draft?.queueId ?? 0,
-      queueOffset: BigInt(first?.queueOffset ?? 0),
-      transactionId: drafts.length === 1 ? draft?.properties.get(MessageProperty.UNIQ_KEY) : undefined,
-      recallHandle: draft === undefined ? undefined : recallHandleOf(draft, engine.options),
-      region,
-      traceOn: true,
-    },
-    { body: emptyBody },
-  );
+  engine.statistics.put(topic, places.length);
+  const isOne = draft !== undefined && drafts.length === 1;
+  return sendMessage.answer({
+    messageId: places.map(({ commitLogOffset }) => engine.offsetMessageId(commitLogOffset)).join(','),
+    queueId: realQueueIdOf(draft),
+    queueOffset: BigInt(first?.queueOffset ?? 0),
+    transactionId: isOne ? draft.properties.get(MessageProperty.UNIQ_KEY) : undefined,
+    recallHandle: isOne ? recallHandleOf(draft, engine.options.brokerName) : undefined,
+    region,
+    traceOn: true,
+  });
+}
+
+/** The queue that the message is for, also while it waits elsewhere. */
+function realQueueIdOf(draft: MessageDraft | undefined): number {
+  return Number(draft?.properties.get(MessageProperty.REAL_QUEUE_ID) ?? draft?.queueId ?? 0);
 }
 
 function illegal(why: string): RequestRefused {
