@@ -1,0 +1,168 @@
+/** Fetches and compiles the programs on the official clients, each once per state of its sources. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type Guard, startGuard } from '../guard.ts';
+import { checkoutDirectory } from '../java.ts';
+
+/** Versions of the Java client that the programs are compiled against: the newest of each line. */
+export const javaClientVersions = ['4.9.8', '5.5.0'] as const;
+
+/** A version of the Java client. */
+export type JavaClientVersion = (typeof javaClientVersions)[number];
+
+/** Slow lines need minutes for the jars and modules of a first fetch. */
+const fetchTimeoutMs = 600_000;
+
+/** The oldest Java that the programs run on. */
+const javaRelease = '11';
+
+function sourceDirectory(): string {
+  return join(checkoutDirectory(), 'test', 'rocketmq', 'official');
+}
+
+function jarsDirectory(version: JavaClientVersion): string {
+  return join(checkoutDirectory(), 'test', 'rocketmq', '.cache', `clients-${version}`);
+}
+
+function runs(command: string, argument: string): boolean {
+  return spawnSync(command, [argument], { stdio: 'ignore' }).status === 0;
+}
+
+/** False where nothing is missing; else true with a line on stderr, or an error when `CI=true`. */
+function skip(what: string, missing: string | undefined): boolean {
+  if (missing === undefined) return false;
+  if (process.env['CI'] === 'true') throw new Error(`CI=true, so ${what} must run. ${missing}`);
+  process.stderr.write(`Skipped: ${what}. ${missing}\n`);
+  return true;
+}
+
+function missingForJava(): string | undefined {
+  if (!runs('java', '-version') || !runs('javac', '-version'))
+    return `Java's compiler is missing: install a JDK, ${javaRelease} or newer, and put \`java\` and \`javac\` on the PATH.`;
+  const isFetched = javaClientVersions.every((version) => existsSync(jarsDirectory(version)));
+  if (!isFetched && !runs('mvn', '--version'))
+    return 'Maven is missing: install it and put `mvn` on the PATH; it fetches the clients.';
+  return undefined;
+}
+
+/**
+ * For `describe.skipIf(skipJavaClients())`: true, with a line on stderr, where a JDK or Maven is missing.
+ * @throws Error instead when `CI=true`.
+ */
+export function skipJavaClients(): boolean {
+  return skip('tests with the official Java clients', missingForJava());
+}
+
+/**
+ * For `describe.skipIf(skipGo())`: true, with a line on stderr, where Go is missing.
+ * @throws Error instead when `CI=true`.
+ */
+export function skipGo(): boolean {
+  const missing = runs('go', 'version') ? undefined : 'Go is missing: install 1.21 or newer and put `go` on the PATH.';
+  return skip('tests with the official Go client', missing);
+}
+
+/** Class path of the Java programs for one client version. */
+export async function buildJava(version: JavaClientVersion): Promise<string> {
+  const jars = await makeDirectory(jarsDirectory(version), (partial) => ({
+    command: 'mvn',
+    arguments: [
+      ...['-q', '-B', '-f', join(sourceDirectory(), 'java', 'pom.xml'), 'dependency:copy-dependencies'],
+      ...[`-Drocketmq.version=${version}`, `-DoutputDirectory=${partial}`],
+    ],
+  }));
+  const sources = join(sourceDirectory(), 'java', 'src');
+  const line = version.startsWith('4.') ? 'v4' : 'v5';
+  const files = [...(await filesBelow(join(sources, 'common'))), ...(await filesBelow(join(sources, line)))];
+  const classes = await makeDirectory(await outputDirectory(`java-${version}`, files), (partial) => ({
+    command: 'javac',
+    arguments: [
+      ...['--release', javaRelease, '-encoding', 'UTF-8', '-proc:none', '-nowarn', '-Xlint:-options'],
+      ...['-cp', join(jars, '*'), '-d', partial, ...files],
+    ],
+  }));
+  return `${classes}:${join(jars, '*')}`;
+}
+
+/** Path of the Go program. */
+export async function buildGo(): Promise<string> {
+  const cwd = join(sourceDirectory(), 'go');
+  const directory = await makeDirectory(await outputDirectory('go', await filesBelow(cwd)), (partial) => ({
+    command: 'go',
+    arguments: ['build', '-trimpath', '-o', join(partial, 'judge'), '.'],
+    cwd,
+  }));
+  return join(directory, 'judge');
+}
+
+async function filesBelow(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+/** Where the output for these very sources belongs, so that nothing is compiled twice and nothing old is run. */
+async function outputDirectory(name: string, files: readonly string[]): Promise<string> {
+  const hash = createHash('sha256');
+  for (const file of files)
+    hash
+      .update(`${file}\0`)
+      .update(await readFile(file))
+      .update('\0');
+  return join(checkoutDirectory(), 'build', 'official', `${name}-${hash.digest('hex').slice(0, 16)}`);
+}
+
+interface Command {
+  readonly command: string;
+  readonly arguments: readonly string[];
+  readonly cwd?: string;
+}
+
+/**
+ * Fills a folder by one command, unless it is there already. It appears under its final name in one step, so an interrupted command
+ * leaves nothing that a later run could take for complete.
+ */
+async function makeDirectory(directory: string, fill: (partial: string) => Command): Promise<string> {
+  if (existsSync(directory)) return directory;
+  await mkdir(dirname(directory), { recursive: true });
+  const partial = await mkdtemp(`${directory}.partial-`);
+  const guard = startGuard(partial);
+  try {
+    await runCommand(fill(partial), guard);
+    await rename(partial, directory).catch((error: unknown) => {
+      // Another process was quicker: its output is as good as ours.
+      if (!existsSync(directory)) throw error;
+    });
+  } finally {
+    await rm(partial, { recursive: true, force: true });
+    guard.release();
+  }
+  return directory;
+}
+
+async function runCommand(command: Command, guard: Guard): Promise<void> {
+  const child = spawn(command.command, command.arguments, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: fetchTimeoutMs,
+    ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
+  });
+  guard.watch([child]);
+  let output = '';
+  child.stdout.on('data', (chunk) => (output += chunk));
+  child.stderr.on('data', (chunk) => (output += chunk));
+  const failure = await endOf(child);
+  if (failure !== undefined) throw new Error(`${command.command} failed (${failure}):\n${output.trim()}`);
+}
+
+/** Waits for the end of a process; gives what was wrong with it, or `undefined` when it ended with 0. */
+export function endOf(child: ChildProcess): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    child.on('error', (error) => resolve(error.message));
+    child.on('close', (code, signal) => resolve(code === 0 ? undefined : `ended with ${code ?? signal}`));
+  });
+}
