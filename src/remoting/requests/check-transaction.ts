@@ -13,6 +13,12 @@ export const checkTransaction = defineRequest({
     commitLogOffset: { kind: 'int64' },
     messageId: { wire: 'msgId', kind: 'string', optional: true },
     transactionId: { kind: 'string', optional: true },
+    /** Offset message id of the half message. */
+    offsetMessageId: { wire: 'offsetMsgId', kind: 'string', optional: true },
+    /** The inner topic of half messages; brokers 5.x. */
+    topic: { kind: 'string', optional: true },
+    /** Brokers 5.x. */
+    brokerName: { wire: 'bname', kind: 'string', optional: true },
   },
   reply: {},
 });

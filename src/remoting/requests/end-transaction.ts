@@ -18,8 +18,8 @@ export const endTransaction = defineRequest({
     transactionStateTableOffset: { wire: 'tranStateTableOffset', kind: 'int64' },
     commitLogOffset: { kind: 'int64' },
     outcome: { wire: 'commitOrRollback', kind: 'int32' },
-    fromTransactionCheck: { kind: 'boolean' },
-    messageId: { wire: 'msgId', kind: 'string' },
+    fromTransactionCheck: { kind: 'boolean', optional: true },
+    messageId: { wire: 'msgId', kind: 'string', optional: true },
     transactionId: { kind: 'string', optional: true },
     /** Needed by access control on 5.x. */
     topic: { kind: 'string', optional: true },

@@ -12,9 +12,11 @@ export const sendMessageBack = defineRequest({
     /** Commit log offset of the message. */
     offset: { kind: 'int64' },
     group: { kind: 'string' },
+    /** 0: the broker chooses by how often it was tried; negative: the dead letter queue. */
     delayLevel: { kind: 'int32' },
     originMessageId: { wire: 'originMsgId', kind: 'string', optional: true },
     originTopic: { kind: 'string', optional: true },
+    unitMode: { kind: 'boolean', optional: true },
     maxReconsumeTimes: { kind: 'int32', optional: true },
   },
   reply: {},

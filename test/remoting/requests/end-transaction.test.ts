@@ -39,6 +39,8 @@ test('CHECK_TRANSACTION_STATE is read as Java writes it, with and without what i
     ...offsets,
     messageId: 'AC11',
     transactionId: 'tx',
+    offsetMessageId: '0A',
+    topic: 'RMQ_SYS_TRANS_HALF_TOPIC',
   });
   expect(checkTransaction.decode({ ...blankCommand, extFields: required })).toEqual(offsets);
   expect(() => checkTransaction.decode({ ...blankCommand, extFields: optional })).toThrow(
