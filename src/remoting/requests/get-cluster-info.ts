@@ -2,7 +2,9 @@ import type { Command } from '../command.ts';
 import { RemotingError } from '../errors.ts';
 import { defineRequest } from '../fields.ts';
 import { isJsonObject, readJsonObject } from '../json.ts';
+import { encodeJson } from '../json-writer.ts';
 import { RequestCode } from '../request-code.ts';
+import { type BrokerData, writeBrokerData } from './get-route.ts';
 
 /** Asks a name server which brokers are registered (Java `RouteInfoManager.getAllClusterInfo`). */
 export const getClusterInfo = defineRequest({
@@ -18,4 +20,15 @@ export function decodeBrokerNames(reply: Command): readonly string[] {
   if (!isJsonObject(table))
     throw new RemotingError('malformed', 'the field brokerAddrTable of a cluster makes no sense');
   return Object.keys(table);
+}
+
+/** The body of an answer. Name servers leave its integer keys unquoted, whoever asks. */
+export function encodeClusterInfo(brokers: readonly BrokerData[]): Buffer {
+  const clusters = [...new Set(brokers.map(({ cluster }) => cluster))];
+  const namesIn = (name: string): string[] =>
+    brokers.filter(({ cluster }) => cluster === name).map(({ brokerName }) => brokerName);
+  return encodeJson({
+    brokerAddrTable: Object.fromEntries(brokers.map((broker) => [broker.brokerName, writeBrokerData(broker, false)])),
+    clusterAddrTable: Object.fromEntries(clusters.map((cluster) => [cluster, namesIn(cluster)])),
+  });
 }

@@ -2,6 +2,7 @@ import type { Command } from '../command.ts';
 import { RemotingError } from '../errors.ts';
 import { defineRequest } from '../fields.ts';
 import { isJsonObject, type Json, type JsonObject, readJsonObject } from '../json.ts';
+import { encodeJson, type WritableJson } from '../json-writer.ts';
 import { RequestCode } from '../request-code.ts';
 
 /** Asks a name server where a topic lives (Java `GetRouteInfoRequestHeader`). TOPIC_NOT_EXIST: no route. */
@@ -16,8 +17,8 @@ export const getRoute = defineRequest({
   reply: {},
 });
 
-/** Bits of `QueueData.perm` (Java `PermName`). */
-export const QueuePermission = { READ: 4, WRITE: 2 } as const;
+/** Bits of `QueueData.perm` (Java `PermName`); INHERIT: other topics may be made after this one. */
+export const QueuePermission = { READ: 4, WRITE: 2, INHERIT: 1 } as const;
 
 /** Queues of a topic on one broker name: ids 0 to the number, exclusive. */
 export interface QueueData {
@@ -54,6 +55,31 @@ export function decodeRoute(reply: Command): TopicRoute {
     brokers: list(body, 'brokerDatas').map(decodeBrokerData),
     orderTopicConfiguration: typeof order === 'string' ? order : '',
   };
+}
+
+/**
+ * The body of an answer.
+ * @param standardJson false leaves integer keys unquoted, as name servers do for clients before 4.9.4 that do not ask otherwise.
+ */
+export function encodeRoute(route: TopicRoute, standardJson: boolean): Buffer {
+  return encodeJson({
+    brokerDatas: route.brokers.map((broker) => writeBrokerData(broker, standardJson)),
+    filterServerTable: {},
+    orderTopicConf: route.orderTopicConfiguration === '' ? undefined : route.orderTopicConfiguration,
+    queueDatas: route.queues.map(({ brokerName, permission, readQueueCount, writeQueueCount }) => ({
+      brokerName,
+      perm: permission,
+      readQueueNums: readQueueCount,
+      topicSysFlag: 0,
+      writeQueueNums: writeQueueCount,
+    })),
+  });
+}
+
+/** A broker as routes and clusters name it. */
+export function writeBrokerData({ brokerName, cluster, addresses }: BrokerData, standardJson: boolean): WritableJson {
+  const brokerAddrs = standardJson ? Object.fromEntries(addresses) : addresses;
+  return { brokerAddrs, brokerName, cluster, enableActingMaster: false };
 }
 
 function decodeQueueData(data: JsonObject): QueueData {
