@@ -47,6 +47,43 @@ export function encodeStoredHost(host: string): Buffer {
   return bytes;
 }
 
+/**
+ * Does what `encodeStoredHost` does, into bytes with room for 20.
+ * @returns Where the address ends.
+ */
+export function writeStoredHost(host: string, bytes: Buffer, start: number): number {
+  const end = writeIPv4Host(host, bytes, start);
+  return end > 0 ? end : start + encodeStoredHost(host).copy(bytes, start);
+}
+
+const dot = 0x2e;
+const colon = 0x3a;
+const zero = 0x30;
+
+/** Without making an object, since each message has two addresses. @returns 0 for all that is not plainly `ip:port` with IPv4. */
+function writeIPv4Host(host: string, bytes: Buffer, start: number): number {
+  let at = start;
+  let value = 0;
+  let digitCount = 0;
+  for (let index = 0; index < host.length; index += 1) {
+    const code = host.charCodeAt(index);
+    if (code === (at < start + 3 ? dot : colon) && at < start + 4) {
+      if (digitCount === 0 || value > 255) return 0;
+      bytes[at] = value;
+      at += 1;
+      value = 0;
+      digitCount = 0;
+    } else {
+      if (code < zero || code > zero + 9 || digitCount === 5) return 0;
+      if (at < start + 4 && digitCount > 0 && value === 0) return 0;
+      value = 10 * value + code - zero;
+      digitCount += 1;
+    }
+  }
+  if (at !== start + 4 || digitCount === 0 || value > portMax) return 0;
+  return bytes.writeInt32BE(value, at);
+}
+
 function addressBytes(address: string): readonly number[] | undefined {
   if (isIPv4(address)) return address.split('.').map(Number);
   if (!address.startsWith('[') || !address.endsWith(']')) return undefined;

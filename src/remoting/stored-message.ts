@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import { RemotingError } from './errors.ts';
 import { decodeBatch } from './message-batch.ts';
 import { decodeProperties, encodeProperties, propertiesBytesMax } from './message-properties.ts';
-import { encodeStoredHost, readStoredHost, storedHostBytes } from './stored-host.ts';
+import { readStoredHost, storedHostBytes, writeStoredHost } from './stored-host.ts';
 import { SysFlag } from './sys-flag.ts';
 
 /** A message as a broker keeps it and hands it out. */
@@ -218,19 +218,19 @@ export function storedMessageBytesMax(message: Pick<StoredMessage, 'body' | 'top
  * @returns Where the message ends.
  */
 export function writeStoredMessage(message: StoredMessage, bytes: Buffer, start: number): number {
-  const bornHost = encodeStoredHost(message.bornHost);
-  const storeHost = encodeStoredHost(message.storeHost);
   bytes.writeInt32BE(message.bodyCrc, start + at.bodyCrc);
   bytes.writeInt32BE(message.queueId, start + at.queueId);
   bytes.writeInt32BE(message.flag, start + at.flag);
   bytes.writeBigInt64BE(message.queueOffset, start + at.queueOffset);
   bytes.writeBigInt64BE(message.commitLogOffset, start + at.commitLogOffset);
-  bytes.writeInt32BE(withAddressBits(message.sysFlag, bornHost, storeHost), start + at.sysFlag);
   writeMillis(bytes, start + at.bornTimestamp, message.bornTimestampMs);
-  let end = start + at.bornHost + bornHost.copy(bytes, start + at.bornHost);
-  end = writeMillis(bytes, end, message.storeTimestampMs);
-  end += storeHost.copy(bytes, end);
-  end = bytes.writeInt32BE(message.reconsumeTimes, end);
+  const bornEnd = writeStoredHost(message.bornHost, bytes, start + at.bornHost);
+  const storeEnd = writeStoredHost(message.storeHost, bytes, writeMillis(bytes, bornEnd, message.storeTimestampMs));
+  bytes.writeInt32BE(
+    withAddressBits(message.sysFlag, bornEnd - start - at.bornHost, storeEnd - bornEnd - 8),
+    start + at.sysFlag,
+  );
+  let end = bytes.writeInt32BE(message.reconsumeTimes, storeEnd);
   end = bytes.writeBigInt64BE(message.preparedTransactionOffset, end);
   end = bytes.writeInt32BE(message.body.length, end);
   end += message.body.copy(bytes, end);
@@ -260,8 +260,8 @@ function checkedLength(length: number, lengthMax: number, what: string): number 
   throw new RemotingError('malformed', `the ${what} of a message take ${length} bytes, over ${lengthMax}`);
 }
 
-function withAddressBits(sysFlag: number, bornHost: Buffer, storeHost: Buffer): number {
-  const born = bornHost.length === storedHostBytes(true) ? SysFlag.BORN_HOST_V6 : 0;
-  const store = storeHost.length === storedHostBytes(true) ? SysFlag.STORE_HOST_V6 : 0;
+function withAddressBits(sysFlag: number, bornHostBytes: number, storeHostBytes: number): number {
+  const born = bornHostBytes === storedHostBytes(true) ? SysFlag.BORN_HOST_V6 : 0;
+  const store = storeHostBytes === storedHostBytes(true) ? SysFlag.STORE_HOST_V6 : 0;
   return (sysFlag & ~(SysFlag.BORN_HOST_V6 | SysFlag.STORE_HOST_V6)) | born | store;
 }
