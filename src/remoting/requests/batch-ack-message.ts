@@ -1,6 +1,7 @@
-import type { CommandContent } from '../command.ts';
+import type { Command, CommandContent } from '../command.ts';
 import { RemotingError } from '../errors.ts';
 import { defineRequest } from '../fields.ts';
+import { isJsonObject, type Json, type JsonObject, readJsonObject } from '../json.ts';
 import { RequestCode } from '../request-code.ts';
 
 const definition = defineRequest({
@@ -11,7 +12,9 @@ const definition = defineRequest({
 });
 
 /** How far from the start of its checkpoint an acked offset may lie; one POP reads far fewer entries of a queue. */
-const offsetSpanMax = 1_048_576;
+export const batchAckSpanMax = 1_048_576;
+/** Most offsets that a server takes at once: clients join what they popped, 32 messages at a time. */
+export const batchAckOffsetsMax = 65_536;
 
 /** Acks of messages that one POP took from one queue. */
 export interface AckedRange {
@@ -49,9 +52,77 @@ export function encodeBatchAck(brokerName: string, ranges: readonly AckedRange[]
 
 export const decodeBatchAckReply = definition.decodeReply;
 
+/** The answer of a server. */
+export const answerBatchAck = definition.answer;
+
+/**
+ * What a client acks; nothing where the request has no body, as Java reads it.
+ * @throws RemotingError `malformed` on anything that is not as clients write it, and on more than 65,536 offsets.
+ */
+export function decodeBatchAck({ body }: Pick<Command, 'body'>): AckedRange[] {
+  if (body.length === 0) return [];
+  const { acks = null } = readJsonObject(body, 'the body of BATCH_ACK_MESSAGE');
+  if (acks === null) return [];
+  if (!Array.isArray(acks)) throw new RemotingError('malformed', 'the acks of BATCH_ACK_MESSAGE are no list');
+  let left = batchAckOffsetsMax;
+  return acks.map((ack: Json) => {
+    const range = readRange(ack, left);
+    left -= range.queueOffsets.length;
+    return range;
+  });
+}
+
+function readRange(ack: Json, offsetsMax: number): AckedRange {
+  if (!isJsonObject(ack)) throw new RemotingError('malformed', 'an ack of BATCH_ACK_MESSAGE is no object');
+  const startOffset = readInteger(ack, 'so');
+  const retry = ack['r'] ?? '0';
+  if (retry !== '0' && retry !== '1' && retry !== '2') throw wrongField('r');
+  return {
+    consumerGroup: readText(ack, 'c'),
+    topic: readText(ack, 't'),
+    retry,
+    startOffset: BigInt(startOffset),
+    queueId: readInteger(ack, 'q'),
+    reviveQueueId: readInteger(ack, 'rq'),
+    popTimeMs: readInteger(ack, 'pt'),
+    invisibleDurationMs: readInteger(ack, 'it'),
+    queueOffsets: readBits(readText(ack, 'b'), offsetsMax).map((bit) => BigInt(startOffset + bit)),
+  };
+}
+
+function readInteger(ack: JsonObject, name: string): number {
+  const value = ack[name];
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return value;
+  throw wrongField(name);
+}
+
+function readText(ack: JsonObject, name: string): string {
+  const value = ack[name];
+  if (typeof value === 'string') return value;
+  throw wrongField(name);
+}
+
+function wrongField(name: string): RemotingError {
+  return new RemotingError('malformed', `field ${name} of an ack of BATCH_ACK_MESSAGE is not of its kind`);
+}
+
+/** The reverse of `bitSet`. */
+function readBits(base64: string, bitsMax: number): number[] {
+  const bytes = Buffer.from(base64, 'base64');
+  if (bytes.length > batchAckSpanMax / 8) {
+    throw new RemotingError('malformed', `an ack names an offset ${batchAckSpanMax} or more behind its checkpoint`);
+  }
+  const bits: number[] = [];
+  bytes.forEach((byte, at) => {
+    for (let rest = byte, bit = 8 * at; rest !== 0; rest >>= 1, bit += 1) if ((rest & 1) === 1) bits.push(bit);
+  });
+  if (bits.length <= bitsMax) return bits;
+  throw new RemotingError('malformed', `BATCH_ACK_MESSAGE names over ${batchAckOffsetsMax} offsets`);
+}
+
 function bitOf(offset: bigint, startOffset: bigint): number {
   const bit = Number(offset - startOffset);
-  if (bit >= 0 && bit < offsetSpanMax) return bit;
+  if (bit >= 0 && bit < batchAckSpanMax) return bit;
   throw new RemotingError(
     'malformed',
     `offset ${offset} does not belong to the checkpoint that starts at ${startOffset}`,

@@ -15,7 +15,10 @@ export const notification = defineRequest({
     queueId: { kind: 'int32' },
     pollDurationMs: { wire: 'pollTime', kind: 'millis' },
     /** Now, by the broker's clock; 0: the broker takes its own. */
-    bornTimeMs: { wire: 'bornTime', kind: 'millis' },
+    bornTimeMs: { wire: 'bornTime', kind: 'millis', optional: true },
+    /** What an ordered POP would find. */
+    order: { kind: 'boolean', optional: true },
+    attemptId: { kind: 'string', optional: true },
   },
   reply: {
     hasMessage: { wire: 'hasMsg', kind: 'boolean' },

@@ -5,10 +5,14 @@ import { ResponseCode } from '../response-code.ts';
 /** Most messages that one POP may ask for; brokers answer INVALID_PARAMETER above. */
 export const popMessagesMax = 32;
 
+/** Queue that Java brokers name as the one of ordered POPs (`KeyBuilder.POP_ORDER_REVIVE_QUEUE`). */
+export const orderedReviveQueueId = 999;
+
 /** Where a group that is new to a queue starts. */
 export const PopInitMode = { MIN: 0, MAX: 1 } as const;
 
-const reply = {
+/** What POP_MESSAGE and PEEK_MESSAGE are answered with (Java `PopMessageResponseHeader`). */
+export const popReplyFields = {
   popTimeMs: { wire: 'popTime', kind: 'millis', optional: true },
   invisibleDurationMs: { wire: 'invisibleTime', kind: 'millis', optional: true },
   reviveQueueId: { wire: 'reviveQid', kind: 'int32', optional: true },
@@ -35,12 +39,15 @@ export const popMessage = defineRequest({
     /** How long the broker may hold the request while there is nothing. */
     pollDurationMs: { wire: 'pollTime', kind: 'millis' },
     /** Now, by the broker's clock: it refuses a request that looks older than pollDurationMs + 500 ms. */
-    bornTimeMs: { wire: 'bornTime', kind: 'millis' },
-    initMode: { kind: 'int32' },
-    expressionType: { wire: 'expType', kind: 'string' },
-    expression: { wire: 'exp', kind: 'string' },
-    order: { kind: 'boolean' },
+    bornTimeMs: { wire: 'bornTime', kind: 'millis', optional: true },
+    initMode: { kind: 'int32', optional: true },
+    expressionType: { wire: 'expType', kind: 'string', optional: true },
+    expression: { wire: 'exp', kind: 'string', optional: true },
+    /** Nothing overtakes what is in flight in its queue. */
+    order: { kind: 'boolean', optional: true },
+    /** Names an ordered POP, so that one sent again gets the same messages. */
+    attemptId: { kind: 'string', optional: true },
   },
-  reply,
+  reply: popReplyFields,
   successCodes: [ResponseCode.SUCCESS, ResponseCode.POLLING_TIMEOUT, ResponseCode.PULL_NOT_FOUND],
 });
