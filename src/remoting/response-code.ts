@@ -31,6 +31,8 @@ export const ResponseCode = {
   NO_BUYER_ID: 204,
   NOT_IN_CURRENT_UNIT: 205,
   CONSUMER_NOT_ONLINE: 206,
+  /** A consumer that was asked for something did not answer in time. */
+  CONSUME_MSG_TIMEOUT: 207,
   NO_MESSAGE: 208,
   /** 5.x. On 4.x brokers 209 to 211 are failures of access control. */
   POLLING_FULL: 209,
