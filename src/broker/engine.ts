@@ -10,6 +10,7 @@ import type { HeldRequests } from './held-requests.ts';
 import type { BrokerOptions } from './options.ts';
 import type { PopQueues } from './pop/pop-queues.ts';
 import type { QueueLocks } from './queue-locks.ts';
+import type { RequestModes } from './request-modes.ts';
 import type { StateLog } from './state-log.ts';
 import type { Statistics } from './statistics.ts';
 import type { MessageDraft, MessageStore, StoredPlace } from './store/message-store.ts';
@@ -31,6 +32,7 @@ export interface Engine {
   readonly delayed: DelayedMessages;
   readonly halves: HalfMessages;
   readonly pops: PopQueues;
+  readonly requestModes: RequestModes;
   readonly filters: FilterCache;
   readonly statistics: Statistics;
   /** `ip:port` of the broker as a client reaches it, that came to the name server over `connection`. */

@@ -12,6 +12,7 @@ import { HeldRequests } from './held-requests.ts';
 import type { BrokerOptions } from './options.ts';
 import { PopQueues } from './pop/pop-queues.ts';
 import { QueueLocks } from './queue-locks.ts';
+import { RequestModes } from './request-modes.ts';
 import { StateLog } from './state-log.ts';
 import { Statistics } from './statistics.ts';
 import type { LogEntry, MessageStore } from './store/message-store.ts';
@@ -88,12 +89,14 @@ function createParts(options: BrokerOptions) {
   const groups = new Groups({ ...options, autoCreate: options.autoCreateGroups });
   const offsets = new ConsumerOffsets();
   const pops = new PopQueues();
-  const state = new StateLog([topics, groups, offsets, pops]);
+  const requestModes = new RequestModes();
+  const state = new StateLog([topics, groups, offsets, pops, requestModes]);
   return {
     topics,
     groups,
     offsets,
     pops,
+    requestModes,
     state,
     held: new HeldRequests(options.heldRequestCountMax),
     clients: new Clients(groups),
