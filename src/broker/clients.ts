@@ -169,7 +169,7 @@ export class Clients {
   findByClientId(clientId: string): ServerConnection | undefined {
     let last: Member | undefined;
     for (const member of this.#producers.ofClient(clientId)) {
-      if (member.connection.isOpen && (last === undefined || member.heardMs > last.heardMs)) last = member;
+      if (member.connection.isOpen && (last === undefined || member.heardMs >= last.heardMs)) last = member;
     }
     return last?.connection;
   }
