@@ -74,7 +74,12 @@ function crcOf(text: string): string {
 }
 
 function parse(text: string): Checkpoint | undefined {
-  const value = JSON.parse(text) as Json;
+  let value: Json;
+  try {
+    value = JSON.parse(text) as Json;
+  } catch {
+    return undefined;
+  }
   if (!isJsonObject(value)) return undefined;
   const { position, state, queues } = value;
   if (typeof position !== 'number' || state === undefined || !Array.isArray(queues)) return undefined;

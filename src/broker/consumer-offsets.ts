@@ -1,4 +1,4 @@
-import type { Json } from '../remoting/json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../remoting/json.ts';
 import type { StateLog, StatePart } from './state-log.ts';
 
 /** A queue as one group reads it. */
@@ -19,7 +19,7 @@ export class ConsumerOffsets implements StatePart {
   /** By group, then topic, then queue id. */
   readonly #groups = new Map<string, Map<string, Offsets>>();
   /** Offsets that groups were told to go to and have not heard of yet. */
-  readonly #resets = new Map<string, number>();
+  readonly #resets = new Map<string, GroupQueue & { readonly offset: number }>();
 
   get({ group, topic, queueId }: GroupQueue): number | undefined {
     return this.#groups.get(group)?.get(topic)?.get(queueId);
@@ -33,13 +33,13 @@ export class ConsumerOffsets implements StatePart {
 
   /** Sets the offset, and has the group's next pull of the queue told to start there. @throws StoreError */
   async reset(queue: GroupQueue, offset: number, state: StateLog): Promise<void> {
-    this.#resets.set(resetKey(queue), offset);
+    this.#resets.set(resetKey(queue), { ...queue, offset });
     await this.set(queue, offset, state);
   }
 
   /** Where the group was told to go and has not heard of yet. */
   pendingReset(queue: GroupQueue): number | undefined {
-    return this.#resets.get(resetKey(queue));
+    return this.#resets.get(resetKey(queue))?.offset;
   }
 
   /** The group has heard of it. */
@@ -79,7 +79,8 @@ export class ConsumerOffsets implements StatePart {
 
   apply(change: Json): void {
     if (Array.isArray(change)) this.#put(change as readonly Json[]);
-    else if (typeof change === 'object' && change !== null) this.#forget(change as Record<string, Json>);
+    else if (isJsonObject(change)) this.#forget(change);
+    else throw senseless();
   }
 
   #put([group, topic, queueId, offset]: readonly Json[]): void {
@@ -89,7 +90,7 @@ export class ConsumerOffsets implements StatePart {
       typeof queueId !== 'number' ||
       typeof offset !== 'number'
     ) {
-      throw new Error('a change of consumer offsets makes no sense');
+      throw senseless();
     }
     const topics = this.#groups.get(group) ?? new Map<string, Offsets>();
     this.#groups.set(group, topics);
@@ -97,7 +98,10 @@ export class ConsumerOffsets implements StatePart {
     topics.set(topic, offsets.set(queueId, offset));
   }
 
-  #forget({ group, topic }: Record<string, Json>): void {
+  #forget({ group, topic }: JsonObject): void {
+    for (const [key, reset] of this.#resets) {
+      if (reset.group === group || reset.topic === topic) this.#resets.delete(key);
+    }
     if (typeof group === 'string') this.#groups.delete(group);
     if (typeof topic !== 'string') return;
     for (const topics of this.#groups.values()) topics.delete(topic);
@@ -106,4 +110,8 @@ export class ConsumerOffsets implements StatePart {
 
 function resetKey({ group, topic, queueId }: GroupQueue): string {
   return `${group} ${topic} ${queueId}`;
+}
+
+function senseless(): Error {
+  return new Error('a change of consumer offsets makes no sense');
 }

@@ -58,7 +58,7 @@ export class Groups implements StatePart {
 
   /**
    * The group of a consumer; where groups may be made by their first consumer, it is made.
-   * @throws RequestRefused SUBSCRIPTION_GROUP_NOT_EXIST, INVALID_PARAMETER, or NO_PERMISSION where it may not consume; StoreError.
+   * @throws RequestRefused SUBSCRIPTION_GROUP_NOT_EXIST or INVALID_PARAMETER; StoreError.
    */
   async getOrCreate(name: string, state: StateLog): Promise<GroupConfig> {
     const found = this.#groups.get(name);

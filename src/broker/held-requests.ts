@@ -20,6 +20,7 @@ export class HeldRequests {
   readonly #countMax: number;
   readonly #byTopic = new Map<string, Set<Held>>();
   #count = 0;
+  #closed = false;
 
   constructor(countMax: number) {
     this.#countMax = countMax;
@@ -29,9 +30,9 @@ export class HeldRequests {
     return this.#count;
   }
 
-  /** Holds a request; false when too many are held already. */
+  /** Holds a request; false when too many are held already, or the engine closes. */
   hold(request: HeldRequest, topics: readonly string[], durationMs: number): boolean {
-    if (this.#count >= this.#countMax) return false;
+    if (this.#closed || this.#count >= this.#countMax) return false;
     const timer = setTimeout(() => {
       this.#release(held);
       request.giveUp();
@@ -55,8 +56,9 @@ export class HeldRequests {
     }
   }
 
-  /** Ends all of them. */
+  /** Ends all of them, and holds no more. */
   close(): void {
+    this.#closed = true;
     const all = new Set([...this.#byTopic.values()].flatMap((waiting) => [...waiting]));
     for (const held of all) {
       this.#release(held);

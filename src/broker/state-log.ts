@@ -7,6 +7,8 @@ import type { LogEntry, MessageDraft, MessageStore } from './store/message-store
 const stateTopic = 'rmq_sys_ENGINE_STATE';
 /** Most changes of one record: what one write may hold up. */
 const changesPerRecordMax = 1_000;
+/** Most characters of changes in one record, but for a first one that is larger by itself: the store takes records of 4 MiB. */
+const charsPerRecordMax = 1_000_000;
 
 /**
  * A part of the engine whose state outlives the process. A change says what is so from now on, never by how much it differs: it may be
@@ -74,15 +76,22 @@ export class StateLog {
     }
   }
 
-  /** True for records that are ours; their changes are applied. @throws Error when a change makes no sense. */
+  /** True for records that are ours; their changes are applied. @throws Error when one makes no sense; all others are applied. */
   replay(entry: LogEntry): boolean {
     if (entry.topic !== stateTopic) return false;
     const changes = readJson(decodeStoredMessages(entry.record)[0]?.body ?? Buffer.from('[]'));
     if (!Array.isArray(changes)) throw new Error('a record of state is not a list of changes');
+    const errors: unknown[] = [];
     for (const change of changes as readonly Json[]) {
       const [name, value] = Array.isArray(change) ? (change as readonly Json[]) : [];
-      if (typeof name === 'string' && value !== undefined) this.#parts.get(name)?.apply(value);
+      if (typeof name !== 'string' || value === undefined) continue;
+      try {
+        this.#parts.get(name)?.apply(value);
+      } catch (error) {
+        errors.push(error);
+      }
     }
+    if (errors.length > 0) throw errors[0];
     return true;
   }
 
@@ -96,7 +105,7 @@ export class StateLog {
     // What else this turn of the event loop asks for goes into the same record.
     await new Promise((resolve) => setImmediate(resolve));
     while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0, changesPerRecordMax);
+      const batch = this.#takeBatch();
       try {
         await store?.append([draftOf(`[${batch.map(({ text }) => text).join(',')}]`)]);
         for (const { resolve } of batch) resolve();
@@ -105,6 +114,18 @@ export class StateLog {
       }
     }
     this.#writing = false;
+  }
+
+  /** What goes into the next record. */
+  #takeBatch(): Waiting[] {
+    let count = 0;
+    let charCount = 0;
+    for (const { text } of this.#waiting) {
+      charCount += text.length;
+      if (count === changesPerRecordMax || (count > 0 && charCount > charsPerRecordMax)) break;
+      count += 1;
+    }
+    return this.#waiting.splice(0, count);
   }
 }
 

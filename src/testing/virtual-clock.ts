@@ -28,8 +28,12 @@ export class VirtualClock implements Clock {
     return () => this.#timers.delete(timer);
   }
 
-  /** Moves on by `durationMs`; what becomes due meanwhile runs in its order, each at its own time. */
+  /**
+   * Moves on by `durationMs`; what becomes due meanwhile runs in its order, each at its own time.
+   * @throws RangeError on a duration below 0.
+   */
   async advance(durationMs: number): Promise<void> {
+    if (!(durationMs >= 0)) throw new RangeError(`a clock cannot be moved by ${durationMs} ms`);
     const endMs = this.#nowMs + durationMs;
     for (;;) {
       // What a timer set off, such as a write to a store, may set timers in turn.
@@ -39,7 +43,7 @@ export class VirtualClock implements Clock {
       this.#nowMs = Math.max(this.#nowMs, next.timeMs);
       this.#fire(next);
     }
-    this.#nowMs = endMs;
+    this.#nowMs = Math.max(this.#nowMs, endMs);
   }
 
   #next(): Timer | undefined {
