@@ -61,10 +61,7 @@ async function setMode(request: Command, _connection: ServerConnection, engine: 
     throw new RequestRefused(ResponseCode.NO_PERMISSION, 'the mode of a retry topic cannot be set: it is pulled from');
   }
   engine.topics.require(setting.topic);
-  if (engine.groups.get(setting.consumerGroup) === undefined) {
-    const group = setting.consumerGroup.slice(0, 300);
-    throw new RequestRefused(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, `there is no group ${group}: create it first`);
-  }
+  await engine.groups.getOrCreate(setting.consumerGroup, engine.state);
   await engine.requestModes.put(setting, engine.state);
   return setMessageRequestMode.answer({});
 }

@@ -12,7 +12,6 @@ import {
 import { ResponseCode } from '../../remoting/response-code.ts';
 import type { ServerConnection } from '../../remoting/server-connection.ts';
 import type { Engine, ProcessorTable } from '../engine.ts';
-import { createFilter } from '../filters/message-filter.ts';
 import { messageLists } from '../pop/message-lists.ts';
 import { peekMessages } from '../pop/peek-messages.ts';
 import { readablePlace } from '../pop/pop-place.ts';
@@ -35,14 +34,17 @@ async function pop(request: Command, connection: ServerConnection, engine: Engin
   let last: Taken | undefined;
   const look = (): Promise<Answer> | undefined => {
     last = takeMessages(query, engine);
-    if (last.queues.length > 0) return found(last, query);
+    if (last.queues.length > 0) return found(last, query, engine);
     // That nobody wanted what was passed over may be stored later: a crash before that costs another look.
     last.stored.catch(() => {});
     if (last.isUnfinished) setImmediate(() => engine.held.wake(query.topic));
     return undefined;
   };
-  const nothing = (code: number): Answer =>
-    popMessage.answer({ ...replyOf(query), popTimeMs: engine.options.clock.now(), restCount: restOf(last) }, { code });
+  const nothing = (code: number): Answer => {
+    engine.statistics.got(query.group, query.topic, 0);
+    const popTimeMs = engine.options.clock.now();
+    return popMessage.answer({ ...replyOf(query), popTimeMs, restCount: restOf(last) }, { code });
+  };
   const answer = look();
   if (answer !== undefined) return answer;
   if (fields.pollDurationMs <= 0) return nothing(ResponseCode.POLLING_TIMEOUT);
@@ -66,7 +68,7 @@ async function readQuery(fields: ReturnType<typeof popMessage.decode>, engine: E
   return {
     ...place,
     startsAtEnd: initMode === PopInitMode.MAX,
-    filter: createFilter(expressionType, expression),
+    filter: engine.filters.get(expressionType, expression),
     countMax: checkedCount(fields.messageCountMax),
     invisibleDurationMs,
   };
@@ -77,8 +79,9 @@ function checkedCount(count: number): number {
   throw invalid(`maxMsgNums is 1 to ${popMessagesMax}, not ${count}`);
 }
 
-async function found(taken: Taken, query: PopQuery): Promise<Answer> {
+async function found(taken: Taken, query: PopQuery, engine: Engine): Promise<Answer> {
   await taken.stored;
+  engine.statistics.got(query.group, query.topic, taken.records.length);
   return popMessage.answer(
     {
       ...replyOf(query),

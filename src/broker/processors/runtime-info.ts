@@ -4,10 +4,10 @@ import type { Answer, Command } from '../../remoting/command.ts';
 import { RequestCode } from '../../remoting/request-code.ts';
 import { encodeRuntimeInfo, getBrokerRuntimeInfo } from '../../remoting/requests/broker-info.ts';
 import type { ServerConnection } from '../../remoting/server-connection.ts';
-import { decodeStoredMessages } from '../../remoting/stored-message.ts';
 import { claimedVersion, ProtocolVersion } from '../../remoting/version.ts';
 import type { Engine, ProcessorTable } from '../engine.ts';
 import type { PerSecond, Statistics } from '../statistics.ts';
+import type { MessageStore } from '../store/message-store.ts';
 
 export const runtimeInfoProcessors: ProcessorTable = [[RequestCode.GET_BROKER_RUNTIME_INFO, runtimeInfo]];
 
@@ -49,17 +49,30 @@ function versionName(): string {
 
 function ageOf({ startedMs, options, store }: Engine) {
   const nowMs = options.clock.now();
-  const first = store.read(store.minCommitLogOffset);
-  // An empty log is as old as now: tools compute with the time.
-  const earliestMs = first === undefined ? nowMs : (decodeStoredMessages(first)[0]?.storeTimestampMs ?? nowMs);
   const seconds = Math.max(Math.floor((nowMs - startedMs) / 1_000), 0);
   const [days, hours, minutes] = [86_400, 3_600, 60].map((unit) => Math.floor(seconds / unit));
   return {
     bootTimestamp: String(startedMs),
     startAcceptSendRequestTimeStamp: String(startedMs),
-    earliestMessageTimeStamp: String(earliestMs),
+    // Without a message: now, since tools compute with the time.
+    earliestMessageTimeStamp: String(earliestStoreTimeMs(store) ?? nowMs),
     runtime: `[ ${days} days, ${(hours ?? 0) % 24} hours, ${(minutes ?? 0) % 60} minutes, ${seconds % 60} seconds ]`,
   };
+}
+
+/** Of the message that stands first in the log. */
+function earliestStoreTimeMs(store: MessageStore): number | undefined {
+  let first = Number.POSITIVE_INFINITY;
+  let timeMs: (() => number) | undefined;
+  for (const { topic, queueId } of store.queues()) {
+    const queueOffset = store.minOffset(topic, queueId);
+    const commitLogOffset = store.entry(topic, queueId, queueOffset)?.commitLogOffset ?? first;
+    if (commitLogOffset >= first) continue;
+    first = commitLogOffset;
+    timeMs = () => store.storeTimestamp(topic, queueId, queueOffset);
+  }
+  const found = timeMs?.() ?? -1;
+  return found < 0 ? undefined : found;
 }
 
 function countsOf(statistics: Statistics) {

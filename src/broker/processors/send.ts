@@ -123,11 +123,15 @@ function draftOf(fields: SendMessageFields, { topic, queueId, peer }: Place, con
   };
 }
 
-/** What a producer may say, with an id. */
+/** What a producer may say, with what brokers add. */
 function ownedProperties(properties: Map<string, string>, engine: Engine): Map<string, string> {
   properties.delete(MessageProperty.POP_CK);
   for (const name of properties.keys()) if (name.startsWith(transientPrefix)) properties.delete(name);
   if (!properties.has(MessageProperty.UNIQ_KEY)) properties.set(MessageProperty.UNIQ_KEY, engine.newMessageId());
+  // Official clients make replies and traces from these.
+  properties.set(MessageProperty.CLUSTER, engine.options.clusterName);
+  properties.set(MessageProperty.MSG_REGION, region);
+  properties.set(MessageProperty.TRACE_ON, 'true');
   return properties;
 }
 
