@@ -92,7 +92,7 @@ export async function buildGo(): Promise<string> {
   const cwd = join(sourceDirectory(), 'go');
   const directory = await makeDirectory(await outputDirectory('go', await filesBelow(cwd)), (partial) => ({
     command: 'go',
-    arguments: ['build', '-trimpath', '-o', join(partial, 'judge'), '.'],
+    arguments: ['build', '-buildvcs=false', '-o', join(partial, 'judge'), '.'],
     cwd,
   }));
   return join(directory, 'judge');
