@@ -23,8 +23,9 @@ export interface PopQueuesParts {
 
 /** What a POP takes from one queue. */
 export interface Popped {
+  /** Later than that of each message's delivery before, and so maybe a little later than now. */
   readonly popTimeMs: number;
-  readonly invisibleDurationMs: number;
+  readonly visibleAtMs: number;
   readonly offsets: readonly number[];
   /** Deliveries before this one, of each. */
   readonly reconsumeTimes: readonly number[];
@@ -72,6 +73,11 @@ export class PopQueues implements StatePart {
     this.#alarm?.cancel();
   }
 
+  /** Ends that are kept though nothing ends by them any more. */
+  get spareEndCount(): number {
+    return this.#ends.count - this.#leases.size;
+  }
+
   find({ group, topic, queueId }: GroupQueue): PopQueue | undefined {
     return this.#groups.get(group)?.get(topic)?.queues.get(queueId);
   }
@@ -95,7 +101,7 @@ export class PopQueues implements StatePart {
 
   /** Makes messages invisible to the group. @throws StoreError */
   async pop(queue: GroupQueue, popped: Popped): Promise<void> {
-    const { popTimeMs, invisibleDurationMs, attemptId } = popped;
+    const { popTimeMs, visibleAtMs, attemptId } = popped;
     const byCount = new Map<number, number[]>();
     popped.offsets.forEach((offset, at) => {
       const reconsumeTimes = popped.reconsumeTimes[at] ?? 0;
@@ -103,7 +109,6 @@ export class PopQueues implements StatePart {
       if (same === undefined) byCount.set(reconsumeTimes, [offset]);
       else same.push(offset);
     });
-    const visibleAtMs = popTimeMs + invisibleDurationMs;
     const changes = [...byCount].map(([reconsumeTimes, offsets]) =>
       leasedChange(queue, { popTimeMs, visibleAtMs, reconsumeTimes, runs: toRuns(offsets) }, attemptId),
     );
@@ -142,7 +147,7 @@ export class PopQueues implements StatePart {
     if (lease === undefined || !this.#isInvisible(lease, popTimeMs)) throw expired(name, offset);
     const nowMs = this.#nowMs();
     const changed = { popTimeMs: Math.max(nowMs, popTimeMs + 1), invisibleDurationMs: Math.max(durationMs, 0) };
-    const visibleAtMs = durationMs <= 0 ? nowMs : changed.popTimeMs + durationMs;
+    const visibleAtMs = nowMs + changed.invisibleDurationMs;
     const { reconsumeTimes } = lease;
     const runs = [offset, 1];
     const stored = this.#write([

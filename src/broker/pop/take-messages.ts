@@ -162,16 +162,17 @@ class Taking {
 
   /** Nothing is changed before all queues were looked at: the time of the POP must be later than that of what it takes again. */
   end(): Taken {
-    const { pops, offsets, state } = this.#parts;
+    const { pops, offsets, state, options } = this.#parts;
     const { group, topic, invisibleDurationMs, order, attemptId } = this.#query;
     const isUnfinished = this.#lookedAtCount >= lookedAtCountMax;
     const popTimeMs = this.#popTimeMs;
+    const visibleAtMs = options.clock.now() + invisibleDurationMs;
     const queues: TakenQueue[] = [];
     for (const { name, lost, offsets: taken, reconsumeTimes } of this.#picked) {
       this.#stored.push(pops.drop(name, lost));
       if (taken.length === 0) continue;
       const popped = { offsets: taken, reconsumeTimes, attemptId: order ? attemptId : '' };
-      this.#stored.push(pops.pop(name, { ...popped, popTimeMs, invisibleDurationMs }));
+      this.#stored.push(pops.pop(name, { ...popped, popTimeMs, visibleAtMs }));
       queues.push({ queueId: name.queueId, offsets: taken, reconsumeTimes });
     }
     // Behind what is in flight, so that a log that ends in between loses nothing.
