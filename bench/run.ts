@@ -73,6 +73,13 @@ export function percentile(sorted: readonly number[], part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
 }
 
+export function median(values: readonly number[]): number {
+  return percentile(
+    [...values].sort((one, other) => one - other),
+    0.5,
+  );
+}
+
 async function proxyAddress(proxy: ChildProcess): Promise<string> {
   if (proxy.stdout === null) throw new Error('the proxy has no output');
   for await (const line of createInterface({ input: proxy.stdout })) {
@@ -94,7 +101,7 @@ function proxyService(): ServiceClient {
 }
 
 /** utime and stime of /proc/PID/stat, in ticks. */
-function cpuMicros(pid: number): number {
+export function cpuMicros(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   return ((Number(fields[11]) + Number(fields[12])) * 1e6) / ticksPerSecond;
 }
