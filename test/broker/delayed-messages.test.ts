@@ -11,7 +11,7 @@ import { type MessageDraft, type MessageStore, StoreError } from '../../src/brok
 import { openMessageStore } from '../../src/broker/store/open-store.ts';
 import { delayLevelsMs } from '../../src/remoting/message.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
-import { messagesOf, order, startTestEngine } from '../support/started-engine.ts';
+import { messagesOf, order, startBareEngine } from '../support/started-engine.ts';
 
 const startMs = 1_700_000_000_000;
 const engines: RunningEngine[] = [];
@@ -23,7 +23,7 @@ afterEach(async () => {
 });
 
 async function start(options: Partial<BrokerOptions>): Promise<RunningEngine> {
-  const running = await startTestEngine(options);
+  const running = await startBareEngine(options);
   engines.push(running);
   return running;
 }
@@ -131,7 +131,7 @@ describe('after a restart', () => {
   test('nothing is lost, nothing comes twice, and what was due meanwhile comes at once', async () => {
     const clock = new VirtualClock(startMs);
     const dataDirectory = newFolder();
-    let running = await startTestEngine({ clock, dataDirectory });
+    let running = await startBareEngine({ clock, dataDirectory });
     const names = Array.from({ length: 40 }, (_, at) => `m${at}`);
     await running.engine.put(names.map((name, at) => order({ TIMER_DELAY_MS: `${1_000 * (1 + at)}` }, name)));
     await running.engine.put([order({ DELAY: '3' }, 'level')]);
@@ -139,7 +139,7 @@ describe('after a restart', () => {
       await clock.advance(3_300);
       await running.close();
       await clock.advance(2_000);
-      running = await startTestEngine({ clock, dataDirectory });
+      running = await startBareEngine({ clock, dataDirectory });
       await clock.advance(0);
     }
     await clock.advance(1_000);
@@ -155,7 +155,7 @@ describe('after a restart', () => {
   test('a recalled message stays recalled', async () => {
     const clock = new VirtualClock(startMs);
     const dataDirectory = newFolder();
-    const first = await startTestEngine({ clock, dataDirectory });
+    const first = await startBareEngine({ clock, dataDirectory });
     await first.engine.put([
       order({ TIMER_DELAY_MS: '5000', UNIQ_KEY: 'A' }),
       order({ TIMER_DELAY_MS: '5000' }, 'kept'),
@@ -225,7 +225,7 @@ describe('a recall', () => {
   test('comes first or delivery does: never both, never neither', async () => {
     for (let turns = 0; turns < 6; turns += 1) {
       const clock = new VirtualClock(startMs);
-      const running = await startTestEngine({ clock });
+      const running = await startBareEngine({ clock });
       const { store, delayed, put } = running.engine;
       await put([order({ TIMER_DELAY_MS: '500', UNIQ_KEY: 'A' })]);
       const advanced = clock.advance(500);

@@ -4,7 +4,7 @@ import type { MessageDraft, MessageStore } from '../../src/broker/store/message-
 import { decodeStoredMessages, type StoredMessage } from '../../src/remoting/stored-message.ts';
 
 /** An engine without its ports, in memory unless told otherwise. */
-export function startTestEngine(changes: Partial<BrokerOptions> = {}): Promise<RunningEngine> {
+export function startBareEngine(changes: Partial<BrokerOptions> = {}): Promise<RunningEngine> {
   return startEngine({ ...brokerDefaults, ...changes }, '127.0.0.1:10911', () => '127.0.0.1:10911');
 }
 
