@@ -26,8 +26,6 @@ const (
 type settings struct {
 	nameServer    string
 	prefix        string
-	accessKey     string
-	secretKey     string
 	brokerAddress string
 	brokerName    string
 }
@@ -36,14 +34,10 @@ func (s *settings) resolver() primitive.NsResolver {
 	return primitive.NewPassthroughResolver([]string{s.nameServer})
 }
 
-func (s *settings) credentials() primitive.Credentials {
-	return primitive.Credentials{AccessKey: s.accessKey, SecretKey: s.secretKey}
-}
-
 // findBroker sends one message to a topic that nobody made: its id names the broker, whom the admin client wants to have named.
 func (s *settings) findBroker() error {
 	p, err := producer.NewDefaultProducer(producer.WithNsResolver(s.resolver()), producer.WithGroupName(s.prefix+"-first"),
-		producer.WithInstanceName(s.prefix+"-first"), producer.WithCredentials(s.credentials()))
+		producer.WithInstanceName(s.prefix+"-first"))
 	if err != nil {
 		return err
 	}
@@ -186,7 +180,7 @@ func (j *judge) admin() interface {
 	FetchAllTopicList(context.Context) (*admin.TopicList, error)
 	Close() error
 } {
-	a, err := admin.NewAdmin(admin.WithResolver(j.resolver()), admin.WithCredentials(j.credentials()))
+	a, err := admin.NewAdmin(admin.WithResolver(j.resolver()))
 	j.must(err, "admin client")
 	return a
 }
@@ -208,7 +202,7 @@ func (j *judge) hasRoute(topic string) bool {
 
 func (j *judge) producer(options ...producer.Option) rocketmq.Producer {
 	all := append([]producer.Option{
-		producer.WithNsResolver(j.resolver()), producer.WithCredentials(j.credentials()), producer.WithInstanceName(j.instance()),
+		producer.WithNsResolver(j.resolver()), producer.WithInstanceName(j.instance()),
 		producer.WithGroupName(j.named("producer")), producer.WithSendMsgTimeout(soon),
 	}, options...)
 	p, err := rocketmq.NewProducer(all...)
@@ -233,7 +227,7 @@ func (j *judge) sendAll(p rocketmq.Producer, topic string, bodies []string) {
 
 func (j *judge) consumerOptions(group string, options []consumer.Option) []consumer.Option {
 	return append([]consumer.Option{
-		consumer.WithNsResolver(j.resolver()), consumer.WithCredentials(j.credentials()), consumer.WithInstance(j.instance()),
+		consumer.WithNsResolver(j.resolver()), consumer.WithInstance(j.instance()),
 		consumer.WithGroupName(group), consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset),
 	}, options...)
 }

@@ -52,8 +52,6 @@ func main() {
 	parallel := flag.Int("parallel", 8, "scenarios that run at the same time")
 	flag.StringVar(&settings.nameServer, "name-server", "127.0.0.1:9876", "host:port")
 	flag.StringVar(&settings.prefix, "prefix", fmt.Sprintf("judge%d", time.Now().UnixMilli()), "first part of all names")
-	flag.StringVar(&settings.accessKey, "access-key", "", "signs all requests")
-	flag.StringVar(&settings.secretKey, "secret-key", "", "signs all requests")
 	flag.Parse()
 	quiet()
 	if err := settings.findBroker(); err != nil {

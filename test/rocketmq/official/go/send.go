@@ -164,7 +164,7 @@ func transaction(j *judge) {
 	c := &collector{}
 	j.push(j.named("group"), topic, consumer.MessageSelector{}, c.handle)
 	d := &decisions{}
-	p, err := rocketmq.NewTransactionProducer(d, producer.WithNsResolver(j.resolver()), producer.WithCredentials(j.credentials()),
+	p, err := rocketmq.NewTransactionProducer(d, producer.WithNsResolver(j.resolver()),
 		producer.WithInstanceName(j.instance()), producer.WithGroupName(j.named("producer")))
 	j.must(err, "new transaction producer")
 	j.must(p.Start(), "start transaction producer")

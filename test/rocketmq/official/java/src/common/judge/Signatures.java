@@ -34,11 +34,12 @@ final class Signatures {
         DefaultMQProducer producer = c.started(new DefaultMQProducer(c.named(what.replace(' ', '-')), hook));
         try {
             producer.send(new Message(topic, Context.bytes(what)));
-        } catch (MQBrokerException refused) {
-            c.fact(what + ": code " + refused.getResponseCode());
-            return;
-        } catch (MQClientException refused) {
-            c.fact(what + ": " + refused.getMessage().split("\n")[0]);
+        } catch (MQBrokerException | MQClientException failure) {
+            Throwable cause = failure;
+            while (cause != null && !(cause instanceof MQBrokerException)) cause = cause.getCause();
+            // Anything else would be a broker that goes away or keeps silent.
+            if (cause == null) throw new AssertionError(what + " is refused in words", failure);
+            c.fact(what + ": code " + ((MQBrokerException) cause).getResponseCode());
             return;
         }
         throw new AssertionError(what + " is refused");
