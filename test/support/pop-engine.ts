@@ -1,6 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Engine } from '../../src/broker/engine.ts';
 import { createFilter } from '../../src/broker/filters/message-filter.ts';
 import { type BrokerOptions, brokerDefaults } from '../../src/broker/options.ts';
@@ -27,13 +27,11 @@ export const invisibleDurationMs = 30_000;
 /** The engine without its ports, on a clock that tests move on, with all that acks and POPs do below the wire. */
 export class PopEngine {
   readonly clock: VirtualClock;
-  readonly #options: BrokerOptions;
-  readonly #directory: string | undefined;
+  #options: BrokerOptions;
   #running: RunningEngine;
 
   private constructor(options: BrokerOptions, clock: VirtualClock, running: RunningEngine) {
     this.#options = options;
-    this.#directory = options.dataDirectory;
     this.clock = clock;
     this.#running = running;
   }
@@ -49,7 +47,7 @@ export class PopEngine {
 
   /** As `start`, with a folder of its own, so that it can be started again. */
   static startDurable(queueCount = 1, changes: Partial<BrokerOptions> = {}): Promise<PopEngine> {
-    return PopEngine.start(queueCount, { ...changes, dataDirectory: mkdtempSync(join(tmpdir(), 'pop-engine-')) });
+    return PopEngine.start(queueCount, { ...changes, dataDirectory: newDirectory() });
   }
 
   get engine(): Engine {
@@ -61,9 +59,20 @@ export class PopEngine {
     this.#running = await run(this.#options);
   }
 
+  /** Goes on with what the files have now, as if the process had ended in the middle. */
+  async crash(): Promise<void> {
+    const { dataDirectory: left = '' } = this.#options;
+    const dataDirectory = newDirectory();
+    cpSync(left, dataDirectory, { recursive: true, filter: (path) => basename(path) !== 'lock' });
+    await this.close();
+    this.#options = { ...this.#options, dataDirectory };
+    this.#running = await run(this.#options);
+  }
+
   async close(): Promise<void> {
     await this.#running.close();
-    if (this.#directory !== undefined) rmSync(this.#directory, { recursive: true });
+    const { dataDirectory } = this.#options;
+    if (dataDirectory !== undefined) rmSync(dataDirectory, { recursive: true });
   }
 
   /** Stores one message for each body. */
@@ -132,6 +141,10 @@ export class PopEngine {
     const delivery = await this.engine.pops.change(queue, offset, { popTimeMs, invisibleDurationMs }, durationMs);
     return { ...message, popTimeMs: delivery.popTimeMs };
   }
+}
+
+function newDirectory(): string {
+  return mkdtempSync(join(tmpdir(), 'pop-engine-'));
 }
 
 function run(options: BrokerOptions): Promise<RunningEngine> {

@@ -4,7 +4,7 @@
  */
 export const recentAckCountMax = 1_024;
 
-/** The last acks of one group in one queue. */
+/** The last acks of one group in one queue. A start of the engine knows those only that the log has behind the last checkpoint. */
 export class RecentAcks {
   readonly #offsets: number[] = [];
   readonly #popTimesMs: number[] = [];
