@@ -48,12 +48,17 @@ test('CHECK_TRANSACTION_STATE is read as Java writes it, with and without what i
   );
 });
 
-test.each(['check-transaction-4.9.7', 'check-transaction-5.5.0'])('%s of a real broker', (name) => {
+test.each([
+  ['check-transaction-4.9.7', {}],
+  ['check-transaction-5.5.0', { topic: 'RMQ_SYS_TRANS_HALF_TOPIC', brokerName: 'broker-a' }],
+])('%s of a real broker', (name, ofNewBrokers) => {
   const uniqKey = '7F0000010001000000000000000000B1';
   expect(checkTransaction.decode(capturedCommand(name))).toEqual({
     transactionStateTableOffset: expect.any(BigInt),
     commitLogOffset: expect.any(BigInt),
     messageId: uniqKey,
     transactionId: uniqKey,
+    offsetMessageId: expect.stringMatching(/^7F000001[0-9A-F]{24}$/),
+    ...ofNewBrokers,
   });
 });
