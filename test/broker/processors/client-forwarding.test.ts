@@ -2,6 +2,7 @@ import { expect, test, vi } from 'vitest';
 import type { Answer, Command } from '../../../src/remoting/command.ts';
 import { consumeMessageDirectly } from '../../../src/remoting/requests/consume-message-directly.ts';
 import { getConsumerRunningInfo } from '../../../src/remoting/requests/consumer-running-info.ts';
+import { invokeGetConsumerStatus } from '../../../src/remoting/requests/get-consumer-status.ts';
 import { encodeHeartbeat } from '../../../src/remoting/requests/heartbeat.ts';
 import { decodeStoredMessages } from '../../../src/remoting/stored-message.ts';
 import { connectEngine, startTestEngine } from '../../support/engine-client.ts';
@@ -79,4 +80,23 @@ test('a consumer that does not answer in 10 s is given up', async () => {
   } finally {
     vi.useRealTimers();
   }
+});
+
+test('INVOKE_BROKER_TO_GET_CONSUMER_STATUS is asked of all members, or of one; those that fail are left out', async () => {
+  const queue = { topic: 'T', brokerName: 'broker-a', queueId: 1 };
+  const { broker, asked, tool } = await start(async () => ({
+    code: 0,
+    body: Buffer.from(`{"messageQueueTable":{${JSON.stringify(queue)}:7}}`),
+  }));
+  const failing = await connectEngine(broker.brokerAddress, { onServerRequest: async () => ({ code: 1 }) });
+  const consumers = [{ groupName: 'g', subscriptions: [] }];
+  await failing.invoke(encodeHeartbeat({ clientId: 'failing', consumers, producerGroups: [] }));
+  const status = (group: string, clientId?: string) =>
+    tool.invoke(invokeGetConsumerStatus.encode({ topic: 'T', group, clientId }));
+  const mine = `{"c":{${JSON.stringify({ topic: 'T', brokerName: 'broker-a', queueId: 1 })}:7}}`;
+  expect((await status('g')).body.toString()).toBe(`{"consumerTable":${mine},"messageQueueTable":{}}`);
+  expect(asked.mock.calls[0]?.[0]).toMatchObject({ code: 221, extFields: { topic: 'T', group: 'g' } });
+  expect((await status('g', 'c')).body.toString()).toContain(mine);
+  expect((await status('g', 'failing')).body.toString()).toBe('{"consumerTable":{},"messageQueueTable":{}}');
+  expect((await status('none')).code).toBe(1);
 });

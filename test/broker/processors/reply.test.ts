@@ -108,6 +108,22 @@ describe('a reply that does not reach its client', () => {
   });
 });
 
+test('a requester that does not say that it has the reply is given up after 3 s', async () => {
+  const broker = await startTestEngine();
+  const onServerRequest = vi.fn<Handler>(() => new Promise(() => {}));
+  await startRequester(broker, onServerRequest);
+  const responder = await connectEngine(broker.brokerAddress);
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const answer = reply(responder);
+    await vi.waitUntil(() => onServerRequest.mock.calls.length > 0);
+    vi.advanceTimersByTime(3_001);
+    expect(await answer).toMatchObject({ code: 1, remark: 'push reply message to <requester> fail: timeout.' });
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 test('what is no reply is refused, and goes nowhere', async () => {
   const broker = await startTestEngine();
   const onServerRequest = vi.fn<Handler>(async () => ({ code: 0 }));
