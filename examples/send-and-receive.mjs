@@ -1,8 +1,9 @@
 // Sends one message through the proxy and receives it: `node examples/send-and-receive.mjs [proxy] [name server]`.
+// Without a name server the proxy uses its own: the embedded engine, or what ROCKETMQ_ENDPOINT says.
 import { credentials, loadPackageDefinition, status } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 
-const [proxy = '127.0.0.1:50051', endpoint = '127.0.0.1:9876'] = process.argv.slice(2);
+const [proxy = '127.0.0.1:50051', endpoint = ''] = process.argv.slice(2);
 const definition = loadSync('proto/rocketmq/rocketmq.proto', { keepCase: true, longs: String, defaults: true });
 const { RocketMQProxy } = loadPackageDefinition(definition).rocketmq;
 const client = new RocketMQProxy(proxy, credentials.createInsecure());

@@ -7,12 +7,12 @@ A RocketMQ for development runs at ${nameServer}, with the proxy in front of it 
 Beside it, in another terminal, send and receive a first message
 
   from Node:
-    node examples/send-and-receive.mjs
+    node examples/send-and-receive.mjs ${grpc.replace('http://', '')}
 
   with curl:
     consumer=$(curl -s ${json} -d '{"topic":"orders","groupId":"shop"}' ${url}/CreateConsumer | sed 's/.*"consumerId":"\\([^"]*\\)".*/\\1/')
     producer=$(curl -s ${json} -d '{"topic":"orders"}' ${url}/CreateProducer | sed 's/.*"producerId":"\\([^"]*\\)".*/\\1/')
-    curl ${json} -d '{"producerId":"'$producer'","messageBody":"order 4711"}' ${url}/SendMessage
+    curl -s ${json} -d '{"producerId":"'$producer'","messageBody":"order 4711"}' ${url}/SendMessage
     ask='{"consumerId":"'$consumer'"}'
     printf "\\\\0\\\\0\\\\0\\\\$(printf %03o $((\${#ask}/256)))\\\\$(printf %03o $((\${#ask}%256)))%s" "$ask" |
       curl -sN -H 'content-type: application/connect+json' --data-binary @- ${url}/ReceiveMessages

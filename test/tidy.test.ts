@@ -80,6 +80,8 @@ describe('the rules', () => {
     ['options.ts', `import { x } from './proxy/a.ts';`],
     ['log.ts', `import { x } from './options.ts';`],
     ['gen/a.ts', `import { readFileSync } from 'node:fs';`],
+    ['testing/a.ts', `import { x } from '../client/b.ts';`],
+    ['server.ts', `import { x } from './broker/b.ts';`],
     ['attic/a.ts', ``],
   ])('%s may not hold: %s', (path, text) => {
     expect(forbiddenImports(source(path, text))).toHaveLength(1);
@@ -91,7 +93,9 @@ describe('the rules', () => {
     ['client/a.ts', `import { type Log } from '../log.ts';`],
     ['proxy/a.ts', `import { x } from '../client/b.ts'; import { Code } from '@connectrpc/connect/protocol';`],
     ['options.ts', `import { Command } from 'commander'; import { text } from './option-kinds.ts';`],
-    ['server.ts', `import { x } from './proxy/a.ts'; import { y } from './broker/b.ts';`],
+    ['server.ts', `import { x } from './proxy/a.ts'; import { y } from './embedded.ts';`],
+    ['embedded.ts', `import { x } from './broker/a.ts'; import { y } from './remoting/b.ts';`],
+    ['testing/a.ts', `import { x } from '../broker/a.ts'; import { y } from '../remoting/b.ts';`],
   ])('%s may hold: %s', (path, text) => {
     expect(forbiddenImports(source(path, text))).toEqual([]);
   });
