@@ -19,7 +19,8 @@ export interface RunningBroker {
   readonly engine: Engine;
   /**
    * Cuts all connections and is away for a while; what was stored is there again afterwards, on the same ports.
-   * @param forget Without it: true begins anew, with nothing; for an engine in memory only.
+   * A second call begins when the first has ended; nothing comes back after `close`.
+   * @param forget True: begins anew, with nothing; for an engine in memory only.
    */
   restart(downMs: number, forget?: boolean): Promise<void>;
   /** Ends both; a second call waits for the first. */
@@ -46,6 +47,7 @@ class Broker implements RunningBroker {
   #ports: Ports | undefined;
   #running: RunningEngine | undefined;
   #dispatcher: Dispatcher | undefined;
+  #restarted: Promise<void> = Promise.resolve();
   #closed: Promise<void> | undefined;
 
   constructor(options: BrokerOptions) {
@@ -76,20 +78,28 @@ class Broker implements RunningBroker {
     }
   }
 
-  async restart(downMs: number, forget = false): Promise<void> {
-    const { nameServer, broker } = this.#open;
-    const ports = [nameServer.port, broker.port] as const;
-    await this.#closePorts();
-    const { dataDirectory } = this.#options;
-    if (forget || dataDirectory !== undefined) await this.#closeEngine();
-    await new Promise((resolve) => setTimeout(resolve, downMs));
-    await this.#listen(...ports);
-    if (this.#running === undefined) await this.#startEngine();
+  restart(downMs: number, forget = false): Promise<void> {
+    const restarted = this.#restarted.then(() => this.#restart(downMs, forget));
+    this.#restarted = restarted.catch(() => {});
+    return restarted;
   }
 
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
+  }
+
+  async #restart(downMs: number, forget: boolean): Promise<void> {
+    const { nameServer, broker } = this.#open;
+    await this.#closePorts();
+    const { dataDirectory } = this.#options;
+    if (forget || dataDirectory !== undefined) await this.#closeEngine();
+    await new Promise((resolve) => setTimeout(resolve, downMs));
+    if (this.#closed !== undefined) return;
+    await this.#listen(nameServer.port, broker.port);
+    if (this.#running === undefined) await this.#startEngine();
+    // Who closed it meanwhile has not seen these.
+    if (this.#closed !== undefined) await this.#close();
   }
 
   async #close(): Promise<void> {

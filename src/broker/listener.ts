@@ -32,6 +32,7 @@ export class Listener {
   readonly #options: ListenerOptions;
   readonly #connections = new Set<ServerConnection>();
   readonly #timer: NodeJS.Timeout;
+  #port = 0;
 
   private constructor(options: ListenerOptions) {
     this.#options = options;
@@ -50,6 +51,8 @@ export class Listener {
       const listening = once(listener.#server, 'listening');
       listener.#server.listen({ host, port });
       await listening;
+      const address = listener.#server.address();
+      if (typeof address === 'object' && address !== null) listener.#port = address.port;
     } catch (cause) {
       clearInterval(listener.#timer);
       throw new BrokerListenError(host, port, cause);
@@ -58,9 +61,9 @@ export class Listener {
     return listener;
   }
 
+  /** Also after the end, so that it can be taken again. */
   get port(): number {
-    const address = this.#server.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
+    return this.#port;
   }
 
   get connections(): Iterable<ServerConnection> {

@@ -3,10 +3,13 @@ import type { Duplex } from 'node:stream';
 /** Writes frames to a connection; what is written within one turn of the event loop leaves in one write. */
 export class FrameWriter {
   readonly #stream: Duplex;
+  readonly #onLeft: () => void;
   #corked = false;
 
-  constructor(stream: Duplex) {
+  /** @param onLeft Called whenever something that was written has left. */
+  constructor(stream: Duplex, onLeft: () => void = () => {}) {
     this.#stream = stream;
+    this.#onLeft = onLeft;
   }
 
   /** Bytes that wait for the network. */
@@ -23,6 +26,10 @@ export class FrameWriter {
         this.#stream.uncork();
       });
     }
-    for (const part of parts) this.#stream.write(part);
+    const last = parts.length - 1;
+    parts.forEach((part, index) => {
+      if (index === last) this.#stream.write(part, this.#onLeft);
+      else this.#stream.write(part);
+    });
   }
 }

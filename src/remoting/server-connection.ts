@@ -80,13 +80,15 @@ export class ServerConnection {
     this.local = local;
     this.#options = options;
     this.#decoder = new FrameDecoder(options.frameBytesMax);
-    this.#writer = new FrameWriter(stream);
+    this.#writer = new FrameWriter(stream, () => {
+      this.#lastProgressMs = performance.now();
+    });
     this.#inFlight = new InFlightRequests(peer, options.inFlightMax);
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
     stream.on('data', (chunk: Buffer) => this.#receive(chunk));
-    stream.on('drain', () => this.#resume());
+    stream.on('drain', () => this.#work());
     stream.on('error', (cause) => this.#end('lost the connection', cause));
     stream.on('end', () => this.#end('closed the connection'));
     stream.on('close', () => this.#end('closed the connection'));
@@ -163,11 +165,6 @@ export class ServerConnection {
       this.#end('sent bytes that are not the remoting protocol', cause);
       return;
     }
-    this.#work();
-  }
-
-  #resume(): void {
-    this.#lastProgressMs = performance.now();
     this.#work();
   }
 

@@ -1,0 +1,68 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { FrameWriter } from '../../src/remoting/frame-writer.ts';
+import { memoryStream } from '../support/connected-channel.ts';
+
+const bytes = (text: string): Buffer => Buffer.from(text);
+
+describe('the frame writer', () => {
+  it('writes what one turn asks for at once, in its order, and not before the turn ends', async () => {
+    const writes: string[] = [];
+    const writer = new FrameWriter(
+      memoryStream((chunks, left) => {
+        writes.push(Buffer.concat(chunks).toString());
+        left();
+      }),
+    );
+    writer.write([bytes('head'), bytes('body')]);
+    writer.write([bytes('next')]);
+    await Promise.resolve();
+    writer.write([bytes('!')]);
+    expect(writes).toEqual([]);
+    expect(writer.unsentBytes).toBe(13);
+    await nextTurn();
+    expect(writes).toEqual(['headbodynext!']);
+    expect(writer.unsentBytes).toBe(0);
+    writer.write([bytes('later')]);
+    await nextTurn();
+    expect(writes).toEqual(['headbodynext!', 'later']);
+  });
+
+  it('counts what waits for the network, and tells of each write that has left', async () => {
+    const lefts: (() => void)[] = [];
+    let progressCount = 0;
+    const writer = new FrameWriter(
+      memoryStream((_, left) => lefts.push(left)),
+      () => {
+        progressCount += 1;
+      },
+    );
+    writer.write([bytes('one')]);
+    await nextTurn();
+    writer.write([bytes('two')]);
+    await nextTurn();
+    expect(writer.unsentBytes).toBe(6);
+    expect(progressCount).toBe(0);
+    lefts.shift()?.();
+    await nextTurn();
+    expect(writer.unsentBytes).toBe(3);
+    expect(progressCount).toBe(1);
+    lefts.shift()?.();
+    await nextTurn();
+    expect(writer.unsentBytes).toBe(0);
+    expect(progressCount).toBe(2);
+  });
+
+  it('harms nobody where the stream has ended meanwhile', async () => {
+    const stream = memoryStream((_, left) => left());
+    stream.on('error', () => {});
+    const writer = new FrameWriter(stream);
+    writer.write([bytes('one')]);
+    stream.destroy();
+    writer.write([bytes('two')]);
+    await nextTurn();
+    writer.write([bytes('three')]);
+    await nextTurn();
+    expect(stream.destroyed).toBe(true);
+  });
+});
