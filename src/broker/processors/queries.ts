@@ -19,7 +19,7 @@ export const queryProcessors: ProcessorTable = [
 
 /** Most messages of one answer; what Java's brokers give for a key, and more than they give for an id. */
 export const queryCountMax = 64;
-/** Most bytes of one answer, but for a first message that is larger: half of what a frame holds. */
+/** Most bytes of one answer: half of what a frame holds, and more than the largest message. */
 export const queryBytesMax = 8_388_608;
 /** Topics of records that are no messages. */
 const ownTopicPrefix = 'rmq_sys_ENGINE_';
@@ -53,7 +53,7 @@ function find(store: MessageStore, search: KeySearch): Buffer[] {
     const record = store.read(offset);
     if (record === undefined) continue;
     bytes += record.length;
-    if (records.length > 0 && bytes > queryBytesMax) break;
+    if (bytes > queryBytesMax) break;
     records.push(record);
   }
   return records;

@@ -7,7 +7,7 @@ import type { ServerConnection } from '../../remoting/server-connection.ts';
 import { claimedVersion, ProtocolVersion } from '../../remoting/version.ts';
 import type { Engine, ProcessorTable } from '../engine.ts';
 import type { PerSecond, Statistics } from '../statistics.ts';
-import type { MessageStore } from '../store/message-store.ts';
+import type { MessageStore, QueueName } from '../store/message-store.ts';
 
 export const runtimeInfoProcessors: ProcessorTable = [[RequestCode.GET_BROKER_RUNTIME_INFO, runtimeInfo]];
 
@@ -63,16 +63,20 @@ function ageOf({ startedMs, options, store }: Engine) {
 /** Of the message that stands first in the log. */
 function earliestStoreTimeMs(store: MessageStore): number | undefined {
   let first = Number.POSITIVE_INFINITY;
-  let timeMs: (() => number) | undefined;
-  for (const { topic, queueId } of store.queues()) {
-    const queueOffset = store.minOffset(topic, queueId);
-    const commitLogOffset = store.entry(topic, queueId, queueOffset)?.commitLogOffset ?? first;
-    if (commitLogOffset >= first) continue;
-    first = commitLogOffset;
-    timeMs = () => store.storeTimestamp(topic, queueId, queueOffset);
+  let place: QueueName = { topic: '', queueId: 0 };
+  for (const queue of store.queues()) {
+    const offset = store.entry(
+      queue.topic,
+      queue.queueId,
+      store.minOffset(queue.topic, queue.queueId),
+    )?.commitLogOffset;
+    if (offset === undefined || offset >= first) continue;
+    first = offset;
+    place = queue;
   }
-  const found = timeMs?.() ?? -1;
-  return found < 0 ? undefined : found;
+  const { topic, queueId } = place;
+  const timeMs = store.storeTimestamp(topic, queueId, store.minOffset(topic, queueId));
+  return timeMs < 0 ? undefined : timeMs;
 }
 
 function countsOf(statistics: Statistics) {

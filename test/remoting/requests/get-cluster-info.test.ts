@@ -1,5 +1,9 @@
 import { expect, test } from 'vitest';
-import { decodeBrokerNames, getClusterInfo } from '../../../src/remoting/requests/get-cluster-info.ts';
+import {
+  decodeBrokerNames,
+  encodeClusterInfo,
+  getClusterInfo,
+} from '../../../src/remoting/requests/get-cluster-info.ts';
 import { capturedCommand } from '../../support/captured-command.ts';
 import { blankCommand } from '../../support/loopback-server.ts';
 
@@ -22,4 +26,18 @@ test.each(['', '[]', '{}', '{"brokerAddrTable":[]}', '{"brokerAddrTable":null}']
   expect(() => decodeBrokerNames({ ...blankCommand, body: Buffer.from(text) })).toThrow(
     expect.objectContaining({ name: 'RemotingError', kind: 'malformed' }),
   );
+});
+
+test('writes what a real name server 5.5.0 writes', () => {
+  const body = capturedCommand('cluster-info-5.5.0').body.toString();
+  const address = /127\.0\.0\.1:\d+/.exec(body)?.[0] ?? '';
+  const broker = { brokerName: 'broker-a', cluster: 'DefaultCluster', addresses: new Map([[0, address]]) };
+  expect(encodeClusterInfo([broker]).toString()).toBe(body);
+});
+
+test('writes which brokers are in which cluster', () => {
+  const broker = (brokerName: string, cluster: string) => ({ brokerName, cluster, addresses: new Map([[0, 'h:1']]) });
+  const body = encodeClusterInfo([broker('a', 'one'), broker('b', 'two'), broker('c', 'one')]);
+  expect(decodeBrokerNames({ ...blankCommand, body })).toEqual(['a', 'b', 'c']);
+  expect(body.toString()).toMatch(/"clusterAddrTable":\{"one":\["a","c"\],"two":\["b"\]\}\}$/);
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { decodeRoute, getRoute } from '../../../src/remoting/requests/get-route.ts';
+import { decodeRoute, encodeRoute, getRoute } from '../../../src/remoting/requests/get-route.ts';
 import { capturedCommand } from '../../support/captured-command.ts';
 import { blankCommand } from '../../support/loopback-server.ts';
 
@@ -103,5 +103,20 @@ describe('decodeRoute', () => {
     expect([route.brokers.length, route.queues.length, route.queues[0]?.writeQueueCount]).toEqual([
       1_024, 1_024, 4_096,
     ]);
+  });
+});
+
+describe('encodeRoute', () => {
+  test.each([
+    ['route-5.5.0', true],
+    ['route-unquoted-5.5.0', false],
+  ])('writes %s as a real name server does', (name, standardJson) => {
+    const reply = capturedCommand(name);
+    expect(encodeRoute(decodeRoute(reply), standardJson).toString()).toBe(reply.body.toString());
+  });
+
+  test('writes the configuration of an order topic', () => {
+    const route = { queues: [], brokers: [], orderTopicConfiguration: 'broker-a:4' };
+    expect(decodeRoute({ ...blankCommand, body: encodeRoute(route, true) })).toEqual(route);
   });
 });
