@@ -62,7 +62,7 @@ export class LogStore implements MessageStore {
 
   #written(segment: Segment, cursor: RecordCursor, topic: string): void {
     const entry = this.#index.add(segment, cursor, topic);
-    this.#flusher.wrote();
+    if (segment.flushedLength < segment.length) this.#flusher.wrote();
     if (segment !== this.#writtenSegment) {
       this.#writtenSegment = segment;
       this.#retention.check();

@@ -128,8 +128,8 @@ export class LogWriter {
     const start = appends[index]?.start ?? 0;
     const firstBytes = (appends[index]?.end ?? 0) - start;
     let segment = this.#segments.last;
-    if (segment === undefined || segment.isSealed || segment.length + firstBytes > segmentBytes)
-      segment = this.#begin();
+    if (segment === undefined || segment.isSealed || segment.length === 0) segment = this.#begin();
+    else if (segment.length + firstBytes > segmentBytes) segment = this.#begin();
     let end = index + 1;
     while (end < appends.length && appends[end - 1]?.records[0]?.topic !== engineTopics.drop) {
       if (segment.length + (appends[end]?.end ?? 0) - start > segmentBytes) break;
@@ -174,8 +174,7 @@ export class LogWriter {
     try {
       segment.file.write(bytes, segment.length);
     } catch (error) {
-      // The file may be longer now; the next write goes over what stands there, the next segment would not.
-      cutBack(segment);
+      this.#segments.takeBack(segment);
       throw error;
     }
     if (!isSync) return;
@@ -221,14 +220,6 @@ function tooLarge({ topic }: MessageDraft, size: number): StoreError {
     'refused',
     `a message for ${topic} takes ${size} bytes, over ${recordBytesMax}; make it smaller`,
   );
-}
-
-function cutBack(segment: Segment): void {
-  try {
-    segment.file.truncate(segment.length);
-  } catch {
-    segment.isSealed = true;
-  }
 }
 
 const fullCodes = new Set(['ENOSPC', 'EDQUOT']);

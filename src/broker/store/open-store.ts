@@ -12,15 +12,16 @@ import { completeStoreOptions, type StoreOptions } from './store-options.ts';
 /**
  * Opens a store and reads its log. What is damaged in it is logged and not served; it never keeps the store from opening.
  * @throws StoreError `io` when another process has the directory, it cannot be read or written, or a later version wrote it.
- * @throws RangeError on options that cannot be.
+ * @throws RangeError or RemotingError on options that cannot be.
  */
 export async function openMessageStore(options: StoreOptions): Promise<MessageStore> {
-  const { directory } = options;
-  if (directory === undefined) return openLogStore(options, new MemoryFiles(), () => {});
+  const complete = completeStoreOptions(options);
+  const { directory, log } = complete;
+  if (directory === undefined) return openLogStore(complete, new MemoryFiles(), () => {});
   mkdirSync(directory, { recursive: true });
   const unlock = lockDirectory(directory);
   try {
-    return await openLogStore(options, new DiskFiles(directory, completeStoreOptions(options).log), unlock);
+    return await openLogStore(complete, new DiskFiles(directory, log), unlock);
   } catch (error) {
     unlock();
     throw error;

@@ -75,16 +75,18 @@ export class Segments {
   }
 
   /**
-   * Starts a segment behind the last one, with a first record.
+   * Starts a segment behind the last one, with a first record. A last one without records, of which a crash left only the file, is
+   * replaced.
    * @throws What the file system throws; then nothing has changed.
    */
   begin(firstRecord: (start: number) => Buffer): Segment {
-    const start = this.end;
+    const { end: start, last } = this;
     const file = this.#files.create(start);
     try {
       const record = firstRecord(start);
       file.write(record, 0);
-      this.last?.keys.trim();
+      if (last?.length === 0) this.#segments.pop()?.file.close();
+      last?.keys.trim();
       return this.#add(start, file, record.length);
     } catch (error) {
       file.close();
@@ -109,18 +111,30 @@ export class Segments {
 
   /**
    * Ends the last segment, because the disk failed: what it has on the disk is not known, and asking again would not tell. What counts in it
-   * stays; what was written behind that does not, since the next segment starts there.
+   * stays; what was written behind that does not.
    */
   seal(segment: Segment): void {
     segment.isSealed = true;
     segment.flushedLength = segment.length;
+    this.#cut(segment);
+  }
+
+  /** Takes back what was written to the last segment and does not count. Where the disk refuses even that, the segment ends. */
+  takeBack(segment: Segment): void {
+    if (!this.#cut(segment)) segment.isSealed = true;
+  }
+
+  /** What cannot be cut off is left alone: the next segment starts there, and a start reads no further than that. */
+  #cut(segment: Segment): boolean {
     try {
       segment.file.truncate(segment.length);
+      return true;
     } catch (error) {
       this.#log.warn(
         { file: this.describe(segment), error },
         'what was not stored cannot be cut off a file of the log',
       );
+      return false;
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Log } from '../../log.ts';
+import { encodeStoredHost } from '../../remoting/stored-host.ts';
 import type { Clock } from '../clock.ts';
 import type { LogEntry, MessageStore } from './message-store.ts';
 
@@ -17,7 +18,7 @@ export interface StoreOptions {
   readonly storeHost: string;
   /** Time of the records and of retention. */
   readonly clock: Clock;
-  /** Default: `async`, as RocketMQ's own (Java `FlushDiskType`). */
+  /** Default: `async`, as RocketMQ's own (Java `FlushDiskType`). Without effect in memory. */
   readonly flush?: FlushMode;
   /** With `async`: how long, in ms, a record may wait for the disk. Default: 500, as RocketMQ's own. */
   readonly flushIntervalMs?: number;
@@ -51,7 +52,10 @@ const hourMs = 3_600_000;
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** @throws RangeError on a segment size that cannot be. */
+/**
+ * @throws RangeError on a segment size that cannot be.
+ * @throws RemotingError `malformed` on a store host that is no address.
+ */
 export function completeStoreOptions(options: StoreOptions): CompleteStoreOptions {
   const inMemory = options.directory === undefined;
   const complete = {
@@ -65,10 +69,13 @@ export function completeStoreOptions(options: StoreOptions): CompleteStoreOption
     waitingBytesMax: 64 * mib,
     log: silent,
     ...options,
+    // Memory has nothing to wait for: no timer is needed.
+    ...(inMemory ? { flush: 'sync' as const } : {}),
   };
   if (!Number.isInteger(complete.segmentBytes) || complete.segmentBytes < 1 || complete.segmentBytes > 4 * gib) {
     throw new RangeError(`segmentBytes is ${complete.segmentBytes}; give 1 to ${4 * gib}`);
   }
+  encodeStoredHost(complete.storeHost);
   return complete;
 }
 

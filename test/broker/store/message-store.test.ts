@@ -1,75 +1,84 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
-import { systemClock } from '../../../src/broker/clock.ts';
-import type { LogEntry, MessageStore } from '../../../src/broker/store/message-store.ts';
-import { openMessageStore } from '../../../src/broker/store/open-store.ts';
-import type { StoreOptions } from '../../../src/broker/store/store-options.ts';
-import { decodeStoredMessages } from '../../../src/remoting/stored-message.ts';
-import { draft } from './support.ts';
-
-const folders: string[] = [];
-const stores: MessageStore[] = [];
-
-afterEach(async () => {
-  for (const store of stores.splice(0)) await store.close();
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-});
-
-function newFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'store-'));
-  folders.push(folder);
-  return folder;
-}
-
-async function open(options: Partial<StoreOptions> = {}): Promise<MessageStore> {
-  const store = await openMessageStore({
-    directory: undefined,
-    storeHost: '127.0.0.1:10911',
-    clock: systemClock,
-    ...options,
-  });
-  stores.push(store);
-  return store;
-}
+import { describe, expect, test } from 'vitest';
+import { StoreError } from '../../../src/broker/store/message-store.ts';
+import { bodiesOf, draft, messageAt, newFolder, openStore, store1, storeHost, TestClock } from './support.ts';
 
 describe.each([
   ['in memory', () => ({})],
   ['on disk', () => ({ directory: newFolder() })],
   ['on disk, flushed', () => ({ directory: newFolder(), flush: 'sync' as const })],
-])('a store %s', (_name, options) => {
-  test('gives back what was stored', async () => {
-    const store = await open(options());
-    const [place] = await store.append([draft({ body: Buffer.from('hello') })]);
-    if (place === undefined) throw new Error('no place');
-    expect(place.queueOffset).toBe(0);
-    expect(place.commitLogOffset).toBeGreaterThan(0);
-    const [message] = decodeStoredMessages(store.read(place.commitLogOffset) ?? Buffer.alloc(0));
-    expect(message?.body.toString()).toBe('hello');
-    expect(message?.commitLogOffset).toBe(BigInt(place.commitLogOffset));
-    expect(message?.queueOffset).toBe(0n);
-    expect(store.entry('orders', 0, 0)).toMatchObject({ commitLogOffset: place.commitLogOffset, size: place.size });
-    expect(store.maxOffset('orders', 0)).toBe(1);
+])('a store %s', (_name, place) => {
+  test('gives back what was stored, with its place and time', async () => {
+    const clock = new TestClock();
+    const store = await openStore({ ...place(), clock });
+    const sent = draft({
+      queueId: 3,
+      flag: 7,
+      sysFlag: 1,
+      reconsumeTimes: 2,
+      replaces: 4_711,
+      bornHost: '[2001:db8::5]:1',
+    });
+    await store1(store, 'before', { queueId: 3 });
+    clock.move(5);
+    const [stored] = await store.append([sent]);
+    expect(stored).toMatchObject({ queueOffset: 1, storeTimestampMs: clock.now() });
+    const { replaces, ...same } = sent;
+    expect(messageAt(store, stored?.commitLogOffset ?? 0)).toEqual({
+      ...same,
+      // The address bits follow from the addresses.
+      sysFlag: 1 | 16,
+      queueOffset: 1n,
+      commitLogOffset: BigInt(stored?.commitLogOffset ?? 0),
+      preparedTransactionOffset: BigInt(replaces),
+      storeTimestampMs: clock.now(),
+      storeHost,
+      bodyCrc: expect.any(Number),
+    });
+    expect(store.entry('orders', 3, 1)).toEqual({
+      commitLogOffset: stored?.commitLogOffset,
+      size: stored?.size,
+      tagsCode: 0,
+    });
+    expect(store.storeTimestamp('orders', 3, 1)).toBe(clock.now());
+  });
+
+  test('knows its queues', async () => {
+    const store = await openStore(place());
+    expect([store.minOffset('orders', 0), store.maxOffset('orders', 0), store.entry('orders', 0, 0)]).toEqual([
+      0,
+      0,
+      undefined,
+    ]);
+    await store.append([draft(), draft({ queueId: 1 }), draft()]);
+    expect([store.minOffset('orders', 0), store.maxOffset('orders', 0), store.maxOffset('orders', 1)]).toEqual([
+      0, 2, 1,
+    ]);
+    expect([...store.queues()]).toEqual([
+      { topic: 'orders', queueId: 0 },
+      { topic: 'orders', queueId: 1 },
+    ]);
+    expect(store.minCommitLogOffset).toBe(0);
+    expect(store.maxCommitLogOffset).toBeGreaterThan(store.entry('orders', 0, 1)?.commitLogOffset ?? 0);
+    await store.dropTopic('orders');
+    expect([...store.queues()]).toEqual([]);
+  });
+
+  test('gives no message the offset 0 of the log', async () => {
+    const store = await openStore(place());
+    expect((await store1(store, 'first')).commitLogOffset).toBeGreaterThan(0);
+  });
+
+  test('takes large messages, empty ones, and many at once', async () => {
+    const store = await openStore(place());
+    const bodies = ['', 'x'.repeat(4 * 2 ** 20), ...Array.from({ length: 300 }, (_, number) => `m${number}`)];
+    await Promise.all(bodies.map((body) => store1(store, body)));
+    expect([...bodiesOf(store).values()]).toEqual(bodies);
   });
 });
 
-test('a log that is opened again tells of the same', async () => {
-  const directory = newFolder();
-  const written: LogEntry[] = [];
-  const first = await open({
-    directory,
-    onEntry: (entry) => written.push({ ...entry, record: Buffer.from(entry.record) }),
-  });
-  await Promise.all(
-    Array.from({ length: 50 }, (_, n) => first.append([draft({ queueId: n % 3 }), draft({ queueId: 1 })])),
-  );
-  await first.close();
-  const read: LogEntry[] = [];
-  const second = await open({
-    directory,
-    onEntry: (entry) => read.push({ ...entry, record: Buffer.from(entry.record) }),
-  });
-  expect(read).toEqual(written);
-  expect(second.maxOffset('orders', 1)).toBe(first.maxOffset('orders', 1));
+test('an error tells its kind and its cause', () => {
+  const cause = new Error('why');
+  const error = new StoreError('full', 'no room', cause);
+  expect(error).toMatchObject({ name: 'StoreError', kind: 'full', message: 'no room', cause });
+  expect('cause' in new StoreError('closed', 'x')).toBe(false);
 });
