@@ -26,7 +26,7 @@ const delayedCountMaxDefault = 1_000_000;
 /** Messages and bytes of bodies of one append, and appends at a time: what one turn of the event loop may be held up by. */
 const batchCountMax = 128;
 const batchBytesMax = 1_048_576;
-const inFlightCountMax = 8;
+const inFlightCountMax = 4;
 /** Wait after an append that failed; it doubles up to the longest. In real time: that is what a disk needs. */
 const backOffMsMin = 100;
 const backOffMsMax = 5_000;

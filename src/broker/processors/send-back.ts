@@ -5,10 +5,11 @@ import { sendMessageBack } from '../../remoting/requests/send-message-back.ts';
 import { ResponseCode } from '../../remoting/response-code.ts';
 import type { ServerConnection } from '../../remoting/server-connection.ts';
 import type { StoredMessage } from '../../remoting/stored-message.ts';
-import { deadLetterTopic, isSystemTopic, retryTopic } from '../../remoting/topic-names.ts';
-import { withoutDelay } from '../delay-records.ts';
+import { deadLetterTopic, retryTopic } from '../../remoting/topic-names.ts';
+import { scheduleTopic, withoutDelay } from '../delay-records.ts';
 import type { Engine, ProcessorTable } from '../engine.ts';
 import type { GroupConfig } from '../groups.ts';
+import { halfTopic, rollbackTopic } from '../half-records.ts';
 import { RequestRefused } from '../refused.ts';
 import type { MessageDraft } from '../store/message-store.ts';
 import { draftOf, readMessage } from '../stored-draft.ts';
@@ -18,8 +19,9 @@ export const sendBackProcessors: ProcessorTable = [[RequestCode.CONSUMER_SEND_MS
 
 /** Delay level of the first retry where the consumer leaves it to the broker; each further one is a level higher. */
 const firstRetryLevel = 3;
-/** The one topic of the system that consumers read. */
-const traceTopic = 'RMQ_SYS_TRACE_TOPIC';
+/** Topics whose records are none of a consumer's business, and the beginning of others. */
+const innerTopics: ReadonlySet<string> = new Set([scheduleTopic, halfTopic, rollbackTopic]);
+const innerTopicPrefix = 'rmq_sys_';
 
 /** Java `AbstractSendMessageProcessor.consumerSendMsgBack`. */
 async function sendBack(request: Command, _connection: ServerConnection, engine: Engine): Promise<Answer> {
@@ -57,7 +59,9 @@ export async function retryOrDeadLetter(
 /** @throws RequestRefused SYSTEM_ERROR where no message is that consumers could have got. */
 function readSentBack({ store }: Engine, commitLogOffset: number): StoredMessage {
   const message = readMessage(store, commitLogOffset);
-  if (message !== undefined && (!isSystemTopic(message.topic) || message.topic === traceTopic)) return message;
+  if (message !== undefined && !innerTopics.has(message.topic) && !message.topic.startsWith(innerTopicPrefix)) {
+    return message;
+  }
   throw new RequestRefused(ResponseCode.SYSTEM_ERROR, `there is no message at commit log offset ${commitLogOffset}`);
 }
 

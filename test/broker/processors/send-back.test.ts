@@ -111,9 +111,11 @@ describe('a message that is sent back', () => {
     const { messageId } = await client.send('orders', 'a message');
     const waiting = await client.send('orders', 'waiting', { properties: { DELAY: '5' } });
     const half = await client.send('orders', 'half', { properties: { TRAN_MSG: 'true', PGROUP: 'g' } });
-    const offsets = [offsetOf(messageId) + 1n, -1n, 2n ** 62n, offsetOf(waiting.messageId), offsetOf(half.messageId)];
+    const timed = await client.send('orders', 'timed', { properties: { TIMER_DELAY_MS: '9000' } });
+    const inner = [waiting, half, timed].map((sent) => offsetOf(sent.messageId));
+    const offsets = [offsetOf(messageId) + 1n, -1n, 2n ** 62n, ...inner];
     for (const offset of offsets) expect(await back(offset)).toBe(1);
-    expect(engine.delayed.count).toBe(1);
+    expect(engine.delayed.count).toBe(2);
     expect(await back(offsetOf(messageId), { group: 'no group!' })).toBe(29);
   });
 });
