@@ -40,6 +40,8 @@ export class Topics implements StatePart {
   readonly name = 'topics';
   readonly #options: TopicsOptions;
   readonly #topics = new Map<string, TopicConfig>();
+  /** Those that a first message makes and that are not stored yet. */
+  readonly #creating = new Map<string, Promise<TopicConfig>>();
   readonly #system: ReadonlySet<string>;
 
   constructor(options: TopicsOptions) {
@@ -51,6 +53,11 @@ export class Topics implements StatePart {
 
   get(name: string): TopicConfig | undefined {
     return this.#topics.get(name);
+  }
+
+  /** The same, unless its first message is still waiting for it: no message may be stored before its topic, or overtake the first. */
+  getStored(name: string): TopicConfig | undefined {
+    return this.#creating.has(name) ? undefined : this.#topics.get(name);
   }
 
   /** @throws RequestRefused TOPIC_NOT_EXIST. */
@@ -92,11 +99,16 @@ export class Topics implements StatePart {
    * @throws RequestRefused TOPIC_NOT_EXIST or INVALID_PARAMETER; StoreError.
    */
   async getOrCreate(name: string, queueCount: number, state: StateLog): Promise<TopicConfig> {
-    const found = this.#topics.get(name);
+    const found = this.#creating.get(name) ?? this.#topics.get(name);
     if (found !== undefined) return found;
     if (!this.#options.autoCreate) return this.require(name);
     const count = Math.min(Math.max(queueCount, 1), autoCreatedQueueCountMax);
-    const topic = newTopic(name, count);
+    const creating = this.#create(newTopic(name, count), state).finally(() => this.#creating.delete(name));
+    this.#creating.set(name, creating);
+    return creating;
+  }
+
+  async #create(topic: TopicConfig, state: StateLog): Promise<TopicConfig> {
     await this.put(topic, state);
     return topic;
   }

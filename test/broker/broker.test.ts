@@ -1,8 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { startBroker } from '../../src/broker/broker.ts';
 import { BrokerListenError } from '../../src/broker/listener.ts';
@@ -14,14 +11,8 @@ import { getMaxOffset } from '../../src/remoting/requests/consumer-offset.ts';
 import { decodeRoute, getRoute } from '../../src/remoting/requests/get-route.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
 import { bytesOf } from '../support/connected-channel.ts';
-import { connectEngine, pullContent, startTestEngine } from '../support/engine-client.ts';
+import { connectEngine, pullContent, startTestEngine, temporaryFolder } from '../support/engine-client.ts';
 import { Mutator } from '../support/mutator.ts';
-
-function folder(): string {
-  const path = mkdtempSync(join(tmpdir(), 'broker-'));
-  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
-  return path;
-}
 
 const portOf = (address: string): number => Number(address.split(':').at(-1));
 
@@ -92,7 +83,7 @@ describe('the broker', () => {
   });
 
   it('says that another engine has the data directory, and leaves no port open', async () => {
-    const dataDirectory = folder();
+    const dataDirectory = temporaryFolder();
     await startTestEngine({ dataDirectory });
     const free = createServer().listen(0, '127.0.0.1');
     await once(free, 'listening');
@@ -143,7 +134,7 @@ describe('the broker', () => {
 
 describe('a restart', () => {
   it.each(['in memory', 'on disk'])('keeps messages, offsets and ports %s, and cuts connections', async (where) => {
-    const broker = await startTestEngine(where === 'on disk' ? { dataDirectory: folder() } : {});
+    const broker = await startTestEngine(where === 'on disk' ? { dataDirectory: temporaryFolder() } : {});
     const { nameServer, brokerAddress } = broker;
     const before = await connectEngine(brokerAddress);
     await before.send('orders', 'first');
@@ -184,7 +175,7 @@ describe('a restart', () => {
   });
 
   it.each(['in memory', 'on disk'])('that is cut short by the end stays away %s', async (where) => {
-    const dataDirectory = where === 'on disk' ? folder() : undefined;
+    const dataDirectory = where === 'on disk' ? temporaryFolder() : undefined;
     const broker = await startTestEngine({ dataDirectory });
     const { nameServer, brokerAddress } = broker;
     const restarted = broker.restart(20);

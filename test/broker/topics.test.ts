@@ -125,6 +125,22 @@ describe('the topics', () => {
     expect([...topics.all()]).toHaveLength(20);
   });
 
+  it('are not to be used by a second message before they are stored for the first', async () => {
+    const order: string[] = [];
+    const first = topics.getOrCreate('orders', 2, state).then(() => order.push('first'));
+    expect(topics.get('orders')).toBeDefined();
+    expect(topics.getStored('orders')).toBeUndefined();
+    const second = topics.getOrCreate('orders', 5, state).then(({ readQueueCount }) => {
+      expect(readQueueCount).toBe(2);
+      order.push('second');
+    });
+    await Promise.all([first, second]);
+    expect(order).toEqual(['first', 'second']);
+    expect(topics.getStored('orders')?.readQueueCount).toBe(2);
+    await expect(topics.getOrCreate('a b', 2, state)).rejects.toThrow();
+    expect(topics.getStored('a b')).toBeUndefined();
+  });
+
   it('are ensured only where they are not there', async () => {
     await topics.ensure(newTopic('%DLQ%group', 1), state);
     await topics.ensure(newTopic('%DLQ%group', 9), state);

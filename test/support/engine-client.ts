@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type RunningBroker, startBroker } from '../../src/broker/broker.ts';
 import type { BrokerOptions } from '../../src/broker/options.ts';
@@ -20,6 +23,13 @@ export async function startTestEngine(options: Partial<BrokerOptions> = {}): Pro
   const broker = await startBroker({ nameServerPort: 0, ...options });
   onTestFinished(() => broker.close());
   return broker;
+}
+
+/** An empty folder, gone when the test ends, after the engines that were started later. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'engine-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
 }
 
 /** A client's connection to an engine; ends with the test. @param address Of its broker or its name server. */
@@ -54,7 +64,7 @@ const pullRequest = {
   suspendMs: { kind: 'int32', optional: true },
   commitOffset: { kind: 'int32', optional: true },
   subscription: { kind: 'string', optional: true },
-  subscriptionVersion: { kind: 'millis', optional: true },
+  subscriptionVersion: { kind: 'int64', optional: true },
   expressionType: { kind: 'string', optional: true },
 } as const satisfies FieldTable;
 
@@ -136,7 +146,7 @@ export function pullContent(topic: string, fields: PullFields = {}): CommandCont
     commitOffset: BigInt(commitOffset ?? 0),
     suspendDurationMs: suspendMs ?? 0,
     subscription: fields.subscription ?? '*',
-    subscriptionVersion: fields.subscriptionVersion ?? 0,
+    subscriptionVersion: fields.subscriptionVersion,
     expressionType: fields.expressionType,
     messageBytesMax: bytesMax,
   });

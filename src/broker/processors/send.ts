@@ -63,7 +63,8 @@ async function send(
   { peer }: ServerConnection,
   engine: Engine,
 ): Promise<Answer> {
-  const topic = engine.topics.get(fields.topic) ?? (await createTopic(fields, engine));
+  if (isInner(fields.topic)) throw notWritable(fields.topic);
+  const topic = engine.topics.getStored(fields.topic) ?? (await createTopic(fields, engine));
   const queueId = chooseQueue(fields, topic);
   if (body.length === 0) throw illegal('the body is empty');
   const place = { topic: topic.name, queueId, peer };
@@ -90,13 +91,14 @@ async function createTopic({ topic, defaultTopicQueueCount }: SendMessageFields,
   return engine.topics.getOrCreate(topic, defaultTopicQueueCount ?? queueCountDefault, engine.state);
 }
 
+function isInner(topic: string): boolean {
+  return innerTopics.has(topic) || topic.startsWith(innerTopicPrefix);
+}
+
 /** @throws RequestRefused */
 function chooseQueue({ queueId }: SendMessageFields, topic: TopicConfig): number {
   const { name, writeQueueCount, readQueueCount, permission } = topic;
-  const isInner = innerTopics.has(name) || name.startsWith(innerTopicPrefix);
-  if (isInner || (permission & QueuePermission.WRITE) === 0) {
-    throw new RequestRefused(ResponseCode.NO_PERMISSION, `nothing may be sent to ${name}`);
-  }
+  if ((permission & QueuePermission.WRITE) === 0) throw notWritable(name);
   if (queueId < 0) return Math.floor(Math.random() * writeQueueCount);
   if (queueId < Math.max(writeQueueCount, readQueueCount)) return queueId;
   throw invalid(`${name} has no queue ${queueId}, only 0 to ${writeQueueCount - 1}`);
@@ -189,6 +191,10 @@ function answer(
 /** The queue that the message is for, also while it waits elsewhere. */
 function realQueueIdOf(draft: MessageDraft | undefined): number {
   return Number(draft?.properties.get(MessageProperty.REAL_QUEUE_ID) ?? draft?.queueId ?? 0);
+}
+
+function notWritable(topic: string): RequestRefused {
+  return new RequestRefused(ResponseCode.NO_PERMISSION, `nothing may be sent to ${topic.slice(0, 200)}`);
 }
 
 function illegal(why: string): RequestRefused {
