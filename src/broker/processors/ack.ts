@@ -77,9 +77,9 @@ function checkedQueue(queue: GroupQueue, engine: Engine): GroupQueue {
 
 /** Receipts of a retry topic make clients name the retry topic of that topic. */
 function poppedTopic({ group, topic }: GroupQueue, { topics }: Engine): string {
-  if (topics.get(topic) !== undefined) return topic;
-  const prefix = [popRetryTopicV1(group, ''), popRetryTopicV2(group, '')].find((start) => topic.startsWith(start));
-  const rest = prefix === undefined ? '' : topic.slice(prefix.length);
+  const prefix = popRetryTopicV1(group, '');
+  if (topics.get(topic) !== undefined || !topic.startsWith(prefix)) return topic;
+  const rest = topic.slice(prefix.length);
   return isRetryTopic(rest) ? rest : topic;
 }
 
