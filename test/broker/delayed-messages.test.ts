@@ -10,6 +10,7 @@ import type { RunningEngine } from '../../src/broker/start-engine.ts';
 import { type MessageDraft, type MessageStore, StoreError } from '../../src/broker/store/message-store.ts';
 import { openMessageStore } from '../../src/broker/store/open-store.ts';
 import { delayLevelsMs } from '../../src/remoting/message.ts';
+import { encodeStoredMessage } from '../../src/remoting/stored-message.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { messagesOf, order, startBareEngine } from '../support/started-engine.ts';
 
@@ -344,4 +345,31 @@ test('what can never be delivered is given up, named in the log, and holds up no
   expect(bodiesOf(store)).toEqual(['before', 'after']);
   expect(warnings).toEqual(Array(2).fill('a delayed message can never be delivered'));
   await close();
+});
+
+test('of 16,385 recalled messages the first is forgotten: recalled again, it is not found', async () => {
+  const clock = new VirtualClock(startMs);
+  const delayed = new DelayedMessages({ clock, delayLevelsMs, delayMsMax: 100_000, log: undefined });
+  const record = encodeStoredMessage({
+    ...delayed.route(order({ TIMER_DELAY_MS: '500' })),
+    queueOffset: 0n,
+    commitLogOffset: 0n,
+    storeTimestampMs: startMs,
+    storeHost: '127.0.0.1:10911',
+    preparedTransactionOffset: 0n,
+    bodyCrc: 0,
+  });
+  const entry = { queueId: 0, queueOffset: 0, size: record.length, storeTimestampMs: startMs, record };
+  for (let offset = 1; offset <= 16_385; offset += 1) {
+    delayed.onEntry({ ...entry, topic: 'rmq_sys_wheel_timer', commitLogOffset: offset, replaces: 0 });
+    delayed.onEntry({ ...entry, topic: 'rmq_sys_ENGINE_RECALL', commitLogOffset: 1e6 + offset, replaces: offset });
+  }
+  expect(delayed.count).toBe(0);
+  let found = 1;
+  const append = () => Promise.reject(new Error('nothing is to be stored'));
+  delayed.start({ store: { append, read: () => record, find: () => [found] } });
+  expect(await delayed.recall('orders', '7F0000010001')).toBe(false);
+  found = 2;
+  expect(await delayed.recall('orders', '7F0000010001')).toBe(true);
+  delayed.close();
 });

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Engine } from '../../src/broker/engine.ts';
 import { HalfMessages, type HalfMessagesOptions } from '../../src/broker/half-messages.ts';
-import type { BrokerOptions } from '../../src/broker/options.ts';
+import { type BrokerOptions, brokerDefaults } from '../../src/broker/options.ts';
 import type { RunningEngine } from '../../src/broker/start-engine.ts';
 import { type MessageStore, type StoredPlace, StoreError } from '../../src/broker/store/message-store.ts';
 import { openMessageStore } from '../../src/broker/store/open-store.ts';
 import type { Command } from '../../src/remoting/command.ts';
 import { checkTransaction } from '../../src/remoting/requests/check-transaction.ts';
-import { decodeStoredMessages } from '../../src/remoting/stored-message.ts';
+import { decodeStoredMessages, encodeStoredMessage } from '../../src/remoting/stored-message.ts';
 import { SysFlag } from '../../src/remoting/sys-flag.ts';
 import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { type MemoryConnection, memoryConnection } from '../support/memory-connection.ts';
@@ -44,6 +44,8 @@ function newFolder(): string {
 
 const half = (properties: Readonly<Record<string, string>> = {}, body = 'order') =>
   order({ TRAN_MSG: 'true', PGROUP: 'buyers', ...properties }, body);
+
+const halfOptions = (clock: VirtualClock): HalfMessagesOptions => ({ ...brokerDefaults, clock });
 
 async function sendHalf(engine: Engine, properties: Readonly<Record<string, string>> = {}): Promise<StoredPlace> {
   const [place] = await engine.store.append([engine.halves.toHalf(half(properties))]);
@@ -182,15 +184,7 @@ describe('an end', () => {
   test('that could not be stored changes nothing, and can be tried again, also the other way', async () => {
     const clock = new VirtualClock(startMs);
     let isFull = true;
-    const halves = new HalfMessages({
-      clock,
-      transactionTimeoutMs: 6_000,
-      transactionCheckIntervalMs: 30_000,
-      transactionCheckMax: 15,
-      retentionMs: 1e9,
-      brokerName: 'b',
-      log: undefined,
-    });
+    const halves = new HalfMessages(halfOptions(clock));
     const store = await openMessageStore({
       directory: undefined,
       storeHost: '127.0.0.1:10911',
@@ -386,4 +380,35 @@ test('more than may wait are refused, and so are those without a producer group'
   await sendHalf(engine);
   await end(engine, places[0] ?? { commitLogOffset: 0, queueOffset: 0, size: 0, storeTimestampMs: 0 }, commit);
   expect(() => engine.halves.toHalf(half({ PGROUP: '' }))).toThrow(expect.objectContaining({ code: 13 }));
+});
+
+test('of 65,537 ends the first is forgotten, and then refused either way', async () => {
+  const halves = new HalfMessages(halfOptions(new VirtualClock(startMs)));
+  const draft = halves.toHalf(half());
+  const record = encodeStoredMessage({
+    ...draft,
+    queueOffset: 0n,
+    commitLogOffset: 0n,
+    storeTimestampMs: startMs,
+    storeHost: '127.0.0.1:10911',
+    preparedTransactionOffset: 0n,
+    bodyCrc: 0,
+  });
+  const entry = { queueId: 0, queueOffset: 0, size: record.length, storeTimestampMs: startMs, record };
+  for (let commitLogOffset = 1; commitLogOffset <= 65_537; commitLogOffset += 1) {
+    halves.onEntry({ ...entry, topic: halfTopic, commitLogOffset, replaces: 0 });
+    halves.onEntry({ ...entry, topic: 'orders', commitLogOffset: 1e6 + commitLogOffset, replaces: commitLogOffset });
+  }
+  const put = () => Promise.reject(new Error('nothing is to be stored'));
+  const clients = { producerConnection: () => undefined };
+  halves.start({ store: { append: put, read: () => record }, clients, offsetMessageId: String, put });
+  const request = { producerGroup: 'buyers', queueOffset: 0, outcome: commit };
+  await halves.end({ ...request, commitLogOffset: 2 });
+  for (const outcome of [commit, rollback]) {
+    await expect(halves.end({ ...request, commitLogOffset: 1, outcome })).rejects.toMatchObject({
+      code: 604,
+      message: expect.stringContaining('it was ended long ago'),
+    });
+  }
+  halves.close();
 });
