@@ -18,6 +18,8 @@ export interface Command {
   readonly flag: number;
   /** Version of the side that sent it (`ProtocolVersion`). */
   readonly version: number;
+  /** What the other side says to be written in (Java `LanguageCode`), as `JAVA` or `GO`; ours is always `NODE_JS`. */
+  readonly language?: string | undefined;
   /** Error text of a reply; may also stand on a success. */
   readonly remark: string | undefined;
   readonly extFields: ExtFields;

@@ -2,8 +2,10 @@ import { type ExtFields, newExtFields } from './command.ts';
 import { RemotingError } from './errors.ts';
 import type { Header } from './header-json.ts';
 
-/** `NODE_JS` of Java `LanguageCode`, the number that binary headers carry. */
-const languageNodeJs = 13;
+/** Java `LanguageCode`: binary headers carry the place in this list. */
+const languages: readonly string[] =
+  'JAVA CPP DOTNET PYTHON DELPHI ERLANG RUBY OTHER HTTP GO PHP OMS RUST NODE_JS'.split(' ');
+const languageNodeJs = languages.indexOf('NODE_JS');
 const int16Max = 0x7fff;
 const fixedBytes = 13;
 
@@ -54,6 +56,7 @@ export function decodeBinaryHeader(bytes: Buffer): Header {
   const extFields = lengthPrefixed(bytes, remark.end);
   return {
     code: bytes.readInt16BE(0),
+    language: languages[bytes.readInt8(2)],
     version: bytes.readInt16BE(3),
     opaque: bytes.readInt32BE(5),
     flag: bytes.readInt32BE(9),

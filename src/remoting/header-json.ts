@@ -27,12 +27,13 @@ export function encodeJsonHeader(header: Header): Buffer {
 /** @throws RemotingError `malformed` when the bytes are no JSON object with the numbers that every header has. */
 export function decodeJsonHeader(bytes: Buffer): Header {
   const value = parseObject(bytes.toString());
-  const remark = value['remark'];
+  const { remark, language } = value;
   return {
     code: integer(value, 'code'),
     opaque: integer(value, 'opaque'),
     flag: integer(value, 'flag'),
     version: value['version'] === undefined ? 0 : integer(value, 'version'),
+    language: typeof language === 'string' ? language : undefined,
     remark: typeof remark === 'string' ? remark : undefined,
     extFields: stringFields(value['extFields']),
   };

@@ -33,6 +33,7 @@ describe('requests and replies', () => {
       opaque: 1,
       flag: 0,
       version: claimedVersion,
+      language: 'NODE_JS',
       remark: undefined,
       extFields: { a: '1' },
       body,

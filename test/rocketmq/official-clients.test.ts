@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestBroker } from '../../src/testing/test-broker.ts';
 import { startRocketMQ } from './cluster.ts';
 import { skipRocketMQ } from './java.ts';
 import { javaClientVersions, skipGo, skipJavaClients } from './official/build.ts';
@@ -31,7 +32,16 @@ const realRocketMQ: Target = {
     }),
 };
 
-const targets: readonly Target[] = [realRocketMQ];
+const embeddedEngine: Target = {
+  name: 'the embedded engine',
+  start: async () => {
+    const { nameServer, close } = await startTestBroker();
+    return { nameServer, stop: close };
+  },
+};
+
+/** The real one shows that the judge is just. */
+const targets: readonly Target[] = [embeddedEngine, realRocketMQ];
 
 /** How many scenarios each program has, so that none can be lost unseen. */
 const scenarioCounts = { '4.9.8': 34, '5.5.0': 41, go: 16 } as const;

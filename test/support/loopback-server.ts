@@ -49,6 +49,7 @@ export const blankCommand: Command = {
   opaque: 0,
   flag: 0,
   version: 479,
+  language: 'NODE_JS',
   remark: undefined,
   extFields: {},
   body: Buffer.alloc(0),

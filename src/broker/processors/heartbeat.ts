@@ -24,7 +24,7 @@ async function takeHeartbeat(request: Command, connection: ServerConnection, eng
   const all = decodeHeartbeat(request);
   const mayMake = engine.options.autoCreateGroups;
   const consumers = all.consumers.filter(({ groupName }) => mayMake || engine.groups.get(groupName) !== undefined);
-  const origin = { connection, language: languageUnknown, version: request.version };
+  const origin = { connection, language: request.language ?? languageUnknown, version: request.version };
   const arrived = engine.clients.register({ ...all, consumers }, origin);
   try {
     await Promise.all(consumers.map(({ groupName }) => prepareGroup(groupName, engine)));

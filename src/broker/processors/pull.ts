@@ -78,7 +78,7 @@ type PullFields = ReturnType<typeof pullMessage.decode>;
 
 /** Of the request, or of the group's heartbeats. @throws RequestRefused */
 function filterOf(fields: PullFields, engine: Engine): MessageFilter {
-  const { consumerGroup, topic, sysFlag, subscription, subscriptionVersion = 0, expressionType } = fields;
+  const { consumerGroup, topic, sysFlag, subscription, subscriptionVersion = 0n, expressionType } = fields;
   if ((sysFlag & PullFlag.SUBSCRIPTION) !== 0) return engine.filters.get(expressionType, subscription);
   const known = engine.clients.subscription(consumerGroup, topic);
   if (known === undefined) {
@@ -87,7 +87,7 @@ function filterOf(fields: PullFields, engine: Engine): MessageFilter {
       `${consumerGroup} has not subscribed to ${topic}: heartbeat first`,
     );
   }
-  if (known.version < subscriptionVersion) {
+  if (known.version < Number(subscriptionVersion)) {
     throw new RequestRefused(
       ResponseCode.SUBSCRIPTION_NOT_LATEST,
       `the subscription of ${consumerGroup} is newer: heartbeat first`,

@@ -26,7 +26,8 @@ const request = {
   /** How long the broker may hold the request. */
   suspendDurationMs: { wire: 'suspendTimeoutMillis', kind: 'millis', optional: true },
   subscription: { kind: 'string', optional: true },
-  subscriptionVersion: { wire: 'subVersion', kind: 'millis', optional: true },
+  /** ms in most clients, ns in Go's. */
+  subscriptionVersion: { wire: 'subVersion', kind: 'int64', optional: true },
   expressionType: { kind: 'string', optional: true },
   messageBytesMax: { wire: 'maxMsgBytes', kind: 'int32', optional: true },
 } as const satisfies FieldTable;

@@ -39,6 +39,37 @@ describe('POP_MESSAGE', () => {
     });
   });
 
+  test('reads requests of clients that leave out what may be left out', () => {
+    const extFields = {
+      consumerGroup: 'g',
+      invisibleTime: '30000',
+      maxMsgNums: '32',
+      pollTime: '0',
+      queueId: '0',
+      topic: 'T',
+    };
+    const least = {
+      consumerGroup: 'g',
+      topic: 'T',
+      queueId: 0,
+      messageCountMax: 32,
+      invisibleDurationMs: 30_000,
+      pollDurationMs: 0,
+    };
+    expect(popMessage.decode({ ...blankCommand, extFields })).toEqual(least);
+    const ordered = { ...extFields, order: 'true', attemptId: 'a', initMode: '1' };
+    expect(popMessage.decode({ ...blankCommand, extFields: ordered })).toEqual({
+      ...least,
+      order: true,
+      attemptId: 'a',
+      initMode: PopInitMode.MAX,
+    });
+    for (const name of Object.keys(extFields)) {
+      const { [name]: _, ...rest } = extFields as Record<string, string>;
+      expect(() => popMessage.decode({ ...blankCommand, extFields: rest })).toThrow('POP_MESSAGE has no');
+    }
+  });
+
   test('reads the reply that Java writes', () => {
     const extFields = {
       invisibleTime: '30000',
@@ -129,6 +160,18 @@ describe('NOTIFICATION', () => {
     expect(notification.encode(values)).toEqual({
       code: 200054,
       extFields: { bornTime: '1700000000123', consumerGroup: 'g', pollTime: '5000', queueId: '-1', topic: 'T' },
+    });
+  });
+
+  test('may ask for order, and leave out when it was born', () => {
+    const extFields = { consumerGroup: 'g', pollTime: '5', queueId: '0', topic: 'T', order: 'true', attemptId: 'a' };
+    expect(notification.decode({ ...blankCommand, extFields })).toEqual({
+      consumerGroup: 'g',
+      topic: 'T',
+      queueId: 0,
+      pollDurationMs: 5,
+      order: true,
+      attemptId: 'a',
     });
   });
 
