@@ -8,12 +8,14 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/rocketmq/**'],
+          env: { ROCKETMQ_TARGET: 'embedded' },
         },
       },
       {
         test: {
           name: 'rocketmq',
-          include: ['test/rocketmq/**/*.test.ts'],
+          include: ['test/rocketmq/**/*.test.ts', 'test/behaviour/**/*.test.ts'],
+          env: { ROCKETMQ_TARGET: 'apache' },
           // Each file starts JVMs of its own: one file at a time on two cores.
           fileParallelism: false,
           testTimeout: 120_000,

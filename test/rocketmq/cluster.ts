@@ -13,7 +13,8 @@ import { freePort, isPortFree } from './ports.ts';
 import { endProcess, isRunning, lastLogLines, type ProcessName, startJava } from './process.ts';
 import { call, type WireReply } from './wire.ts';
 
-type Config = Readonly<Record<string, string | number | boolean>>;
+/** Settings of a properties file. */
+export type Config = Readonly<Record<string, string | number | boolean>>;
 
 /** How to start a cluster; every field may be left out. */
 export interface RocketMQOptions {
@@ -155,6 +156,26 @@ export async function startRocketMQ(options: RocketMQOptions = {}): Promise<Rock
   return cluster;
 }
 
+/** Tells a broker to make a topic, or to change it. */
+export async function createTopicOn(
+  broker: Pick<RocketMQCluster, 'brokerCall'>,
+  topic: string,
+  { queueCount = 4, messageType = 'NORMAL' }: TopicOptions = {},
+): Promise<void> {
+  const { code, remark } = await broker.brokerCall(UPDATE_AND_CREATE_TOPIC, {
+    topic,
+    defaultTopic: 'TBW102',
+    readQueueNums: String(queueCount),
+    writeQueueNums: String(queueCount),
+    perm: '6',
+    topicFilterType: 'SINGLE_TAG',
+    topicSysFlag: '0',
+    order: 'false',
+    attributes: `+message.type=${messageType}`,
+  });
+  if (code !== 0) throw new Error(`broker refused to create topic ${topic}: ${code} ${remark}`);
+}
+
 interface Place {
   readonly version: RocketMQVersion;
   readonly classPath: string;
@@ -220,19 +241,7 @@ class Cluster implements RocketMQCluster {
   }
 
   async createTopic(topic: string, options: TopicOptions = {}): Promise<void> {
-    const queueCount = String(options.queueCount ?? 4);
-    const reply = await this.brokerCall(UPDATE_AND_CREATE_TOPIC, {
-      topic,
-      defaultTopic: 'TBW102',
-      readQueueNums: queueCount,
-      writeQueueNums: queueCount,
-      perm: '6',
-      topicFilterType: 'SINGLE_TAG',
-      topicSysFlag: '0',
-      order: 'false',
-      attributes: `+message.type=${options.messageType ?? 'NORMAL'}`,
-    });
-    if (reply.code !== 0) throw new Error(`broker refused to create topic ${topic}: ${reply.code} ${reply.remark}`);
+    await createTopicOn(this, topic, options);
     await this.#until(`topic ${topic} in a route`, async () => {
       const route = await this.nameServerCall(GET_ROUTEINFO_BY_TOPIC, { topic });
       return route.code === 0;

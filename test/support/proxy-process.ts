@@ -16,26 +16,33 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** A running proxy. */
-export interface ProxyProcess {
+/** A proxy that serves. */
+export interface TestedProxy {
   /** `host:port` of the gRPC port. */
   readonly address: string;
   /** `http://host:port` of the status port. */
   readonly statusUrl: string;
+  /** The JSON of `/metrics`. */
+  metrics(): Promise<Readonly<Record<string, number>>>;
+  /** Ends it at once. */
+  stop(): Promise<void>;
+}
+
+/** A proxy in a process of its own. */
+export interface ProxyProcess extends TestedProxy {
   /** What it has logged so far. */
   readonly log: readonly LogLine[];
   readonly exited: Promise<Exit>;
   /** The first line whose message holds `text`, also one to come. */
   logged(text: string): Promise<LogLine>;
-  /** The JSON of `/metrics`. */
-  metrics(): Promise<Readonly<Record<string, number>>>;
   kill(signal: NodeJS.Signals): void;
-  /** Ends it at once. */
-  stop(): Promise<void>;
 }
 
 const startTimeoutMs = 20_000;
 const logTimeoutMs = 30_000;
+
+/** What every proxy has here unless it is told otherwise: free ports, nothing on disk, and no engine of its own. */
+const quiet = { GRPC_PORT: '0', METRICS_PORT: '0', PROXY_DATA_DIR: 'memory', PROXY_EMBEDDED: 'off' };
 
 /**
  * Starts the proxy and waits until it serves.
@@ -44,7 +51,7 @@ const logTimeoutMs = 30_000;
  */
 export async function startProxyProcess(environment: Readonly<Record<string, string>>): Promise<ProxyProcess> {
   const child = spawn(process.execPath, [join(checkoutDirectory(), 'dist', 'server.js')], {
-    env: { PATH: process.env['PATH'], GRPC_PORT: '0', METRICS_PORT: '0', PROXY_DATA_DIR: 'memory', ...environment },
+    env: { PATH: process.env['PATH'], ...quiet, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const guard = startGuard();

@@ -15,6 +15,8 @@ export interface Exit {
 
 const waitTimeoutMs = 30_000;
 
+const quiet = { GRPC_PORT: '0', METRICS_PORT: '0', PROXY_DATA_DIR: 'memory', PROXY_EMBEDDED: 'off' };
+
 /** The server as it is in `src` now, compiled into a folder of its own. */
 export class CompiledServer {
   readonly #folder = mkdtempSync(join(tmpdir(), 'server-'));
@@ -28,7 +30,7 @@ export class CompiledServer {
     copyFileSync('package.json', join(this.#folder, 'package.json'));
   }
 
-  /** Starts it with these settings only, on any ports unless they say otherwise; killed when the test ends. */
+  /** Starts it with these settings only, on any ports and without an engine unless they say otherwise; killed when the test ends. */
   start(
     environment: Readonly<Record<string, string>> = {},
     args: readonly string[] = [],
@@ -36,7 +38,7 @@ export class CompiledServer {
   ): ServerProcess {
     const child = spawn(process.execPath, [...nodeArgs, join(this.#folder, 'dist', 'server.js'), ...args], {
       cwd: this.#folder,
-      env: { GRPC_PORT: '0', METRICS_PORT: '0', PROXY_DATA_DIR: 'memory', ...environment },
+      env: { ...quiet, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const server = new ServerProcess(child);

@@ -2,26 +2,26 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { quickRedelivery } from '../rocketmq/cluster.ts';
 import { failureOf, ProxyClient } from '../support/grpc-client.ts';
 import type { ReceivedMessage } from '../support/message-stream.ts';
-import { type ProxyProcess, startProxyProcess } from '../support/proxy-process.ts';
+import { startProxyProcess, type TestedProxy } from '../support/proxy-process.ts';
 import { sendRpcs } from '../support/published-api.ts';
-import { quickRedelivery, type RocketMQCluster, startRocketMQ } from './cluster.ts';
-import { skipRocketMQ } from './java.ts';
+import { describeOnTarget, lacks, startProxy, startTarget, type Target } from './target.ts';
 
 const GET_ALL_SUBSCRIPTION_GROUPS = 201;
 
 const bodyOf = ({ message_body }: ReceivedMessage): string => message_body;
 
-describe.skipIf(skipRocketMQ())('producers, consumers and their ids on RocketMQ 5.5.0', () => {
-  let cluster: RocketMQCluster;
-  let proxy: ProxyProcess;
+describeOnTarget('producers, consumers and their ids', () => {
+  let cluster: Target;
+  let proxy: TestedProxy;
   let client: ProxyClient;
 
   beforeAll(async () => {
-    cluster = await startRocketMQ({ brokerConfig: quickRedelivery });
-    proxy = await startProxyProcess({ ROCKETMQ_ENDPOINT: cluster.nameServer });
+    cluster = await startTarget({ apache: quickRedelivery });
+    proxy = await startProxy({ ROCKETMQ_ENDPOINT: cluster.nameServer });
     client = new ProxyClient(proxy.address);
   });
 
@@ -201,7 +201,7 @@ describe.skipIf(skipRocketMQ())('producers, consumers and their ids on RocketMQ 
   test.concurrent('ids outlive their idle time', async () => {
     const topic = 'idle';
     await cluster.createTopic(topic, { queueCount: 1 });
-    const idle = await startProxyProcess({
+    const idle = await startProxy({
       ROCKETMQ_ENDPOINT: cluster.nameServer,
       PRODUCER_CLEANUP_TIMEOUT: '1s',
       CONSUMER_CLEANUP_TIMEOUT: '1s',
@@ -223,34 +223,37 @@ describe.skipIf(skipRocketMQ())('producers, consumers and their ids on RocketMQ 
     await idle.stop();
   });
 
-  test.concurrent('a restart after SIGKILL: ids and receipt handles from before still work', async () => {
-    const topic = 'restart';
-    await cluster.createTopic(topic, { queueCount: 1 });
-    const directory = await mkdtemp(join(tmpdir(), 'proxy-data-'));
-    const settings = {
-      ROCKETMQ_ENDPOINT: cluster.nameServer,
-      PROXY_DATA_DIR: directory,
-      PROXY_INVISIBLE_DURATION: '6s',
-    };
-    const before = await startProxyProcess(settings);
-    const clientBefore = new ProxyClient(before.address);
-    const producer_id = await clientBefore.createProducer(topic);
-    const { consumerId, stream } = await clientBefore.subscribe(topic, topic);
-    for (const message_body of ['kept', 'clock']) await clientBefore.send('SendMessage', { producer_id, message_body });
-    const [kept] = await stream.take(2);
-    before.kill('SIGKILL');
-    await before.exited;
-    clientBefore.close();
+  test
+    .skipIf(lacks('embedded', 'processes'))
+    .concurrent('a restart after SIGKILL: ids and receipt handles from before still work', async () => {
+      const topic = 'restart';
+      await cluster.createTopic(topic, { queueCount: 1 });
+      const directory = await mkdtemp(join(tmpdir(), 'proxy-data-'));
+      const settings = {
+        ROCKETMQ_ENDPOINT: cluster.nameServer,
+        PROXY_DATA_DIR: directory,
+        PROXY_INVISIBLE_DURATION: '6s',
+      };
+      const before = await startProxyProcess(settings);
+      const clientBefore = new ProxyClient(before.address);
+      const producer_id = await clientBefore.createProducer(topic);
+      const { consumerId, stream } = await clientBefore.subscribe(topic, topic);
+      for (const message_body of ['kept', 'clock'])
+        await clientBefore.send('SendMessage', { producer_id, message_body });
+      const [kept] = await stream.take(2);
+      before.kill('SIGKILL');
+      await before.exited;
+      clientBefore.close();
 
-    const after = await startProxyProcess(settings);
-    const clientAfter = new ProxyClient(after.address);
-    await clientAfter.ack(consumerId, { receipt_handle: kept?.receipt_handle ?? '' });
-    await clientAfter.send('SendMessage', { producer_id, message_body: 'new' });
-    expect((await clientAfter.receive(consumerId).take(2)).map(bodyOf)).toEqual(['new', 'clock']);
-    clientAfter.close();
-    await after.stop();
-    await rm(directory, { recursive: true });
-  });
+      const after = await startProxyProcess(settings);
+      const clientAfter = new ProxyClient(after.address);
+      await clientAfter.ack(consumerId, { receipt_handle: kept?.receipt_handle ?? '' });
+      await clientAfter.send('SendMessage', { producer_id, message_body: 'new' });
+      expect((await clientAfter.receive(consumerId).take(2)).map(bodyOf)).toEqual(['new', 'clock']);
+      clientAfter.close();
+      await after.stop();
+      await rm(directory, { recursive: true });
+    });
 
   test.concurrent('two instances with one seal key: what one handed out is acknowledged through the other', async () => {
     const topic = 'instances';
@@ -260,7 +263,7 @@ describe.skipIf(skipRocketMQ())('producers, consumers and their ids on RocketMQ 
       PROXY_SEAL_KEY: randomBytes(32).toString('hex'),
       PROXY_INVISIBLE_DURATION: '2s',
     };
-    const proxies = await Promise.all([startProxyProcess(settings), startProxyProcess(settings)]);
+    const proxies = await Promise.all([startProxy(settings), startProxy(settings)]);
     const [one, two] = proxies.map(({ address }) => new ProxyClient(address));
     if (one === undefined || two === undefined) return;
     const producer_id = await one.createProducer(topic);

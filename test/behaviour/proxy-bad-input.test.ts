@@ -1,30 +1,27 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { queueSizes } from '../support/broker-queues.ts';
 import { type Failure, failureOf, ProxyClient } from '../support/grpc-client.ts';
-import { type ProxyProcess, startProxyProcess } from '../support/proxy-process.ts';
+import type { TestedProxy } from '../support/proxy-process.ts';
 import { encodeRequest, type SendRequest, sendRpcs } from '../support/published-api.ts';
 import { closedAddress, startEcho, startSilentPeer } from '../support/tcp-peers.ts';
-import { type RocketMQCluster, startRocketMQ } from './cluster.ts';
-import { skipRocketMQ } from './java.ts';
+import { describeOnTarget, differs, lacks, startProxy, startTarget, type Target } from './target.ts';
 
 const mebibyte = 2 ** 20;
 
-describe.skipIf(skipRocketMQ())('bad input on RocketMQ 5.5.0 gets a clear error and loses nothing', () => {
-  let cluster: RocketMQCluster;
-  let proxy: ProxyProcess;
+describeOnTarget('bad input gets a clear error and loses nothing', () => {
+  let cluster: Target;
+  let proxy: TestedProxy;
   let client: ProxyClient;
 
   beforeAll(async () => {
-    cluster = await startRocketMQ({
-      brokerConfig: {
-        autoCreateTopicEnable: false,
-        maxMessageSize: mebibyte,
-        brokerName: 'canary-broker',
-        brokerClusterName: 'canary-cluster',
-      },
+    cluster = await startTarget({
+      autoCreateTopics: false,
+      brokerName: 'canary-broker',
+      clusterName: 'canary-cluster',
+      apache: { maxMessageSize: mebibyte },
     });
-    proxy = await startProxyProcess({
+    proxy = await startProxy({
       ROCKETMQ_ENDPOINT: cluster.nameServer,
       ROCKETMQ_ACCESS_KEY_ID: 'canary-key',
       ROCKETMQ_ACCESS_KEY_SECRET: 'canary-secret',
@@ -75,7 +72,8 @@ describe.skipIf(skipRocketMQ())('bad input on RocketMQ 5.5.0 gets a clear error 
     const { producer_id, holdsOnly } = await startTopic('good-endpoint');
     const silent = await startSilentPeer();
     const echo = await startEcho();
-    const wrong = [cluster.brokerAddress, proxy.statusUrl, echo.address, 'no-such-host.invalid:9876'];
+    const broker = differs('onePort', { apache: [cluster.brokerAddress], embedded: [] });
+    const wrong = [...broker, proxy.statusUrl, echo.address, 'no-such-host.invalid:9876'];
     const endpoints = [...wrong, await closedAddress(), silent.address];
     const started = Date.now();
     const failures = endpoints.flatMap((endpoint) =>
@@ -166,6 +164,7 @@ describe.skipIf(skipRocketMQ())('bad input on RocketMQ 5.5.0 gets a clear error 
         );
         expect(code).toBe(message_body.length > 5 * mebibyte ? 'RESOURCE_EXHAUSTED' : 'INVALID_ARGUMENT');
       }
+      if (lacks('embedded', 'messageSize')) continue;
       // This broker takes 1 MiB.
       const message_body = 'a'.repeat(2 * mebibyte);
       const failure = await refused(
@@ -269,7 +268,7 @@ describe.skipIf(skipRocketMQ())('bad input on RocketMQ 5.5.0 gets a clear error 
   test.concurrent('unknown, altered or foreign ids: NOT_FOUND in every RPC, and the id itself stays good', async () => {
     const { producer_id, holdsOnly } = await startTopic('ids');
     const consumer_id = await client.createConsumer('ids', 'ids-other');
-    const stranger = await startProxyProcess({ ROCKETMQ_ENDPOINT: cluster.nameServer });
+    const stranger = await startProxy({ ROCKETMQ_ENDPOINT: cluster.nameServer });
     const strange = new ProxyClient(stranger.address);
     const bad = (good: string, other: string): string[] => [
       '',

@@ -1,32 +1,32 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { quickRedelivery } from '../rocketmq/cluster.ts';
 import { failureOf, ProxyClient } from '../support/grpc-client.ts';
 import type { ReceivedMessage } from '../support/message-stream.ts';
-import { type ProxyProcess, startProxyProcess } from '../support/proxy-process.ts';
+import type { TestedProxy } from '../support/proxy-process.ts';
 import { startReceivingProcess } from '../support/receiving-process.ts';
-import { quickRedelivery, type RocketMQCluster, startRocketMQ } from './cluster.ts';
-import { skipRocketMQ } from './java.ts';
+import { describeOnTarget, startProxy, startTarget, type Target } from './target.ts';
 
 const bodyOf = ({ message_body }: ReceivedMessage): string => message_body;
 const times = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
 
-describe.skipIf(skipRocketMQ())('what is not acknowledged on RocketMQ 5.5.0', () => {
-  let cluster: RocketMQCluster;
+describeOnTarget('what is not acknowledged', () => {
+  let cluster: Target;
   /** Waits 2 s for acks. */
-  let hasty: ProxyProcess;
+  let hasty: TestedProxy;
   /** Waits 30 s for acks and signs of life, as by default, so that what comes again earlier was given back. */
-  let patient: ProxyProcess;
+  let patient: TestedProxy;
   /** Waits 30 s for acks, and notices after 2 s that a client is frozen. */
-  let watchful: ProxyProcess;
+  let watchful: TestedProxy;
   let client: ProxyClient;
   let patientClient: ProxyClient;
 
   beforeAll(async () => {
-    cluster = await startRocketMQ({ brokerConfig: quickRedelivery });
+    cluster = await startTarget({ apache: quickRedelivery });
     const common = { ROCKETMQ_ENDPOINT: cluster.nameServer };
     [hasty, patient, watchful] = await Promise.all([
-      startProxyProcess({ ...common, PROXY_INVISIBLE_DURATION: '2s' }),
-      startProxyProcess(common),
-      startProxyProcess({ ...common, PROXY_KEEPALIVE_INTERVAL: '1s', PROXY_KEEPALIVE_TIMEOUT: '1s' }),
+      startProxy({ ...common, PROXY_INVISIBLE_DURATION: '2s' }),
+      startProxy(common),
+      startProxy({ ...common, PROXY_KEEPALIVE_INTERVAL: '1s', PROXY_KEEPALIVE_TIMEOUT: '1s' }),
     ]);
     client = new ProxyClient(hasty.address);
     patientClient = new ProxyClient(patient.address);
@@ -139,7 +139,7 @@ describe.skipIf(skipRocketMQ())('what is not acknowledged on RocketMQ 5.5.0', ()
   test.concurrent('with PROXY_RENEWAL_DURATION a message stays with its receiver while its stream lives, and its handle stays good', async () => {
     const topic = 'renewed';
     await cluster.createTopic(topic, { queueCount: 1 });
-    const renewing = await startProxyProcess({
+    const renewing = await startProxy({
       ROCKETMQ_ENDPOINT: cluster.nameServer,
       PROXY_INVISIBLE_DURATION: '2s',
       PROXY_RENEWAL_DURATION: '60s',
@@ -182,7 +182,7 @@ describe.skipIf(skipRocketMQ())('what is not acknowledged on RocketMQ 5.5.0', ()
   });
 
   /** A consumer in a process of its own that has got 20 messages and acknowledged none. */
-  async function startHolder(topic: string, proxy: ProxyProcess) {
+  async function startHolder(topic: string, proxy: TestedProxy) {
     await cluster.createTopic(topic, { queueCount: 4 });
     const producer_id = await patientClient.createProducer(topic);
     const holderClient = new ProxyClient(proxy.address);

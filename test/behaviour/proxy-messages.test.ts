@@ -1,27 +1,26 @@
 import { randomBytes } from 'node:crypto';
 import { compressionAlgorithms } from '@grpc/grpc-js';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { queueSizes, storedText } from '../support/broker-queues.ts';
 import { failureOf, ProxyClient } from '../support/grpc-client.ts';
 import type { ReceivedMessage } from '../support/message-stream.ts';
-import { type ProxyProcess, startProxyProcess } from '../support/proxy-process.ts';
+import type { TestedProxy } from '../support/proxy-process.ts';
 import { sendRpcs } from '../support/published-api.ts';
-import { type RocketMQCluster, startRocketMQ } from './cluster.ts';
-import { skipRocketMQ } from './java.ts';
+import { describeOnTarget, startProxy, startTarget, type Target } from './target.ts';
 
 /** How late a delayed message may come: brokers deliver up to a second late, and the machine may be busy. */
 const lateMsMax = 3_000;
 
 const bodyOf = ({ message_body }: ReceivedMessage): string => message_body;
 
-describe.skipIf(skipRocketMQ())('messages through the proxy to RocketMQ 5.5.0 and back', () => {
-  let cluster: RocketMQCluster;
-  let proxy: ProxyProcess;
+describeOnTarget('messages through the proxy and back', () => {
+  let cluster: Target;
+  let proxy: TestedProxy;
   let client: ProxyClient;
 
   beforeAll(async () => {
-    cluster = await startRocketMQ();
-    proxy = await startProxyProcess({ ROCKETMQ_ENDPOINT: cluster.nameServer });
+    cluster = await startTarget();
+    proxy = await startProxy({ ROCKETMQ_ENDPOINT: cluster.nameServer });
     client = new ProxyClient(proxy.address);
   });
 
@@ -31,7 +30,7 @@ describe.skipIf(skipRocketMQ())('messages through the proxy to RocketMQ 5.5.0 an
     await cluster?.stop();
   });
 
-  test.each(sendRpcs)('%s: body, tag, key, properties and birth arrive as they were sent', async (rpc) => {
+  test.concurrent.each(sendRpcs)('%s: body, tag, key, properties and birth arrive as they were sent', async (rpc) => {
     const topic = `kinds-${rpc}`;
     await cluster.createTopic(topic);
     const producer_id = await client.createProducer(topic);
@@ -115,7 +114,7 @@ describe.skipIf(skipRocketMQ())('messages through the proxy to RocketMQ 5.5.0 an
     gzip.close();
   });
 
-  test('a tag expression lets its tags through and no others', async () => {
+  test.concurrent('a tag expression lets its tags through and no others', async () => {
     const topic = 'tags';
     await cluster.createTopic(topic, { queueCount: 1 });
     const producer_id = await client.createProducer(topic);
@@ -153,7 +152,7 @@ describe.skipIf(skipRocketMQ())('messages through the proxy to RocketMQ 5.5.0 an
     }
   }
 
-  test('order: first deliveries reach one stream in queue order, live and from a backlog; one sharding key, one queue', async () => {
+  test.concurrent('order: first deliveries reach one stream in queue order, live and from a backlog; one sharding key, one queue', async () => {
     const topic = 'ordered';
     await cluster.createTopic(topic, { queueCount: 8, messageType: 'FIFO' });
     const live = await client.subscribe(topic, 'ordered-live');
@@ -228,7 +227,7 @@ describe.skipIf(skipRocketMQ())('messages through the proxy to RocketMQ 5.5.0 an
     stream.cancel();
   });
 
-  test('sharding_key set in MessageProperties only: honoured by every send RPC', async () => {
+  test.concurrent('sharding_key set in MessageProperties only: honoured by every send RPC', async () => {
     const topic = 'property-keys';
     await cluster.createTopic(topic, { queueCount: 8 });
     const producer_id = await client.createProducer(topic);
@@ -242,7 +241,7 @@ describe.skipIf(skipRocketMQ())('messages through the proxy to RocketMQ 5.5.0 an
     stream.cancel();
   });
 
-  test('immunity time set in MessageProperties only: honoured', async () => {
+  test.concurrent('immunity time set in MessageProperties only: honoured', async () => {
     const topic = 'property-immunity';
     await cluster.createTopic(topic, { queueCount: 1, messageType: 'TRANSACTION' });
     const producer_id = await client.createProducer(topic);
@@ -262,7 +261,7 @@ describe.skipIf(skipRocketMQ())('messages through the proxy to RocketMQ 5.5.0 an
     stream.cancel();
   });
 
-  test('delay level 0, no time; a time in the past: delivered at once', async () => {
+  test.concurrent('delay level 0, no time; a time in the past: delivered at once', async () => {
     const topic = 'at-once';
     await cluster.createTopic(topic, { queueCount: 1 });
     const producer_id = await client.createProducer(topic);
@@ -280,7 +279,7 @@ describe.skipIf(skipRocketMQ())('messages through the proxy to RocketMQ 5.5.0 an
     stream.cancel();
   });
 
-  test('two consumers of a group share, two groups each get all', async () => {
+  test.concurrent('two consumers of a group share, two groups each get all', async () => {
     const topic = 'shared';
     await cluster.createTopic(topic, { queueCount: 8 });
     const producer_id = await client.createProducer(topic);

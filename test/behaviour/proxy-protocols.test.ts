@@ -1,11 +1,12 @@
-import { execFileSync } from 'node:child_process';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { quickRedelivery } from '../rocketmq/cluster.ts';
 import { ProxyClient } from '../support/grpc-client.ts';
 import { curlFeatures, postByCurl, postByFetch, postByHttp2 } from '../support/http-client.ts';
-import { type ProxyProcess, startProxyProcess } from '../support/proxy-process.ts';
+import type { TestedProxy } from '../support/proxy-process.ts';
 import { connectJson, grpcWeb } from '../support/web-protocols.ts';
-import { quickRedelivery, type RocketMQCluster, startRocketMQ } from './cluster.ts';
-import { skipRocketMQ } from './java.ts';
+import { describeOnTarget, startProxy, startTarget, type Target } from './target.ts';
 
 const { curl, http2: curlHttp2 } = curlFeatures();
 
@@ -24,14 +25,14 @@ const cases = ways.flatMap(([way, isHere, post]) =>
   protocols.map(([protocol, speak]) => ({ name: `${protocol} by ${way}`, isHere, speak, post })),
 );
 
-describe.skipIf(skipRocketMQ())('without gRPC, on the port of gRPC, to RocketMQ 5.5.0', () => {
-  let cluster: RocketMQCluster;
-  let proxy: ProxyProcess;
+describeOnTarget('without gRPC, on the port of gRPC,', () => {
+  let cluster: Target;
+  let proxy: TestedProxy;
   let grpc: ProxyClient;
 
   beforeAll(async () => {
-    cluster = await startRocketMQ({ brokerConfig: quickRedelivery });
-    proxy = await startProxyProcess({ ROCKETMQ_ENDPOINT: cluster.nameServer });
+    cluster = await startTarget({ apache: quickRedelivery });
+    proxy = await startProxy({ ROCKETMQ_ENDPOINT: cluster.nameServer });
     grpc = new ProxyClient(proxy.address);
   });
 
@@ -78,11 +79,10 @@ describe.skipIf(skipRocketMQ())('without gRPC, on the port of gRPC, to RocketMQ 
     });
   }
 
-  test.skipIf(!curl)('the line of curl that the README shows', () => {
+  test.skipIf(!curl)('the line of curl that the README shows', async () => {
     const url = `http://${proxy.address}/rocketmq.RocketMQProxy/HealthCheck`;
-    const reply = execFileSync('curl', ['-s', '-d', '{}', '-H', 'content-type: application/json', url], {
-      encoding: 'utf8',
-    });
-    expect(JSON.parse(reply)).toMatchObject({ healthy: true });
+    const words = ['-s', '-d', '{}', '-H', 'content-type: application/json', url];
+    const { stdout } = await promisify(execFile)('curl', words);
+    expect(JSON.parse(stdout)).toMatchObject({ healthy: true });
   });
 });

@@ -1,14 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { countOf, outgoing, Reader, RealClients, soon } from '../support/real-client.ts';
-import { type RocketMQCluster, startRocketMQ } from './cluster.ts';
-import { skipRocketMQ } from './java.ts';
+import { describeOnTarget, startTarget, type Target } from './target.ts';
 
-describe.skipIf(skipRocketMQ())('batches, 5.5.0', () => {
-  let cluster: RocketMQCluster;
+describeOnTarget('batches', () => {
+  let cluster: Target;
   let clients: RealClients;
 
   beforeAll(async () => {
-    cluster = await startRocketMQ();
+    cluster = await startTarget();
     clients = new RealClients(cluster.nameServer);
   });
 

@@ -1,0 +1,99 @@
+/** What the behaviour suite runs against: a real Apache RocketMQ, or the embedded engine. */
+import { describe } from 'vitest';
+import type { Config, TopicOptions } from '../rocketmq/cluster.ts';
+import { skipRocketMQ } from '../rocketmq/java.ts';
+import type { WireReply } from '../rocketmq/wire.ts';
+import { startProxyHere } from '../support/proxy-here.ts';
+import { startProxyProcess, type TestedProxy } from '../support/proxy-process.ts';
+import { startApache } from './apache-target.ts';
+import { startEmbedded } from './embedded-target.ts';
+
+/** How to start a target; every field may be left out. */
+export interface TargetOptions {
+  /** Whether topics are made by their first message. Default true. */
+  readonly autoCreateTopics?: boolean;
+  /** Age at which a half message is checked for the first time. Default 6 s. */
+  readonly transactionTimeoutMs?: number;
+  /** Time between two checks of a half message. Default: 1 s on Apache, 30 s on ours. */
+  readonly transactionCheckIntervalMs?: number;
+  readonly brokerName?: string;
+  readonly clusterName?: string;
+  /** Messages outlive `stopBroker`. Apache's always do. Default false. */
+  readonly durable?: boolean;
+  /** Bytes of one file of the commit log. Default 64 MiB. */
+  readonly logFileBytes?: number;
+  /** Settings of the broker that only Apache has, most of which make it as quick, or as able, as ours is anyway. */
+  readonly apache?: Config;
+}
+
+/** A name server and a broker. */
+export interface Target {
+  /** `host:port` of the name server. */
+  readonly nameServer: string;
+  /** `host:port` of the broker, as it stands in routes. */
+  readonly brokerAddress: string;
+  readonly brokerName: string;
+  readonly clusterName: string;
+  /** The files of its commit log; of ours, only where it is durable. */
+  readonly logDirectory: string;
+  /** Makes or changes a topic; it is in routes afterwards. */
+  createTopic(topic: string, options?: TopicOptions): Promise<void>;
+  /** One request to the broker on a connection of its own; gives the reply back whatever its code. */
+  brokerCall(code: number, extFields?: Readonly<Record<string, string>>, body?: Uint8Array): Promise<WireReply>;
+  /** The same to the name server. */
+  nameServerCall(code: number, extFields?: Readonly<Record<string, string>>, body?: Uint8Array): Promise<WireReply>;
+  /** Ends the broker: Apache's by SIGKILL, while its name server lives on; ours with its name server. */
+  stopBroker(): Promise<void>;
+  /** Starts it again on what it stored, at the same addresses. */
+  startBroker(): Promise<void>;
+  /** Ends all, and throws all data away. */
+  stop(): Promise<void>;
+}
+
+export type TargetName = 'apache' | 'embedded';
+
+/** Which one this run is about: each project of vitest.config.ts says so. */
+export const targetName: TargetName = process.env['ROCKETMQ_TARGET'] === 'apache' ? 'apache' : 'embedded';
+
+const titles: Readonly<Record<TargetName, string>> = { apache: 'RocketMQ 5.5.0', embedded: 'the embedded engine' };
+
+/** Time for one test: a JVM on a busy machine is slow. On the engine, none of them takes a tenth of it. */
+const testTimeoutMs = 60_000;
+
+/** Starts what this run is about. */
+export function startTarget(options: TargetOptions = {}): Promise<Target> {
+  return targetName === 'apache' ? startApache(options) : startEmbedded(options);
+}
+
+/** The proxy in front of it: beside Apache the built program, beside ours in this process. */
+export function startProxy(settings: Readonly<Record<string, string>>): Promise<TestedProxy> {
+  return targetName === 'apache' ? startProxyProcess(settings) : startProxyHere(settings);
+}
+
+/** A suite of this target; skipped, with a line that says why, where that is Apache and Java or Maven is missing. */
+export function describeOnTarget(title: string, suite: () => void): void {
+  const isMissing = targetName === 'apache' && skipRocketMQ();
+  describe.skipIf(isMissing)(`${title}, on ${titles[targetName]}`, { timeout: testTimeoutMs }, suite);
+}
+
+/** Where the two targets do not behave alike, and why that is meant: nothing else may differ. */
+export const differences = {
+  processes:
+    'what signals do to the proxy needs a program of its own; in the unit project test/server.test.ts judges that',
+  oneProcess: 'our name server and our broker are one process, and end together',
+  onePort:
+    'our broker answers what name servers are asked, too: whoever is given the wrong one of its two ports is served',
+  sameQueue:
+    'what was popped and not acknowledged comes again from its own queue with ours, from a retry topic with Apache',
+  messageSize: 'our broker takes messages of 4 MiB and cannot be told to take less',
+} as const;
+
+/** What is right for the target of this run, in a place where they differ. */
+export function differs<T>(_why: keyof typeof differences, expected: Readonly<Record<TargetName, T>>): T {
+  return expected[targetName];
+}
+
+/** For `test.skipIf(lacks('embedded', 'processes'))`: whether this run is about that target. */
+export function lacks(target: TargetName, _why: keyof typeof differences): boolean {
+  return targetName === target;
+}

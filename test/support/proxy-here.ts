@@ -1,0 +1,38 @@
+import { readOptions } from '../../src/options.ts';
+import { EndpointPolicy } from '../../src/proxy/endpoint-policy.ts';
+import { startProxy } from '../../src/proxy/proxy.ts';
+import { Sealer } from '../../src/proxy/seal.ts';
+import { loadSealKeys } from '../../src/proxy/seal-keys.ts';
+import { startStatusServer } from '../../src/proxy/status-server.ts';
+import type { TestedProxy } from './proxy-process.ts';
+import { MemoryLog } from './scripted-cluster.ts';
+
+/** The proxy in this process, with the settings that a process would have, on free ports: starts in no time. */
+export async function startProxyHere(environment: Readonly<Record<string, string>>): Promise<TestedProxy> {
+  const ports = { GRPC_PORT: '0', METRICS_PORT: '0', PROXY_DATA_DIR: 'memory' };
+  const options = readOptions([], { ...ports, ...environment });
+  const { invisibleDurationMs, renewalDurationMs } = options;
+  const proxy = await startProxy({
+    ...options,
+    listener: { ...options, port: options.grpcPort },
+    sealer: new Sealer(loadSealKeys(options).keys),
+    policy: EndpointPolicy.create({ ...options, defaultEndpoint: options.endpoint }),
+    defaults: { ...options, endpoint: options.endpoint ?? '' },
+    delivery: { invisibleDurationMs, renewalDurationMs, pollDurationMs: options.pullTimeoutMs },
+    messagesMax: options.messageBufferSize,
+    producerIdleMs: options.producerCleanupTimeoutMs,
+    consumerIdleMs: options.consumerCleanupTimeoutMs,
+    log: new MemoryLog(),
+  });
+  const { metrics, ready } = proxy;
+  const statusServer = await startStatusServer({ host: options.host, port: 0, metrics, ready });
+  const statusUrl = `http://${options.host}:${statusServer.port}`;
+  return {
+    address: `${options.host}:${proxy.port}`,
+    statusUrl,
+    metrics: async () => JSON.parse(await (await fetch(`${statusUrl}/metrics`)).text()),
+    stop: async () => {
+      await Promise.all([proxy.close(0), statusServer.close()]);
+    },
+  };
+}
