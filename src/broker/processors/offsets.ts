@@ -39,7 +39,9 @@ async function queryOffset(request: Command, _connection: ServerConnection, engi
 async function updateOffset(request: Command, _connection: ServerConnection, engine: Engine): Promise<Answer> {
   const { consumerGroup, topic, queueId, commitOffset } = updateConsumerOffset.decode(request);
   await engine.groups.getOrCreate(consumerGroup, engine.state);
-  engine.topics.require(topic);
+  const { readQueueCount, writeQueueCount } = engine.topics.require(topic);
+  if (queueId < 0 || queueId >= Math.max(readQueueCount, writeQueueCount))
+    throw invalid(`${topic} has no queue ${queueId}`);
   await commit({ group: consumerGroup, topic, queueId }, Number(commitOffset), engine);
   return updateConsumerOffset.answer({});
 }

@@ -8,6 +8,7 @@ import { readStoredProperties } from '../../remoting/stored-message.ts';
 import type { GroupQueue } from '../consumer-offsets.ts';
 import type { Engine, ProcessorTable } from '../engine.ts';
 import type { MessageFilter } from '../filters/message-filter.ts';
+import type { GroupConfig } from '../groups.ts';
 import { invalid, RequestRefused } from '../refused.ts';
 import { commit } from './offsets.ts';
 
@@ -34,8 +35,17 @@ interface Pull {
   readonly suspendMs: number;
 }
 
-async function pull(request: Command, connection: ServerConnection, engine: Engine): Promise<Answer> {
-  const asked = await readPull(request, engine);
+/** At once where it can be: that a client takes no answers is then noticed before the next one is made for it. */
+function pull(request: Command, connection: ServerConnection, engine: Engine): Answer | Promise<Answer> {
+  const fields = pullMessage.decode(request);
+  const answerTo = (group: GroupConfig): Answer | Promise<Answer> =>
+    pullNow(readPull(fields, group, engine), connection, engine);
+  const group = engine.groups.get(fields.consumerGroup);
+  if (group !== undefined) return answerTo(group);
+  return engine.groups.getOrCreate(fields.consumerGroup, engine.state).then(answerTo);
+}
+
+function pullNow(asked: Pull, connection: ServerConnection, engine: Engine): Answer | Promise<Answer> {
   const { queue } = asked;
   const reset = engine.offsets.pendingReset(queue);
   if (reset !== undefined) {
@@ -47,11 +57,11 @@ async function pull(request: Command, connection: ServerConnection, engine: Engi
   return hold(asked, found, connection, engine);
 }
 
+type PullFields = ReturnType<typeof pullMessage.decode>;
+
 /** @throws RequestRefused */
-async function readPull(request: Command, engine: Engine): Promise<Pull> {
-  const fields = pullMessage.decode(request);
-  const { consumerGroup: group, topic: name, queueId, sysFlag } = fields;
-  const { consumeEnable } = await engine.groups.getOrCreate(group, engine.state);
+function readPull(fields: PullFields, { name: group, consumeEnable }: GroupConfig, engine: Engine): Pull {
+  const { topic: name, queueId, sysFlag } = fields;
   const topic = engine.topics.require(name);
   if (!consumeEnable || (topic.permission & QueuePermission.READ) === 0) {
     throw new RequestRefused(ResponseCode.NO_PERMISSION, `${group} may not read ${name}`);
@@ -73,8 +83,6 @@ async function readPull(request: Command, engine: Engine): Promise<Pull> {
       (sysFlag & PullFlag.SUSPEND) === 0 ? 0 : Math.min(Math.max(fields.suspendDurationMs ?? 0, 0), suspendMsMax),
   };
 }
-
-type PullFields = ReturnType<typeof pullMessage.decode>;
 
 /** Of the request, or of the group's heartbeats. @throws RequestRefused */
 function filterOf(fields: PullFields, engine: Engine): MessageFilter {
