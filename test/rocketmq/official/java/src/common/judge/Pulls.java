@@ -33,7 +33,8 @@ final class Pulls {
         DefaultLitePullConsumer consumer = c.configured(new DefaultLitePullConsumer(group, c.settings.hook()));
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.setAutoCommit(false);
-        consumer.setPullThreadNums(2);
+        // A pull that is held keeps its thread: one for each queue of the topics here.
+        consumer.setPullThreadNums(4);
         c.closing(consumer::shutdown);
         return consumer;
     }
