@@ -20,6 +20,7 @@ export class HeldRequests {
   readonly #countMax: number;
   readonly #byTopic = new Map<string, Set<Held>>();
   #count = 0;
+  #wakeCount = 0;
   #closed = false;
 
   constructor(countMax: number) {
@@ -28,6 +29,11 @@ export class HeldRequests {
 
   get count(): number {
     return this.#count;
+  }
+
+  /** How often something new came: what one request finds out while all are tried is true for the others. */
+  get wakeCount(): number {
+    return this.#wakeCount;
   }
 
   /** Holds a request; false when too many are held already, or the engine closes. */
@@ -51,6 +57,7 @@ export class HeldRequests {
   wake(topic: string): void {
     const waiting = this.#byTopic.get(topic);
     if (waiting === undefined) return;
+    this.#wakeCount += 1;
     for (const held of [...waiting]) {
       if (waiting.has(held) && held.request.tryAgain()) this.#release(held);
     }

@@ -56,7 +56,9 @@ describe('held requests', () => {
     held.hold(third, ['a', 'c'], 100);
     held.wake('nothing');
     expect(events).toEqual([]);
+    const wakeCount = held.wakeCount;
     held.wake('a');
+    expect(held.wakeCount).toBe(wakeCount + 1);
     expect(events).toEqual(['1 tried', '2 tried', '3 tried']);
     expect(held.count).toBe(2);
     held.wake('b');

@@ -9,6 +9,7 @@ import { TimerQueue } from '../timer-queue.ts';
 import { PollCounts } from './poll-counts.ts';
 import { endedChange, leasedChange, type PopChange, readPopChange } from './pop-change.ts';
 import { type Lease, PopQueue } from './pop-queue.ts';
+import { QuietGroups } from './quiet-groups.ts';
 import { eachOffset, toRuns } from './runs.ts';
 
 /** Ends of leases that may be kept beyond those that are needed, in a heap of 16 bytes each. */
@@ -52,6 +53,7 @@ interface TopicPops {
 export class PopQueues implements StatePart {
   readonly name = 'pops';
   readonly polls = new PollCounts();
+  readonly quiet = new QuietGroups();
   /** By group, then topic. */
   readonly #groups = new Map<string, Map<string, TopicPops>>();
   /** Those whose messages are invisible. */

@@ -42,3 +42,13 @@ export function holdPoll(poll: Poll, connection: Connection, { held }: Pick<Engi
     if (!held.hold({ tryAgain, giveUp }, [poll.place.topic], durationMs)) resolve(poll.full());
   });
 }
+
+/** True where another poll of the group just found nothing in any queue. What an ordered one may take depends on more than that. */
+export function isQuiet(place: PopPlace, { pops, held }: Engine): boolean {
+  return !place.order && pops.quiet.has(held.wakeCount, place);
+}
+
+/** This poll found nothing. */
+export function noteQuiet(place: PopPlace, { pops, held }: Engine): void {
+  if (!place.order && place.queueId < 0) pops.quiet.add(held.wakeCount, place);
+}

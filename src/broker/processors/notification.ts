@@ -6,7 +6,7 @@ import type { ServerConnection } from '../../remoting/server-connection.ts';
 import type { Engine, ProcessorTable } from '../engine.ts';
 import { readablePlace } from '../pop/pop-place.ts';
 import { hasMessages } from '../pop/take-messages.ts';
-import { holdPoll } from './hold-poll.ts';
+import { holdPoll, isQuiet, noteQuiet } from './hold-poll.ts';
 
 export const notificationProcessors: ProcessorTable = [
   [RequestCode.NOTIFICATION, notify],
@@ -18,14 +18,18 @@ async function notify(request: Command, connection: ServerConnection, engine: En
   const place = await readablePlace(fields, engine);
   engine.pops.makeVisible();
   const answer = (hasMessage: boolean, pollingFull = false): Answer => notification.answer({ hasMessage, pollingFull });
-  const look = (): Answer | undefined => (hasMessages(place, engine) ? answer(true) : undefined);
+  const look = (): Answer | undefined => {
+    if (hasMessages(place, engine)) return answer(true);
+    noteQuiet(place, engine);
+    return undefined;
+  };
   const found = look();
   if (found !== undefined) return found;
   if (fields.pollDurationMs <= 0) return answer(false);
   const poll = {
     place,
     durationMs: fields.pollDurationMs,
-    look,
+    look: () => (isQuiet(place, engine) ? undefined : look()),
     nothing: () => answer(false),
     full: () => answer(false, true),
   };

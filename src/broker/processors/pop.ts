@@ -17,7 +17,7 @@ import { peekMessages } from '../pop/peek-messages.ts';
 import { readablePlace } from '../pop/pop-place.ts';
 import { type PopQuery, type Taken, takeMessages } from '../pop/take-messages.ts';
 import { invalid } from '../refused.ts';
-import { holdPoll } from './hold-poll.ts';
+import { holdPoll, isQuiet, noteQuiet } from './hold-poll.ts';
 
 /** Longest that a message may be invisible, in ms: what brokers can wait (Java `MessageStoreConfig.timerMaxDelaySec`). */
 export const invisibleDurationMsMax = 259_200_000;
@@ -38,6 +38,7 @@ async function pop(request: Command, connection: ServerConnection, engine: Engin
     // That nobody wanted what was passed over may be stored later: a crash before that costs another look.
     last.stored.catch(() => {});
     if (last.isUnfinished) setImmediate(() => engine.held.wake(query.topic));
+    if (last.restCount === 0) noteQuiet(query, engine);
     return undefined;
   };
   const nothing = (code: number): Answer => {
@@ -51,7 +52,7 @@ async function pop(request: Command, connection: ServerConnection, engine: Engin
   const poll = {
     place: query,
     durationMs: fields.pollDurationMs,
-    look,
+    look: () => (isQuiet(query, engine) ? undefined : look()),
     nothing: () => nothing(ResponseCode.POLLING_TIMEOUT),
     full: () => nothing(ResponseCode.POLLING_FULL),
   };
