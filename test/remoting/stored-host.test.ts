@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { RemotingError } from '../../src/remoting/errors.ts';
-import { encodeStoredHost, readStoredHost, storedHostBytes } from '../../src/remoting/stored-host.ts';
+import { encodeStoredHost, readStoredHost, storedHostBytes, writeStoredHost } from '../../src/remoting/stored-host.ts';
 
 describe('encodeStoredHost and readStoredHost', () => {
   test.each([
@@ -61,5 +61,45 @@ describe('encodeStoredHost and readStoredHost', () => {
         expect(encodeStoredHost(read)).toEqual(bytes);
       }),
     );
+  });
+});
+
+describe('writeStoredHost', () => {
+  const written = (host: string): string => {
+    const bytes = Buffer.alloc(30);
+    const end = writeStoredHost(host, bytes, 5);
+    return bytes.toString('hex', 5, end);
+  };
+
+  test('writes what encodeStoredHost gives', () => {
+    const part = fc.oneof(
+      fc.nat(300).map(String),
+      fc.constantFrom('00', '01', '', ' 1', '1e1', '-1', '1.', '99999999999'),
+    );
+    const port = fc.oneof(fc.nat(70_000).map(String), fc.constantFrom('', '00080', '000080', '+1', '65535', '65536'));
+    const ip = fc.oneof(
+      fc.tuple(part, part, part, part).map((parts) => parts.join('.')),
+      fc.array(part, { maxLength: 6 }).map((parts) => parts.join('.')),
+      fc.ipV4(),
+      fc.ipV6().map((address) => `[${address}]`),
+    );
+    fc.assert(
+      fc.property(ip, port, (address, number) => {
+        const host = `${address}:${number}`;
+        let expected: string | undefined;
+        try {
+          expected = encodeStoredHost(host).toString('hex');
+        } catch {
+          expect(() => written(host)).toThrow(RemotingError);
+          return;
+        }
+        expect(written(host)).toBe(expected);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test.each(['1.2.3.4:00080', '1.2.3.4:0', '0.0.0.0:65535'])('%s', (host) => {
+    expect(written(host)).toBe(encodeStoredHost(host).toString('hex'));
   });
 });

@@ -4,10 +4,10 @@ import { lockDirectory } from './lock-file.ts';
 import type { LogFiles } from './log-files.ts';
 import { LogStore } from './log-store.ts';
 import { MemoryFiles } from './memory-files.ts';
-import type { MessageStore } from './message-store.ts';
+import { type MessageStore, StoreError } from './message-store.ts';
 import { recover } from './recovery.ts';
 import { Segments } from './segments.ts';
-import { completeStoreOptions, type StoreOptions } from './store-options.ts';
+import { type CompleteStoreOptions, completeStoreOptions, type StoreOptions } from './store-options.ts';
 
 /**
  * Opens a store and reads its log. What is damaged in it is logged and not served; it never keeps the store from opening.
@@ -16,12 +16,22 @@ import { completeStoreOptions, type StoreOptions } from './store-options.ts';
  */
 export async function openMessageStore(options: StoreOptions): Promise<MessageStore> {
   const complete = completeStoreOptions(options);
-  const { directory, log } = complete;
+  const { directory } = complete;
   if (directory === undefined) return openLogStore(complete, new MemoryFiles(), () => {});
+  try {
+    return await openDirectory(directory, complete);
+  } catch (error) {
+    if (error instanceof StoreError) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StoreError('io', `${directory} cannot be opened (${reason}): look at its rights and its disk`, error);
+  }
+}
+
+async function openDirectory(directory: string, options: CompleteStoreOptions): Promise<MessageStore> {
   mkdirSync(directory, { recursive: true });
   const unlock = lockDirectory(directory);
   try {
-    return await openLogStore(complete, new DiskFiles(directory, log), unlock);
+    return await openLogStore(options, new DiskFiles(directory, options.log), unlock);
   } catch (error) {
     unlock();
     throw error;

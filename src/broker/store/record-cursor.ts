@@ -91,9 +91,10 @@ export class RecordCursor {
   }
 
   /** True where a record may have been: of its magic code and its place one is right. */
-  static seemsToStart(bytes: Buffer, commitLogOffset: number): boolean {
-    const magic = bytes.readInt32BE(at.magic);
-    return magic === magicV1 || magic === magicV2 || readInt64(bytes, at.commitLogOffset) === commitLogOffset;
+  static seemsToStart(bytes: Buffer, start: number, commitLogOffset: number): boolean {
+    const magic = bytes.readInt32BE(start + at.magic);
+    const place = readInt64(bytes, start + at.commitLogOffset);
+    return magic === magicV1 || magic === magicV2 || place === commitLogOffset;
   }
 
   /**

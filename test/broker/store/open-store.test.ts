@@ -17,7 +17,11 @@ test('a directory is made, belongs to one store, and is free when that ends', as
 test('a store that cannot open leaves no lock', async () => {
   const directory = newFolder();
   writeFileSync(join(directory, 'commitlog'), 'a file');
-  await expect(openStore({ directory })).rejects.toThrow('EEXIST');
+  await expect(openStore({ directory })).rejects.toMatchObject({
+    kind: 'io',
+    message: expect.stringMatching(/cannot be opened \(EEXIST.*\): look at its rights and its disk/),
+    cause: { code: 'EEXIST' },
+  });
   expect(existsSync(join(directory, 'lock'))).toBe(false);
 });
 

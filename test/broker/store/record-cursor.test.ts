@@ -137,11 +137,11 @@ describe('the size of a record', () => {
     const { bytes, size } = recordOf();
     expect(RecordCursor.sizeAt(bytes, 0, place)).toBe(size);
     expect(RecordCursor.sizeAt(bytes, 0, place + 1)).toBe(-1);
-    expect(RecordCursor.seemsToStart(bytes, place + 1)).toBe(true);
+    expect(RecordCursor.seemsToStart(bytes, 0, place + 1)).toBe(true);
     bytes.writeInt32BE(0, 4);
     expect(RecordCursor.sizeAt(bytes, 0, place)).toBe(-1);
-    expect(RecordCursor.seemsToStart(bytes, place)).toBe(true);
-    expect(RecordCursor.seemsToStart(bytes, place + 1)).toBe(false);
+    expect(RecordCursor.seemsToStart(bytes, 0, place)).toBe(true);
+    expect(RecordCursor.seemsToStart(bytes, 0, place + 1)).toBe(false);
   });
 
   test.each([

@@ -75,6 +75,35 @@ describe('reading', () => {
     expect(bodyAt(store, commitLogOffset)).toBe('one');
   });
 
+  test('one record after the other asks the disk rarely', async () => {
+    let readCount = 0;
+    const read = (): void => {
+      readCount += 1;
+    };
+    const files = faulty(new MemoryFiles(), { syncCount: 0, read });
+    const store = await openStore({ segmentBytes: 500_000 }, files);
+    const bodies = Array.from({ length: 2_000 }, (_, number) => `${number} `.padEnd(300, 'x'));
+    const places = await Promise.all(bodies.map((body) => store1(store, body)));
+    readCount = 0;
+    expect(places.map(({ commitLogOffset }) => bodyAt(store, commitLogOffset))).toEqual(bodies);
+    expect(readCount).toBeLessThan(40);
+    expect(places.toReversed().map(({ commitLogOffset }) => bodyAt(store, commitLogOffset))).toEqual(
+      bodies.toReversed(),
+    );
+  });
+
+  test('gives records of any size, from everywhere', async () => {
+    const store = await openStore({ segmentBytes: 400_000 });
+    const sizes = [0, 7_900, 8_000, 8_192, 65_200, 65_300, 65_429, 65_430, 65_536, 70_000, 300_000];
+    const places = await Promise.all([...sizes, ...sizes].map((size) => store1(store, 'x'.repeat(size))));
+    for (const first of places) {
+      for (const second of places) {
+        expect(store.read(first.commitLogOffset)?.length).toBe(first.size);
+        expect(store.read(second.commitLogOffset)?.length).toBe(second.size);
+      }
+    }
+  });
+
   test('says nothing of offsets that are simply wrong', async () => {
     const { log, lines } = keptLog();
     const store = await openStore({ log });
