@@ -70,6 +70,8 @@ export async function startEngine(
     file.save({ position, state: state.snapshot(), queues: [...nextOffsets(store)] });
     savedPosition = position;
   };
+  // Where the log has lost its end, what comes now would stand before the checkpoint's position and be taken for a part of it.
+  if (savedPosition > store.maxCommitLogOffset) attempt(saveCheckpoint, options.log);
   const timer = setInterval(() => attempt(saveCheckpoint, options.log), options.checkpointIntervalMs);
   const close = async (): Promise<void> => {
     clearInterval(timer);
