@@ -7,6 +7,8 @@ import {
   decodeStoredMessages,
   encodeStoredMessage,
   type StoredMessage,
+  storedMessageBytesMax,
+  writeStoredMessage,
 } from '../../src/remoting/stored-message.ts';
 import { SysFlag } from '../../src/remoting/sys-flag.ts';
 
@@ -268,6 +270,17 @@ describe('a batch that the broker keeps as one message', () => {
   });
 });
 
+/** What `writeStoredMessage` writes in the middle of other bytes, which it must leave alone. */
+function writtenAt(start: number, each: StoredMessage): Buffer {
+  const roomEnd = start + storedMessageBytesMax(each);
+  const bytes = Buffer.alloc(roomEnd + 5, 0xee);
+  const end = writeStoredMessage(each, bytes, start);
+  expect(end).toBeLessThanOrEqual(roomEnd);
+  expect(bytes.subarray(0, start).every((byte) => byte === 0xee)).toBe(true);
+  expect(bytes.subarray(roomEnd).every((byte) => byte === 0xee)).toBe(true);
+  return bytes.subarray(start, end);
+}
+
 describe('encodeStoredMessage', () => {
   test('takes properties up to 32,767 bytes, and no more', () => {
     const withValue = (bytes: number) => ({ ...message, properties: new Map([['k', 'v'.repeat(bytes)]]) });
@@ -316,6 +329,7 @@ describe('encodeStoredMessage', () => {
       fc.property(fc.array(any, { maxLength: 5 }), (bodies) => {
         const messages = bodies.map((each): StoredMessage => ({ ...each, bodyCrc: bodyCrcOf(each.body) }));
         expect(decodeStoredMessages(Buffer.concat(messages.map(encodeStoredMessage)))).toEqual(messages);
+        for (const each of messages) expect(writtenAt(5, each)).toEqual(encodeStoredMessage(each));
       }),
     );
   });

@@ -116,8 +116,9 @@ export class DiskFiles implements LogFiles {
   }
 }
 
-/** A new file is there for sure only when its folder is on the disk. */
+/** A new file is there for sure only when its folder is on the disk. Windows has no such thing to ask for. */
 function syncFolder(folder: string): void {
+  if (process.platform === 'win32') return;
   const fd = openSync(folder, 'r');
   try {
     fsyncSync(fd);

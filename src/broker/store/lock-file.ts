@@ -21,7 +21,7 @@ function isAlive(identity: string): boolean {
     process.kill(pid, 0);
   } catch (error) {
     // Not ours to signal, but there.
-    if (!(error instanceof Error && 'code' in error && error.code === 'EPERM')) return false;
+    if (codeOf(error) !== 'EPERM') return false;
   }
   return identityOf(pid) === identity;
 }
@@ -51,11 +51,26 @@ function create(path: string, identity: string): boolean {
     linkSync(made, path);
     return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
-    throw error;
+    if (codeOf(error) === 'EEXIST') return false;
+    // Some file systems have no second names.
+    return createDirectly(path, identity);
   } finally {
     rmSync(made, { force: true });
   }
+}
+
+function createDirectly(path: string, identity: string): boolean {
+  try {
+    writeFileSync(path, identity, { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
 }
 
 /** Removes a lock file, but not the one of a process that was faster. */

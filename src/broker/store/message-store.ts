@@ -97,11 +97,14 @@ export interface MessageStore {
   maxOffset(topic: string, queueId: number): number;
   /** Undefined: no such offset, or what stands there is damaged and is to be passed over. */
   entry(topic: string, queueId: number, queueOffset: number): QueueEntry | undefined;
-  /** The record that starts at an offset, checked; undefined where none starts there, or it is damaged (which is logged). A new buffer or a view that stays valid. */
+  /**
+   * The record that starts at an offset, checked, in a buffer of its own; undefined where none starts, it is damaged (which is logged), or
+   * its topic was dropped.
+   */
   read(commitLogOffset: number): Buffer | undefined;
   /**
-   * Offset of the first message stored at or after a time (`lower`), or of the last one stored at or before it (`upper`); max where
-   * all are older, min where all are younger (Java `ConsumeQueue.getOffsetInQueueByTime`).
+   * Offset of the first message stored at or after a time (`lower`), max where all are older; or of the last one stored at or before it
+   * (`upper`), min where all are younger (Java `ConsumeQueue.getOffsetInQueueByTime`). Max of an empty queue, 0 of none.
    */
   offsetAt(topic: string, queueId: number, timestampMs: number, boundary: OffsetBoundary): number;
   /** Newest first, commit log offsets of messages whose key is (very likely: hashes) the one searched. */

@@ -82,9 +82,8 @@ export class SegmentScan {
     let position = from;
     while (position + storedMessageBytesMin + trailerBytes <= length) {
       this.#load(position, storedMessageBytesMin + trailerBytes);
-      const window = this.#bytes.subarray(0, this.#to - this.#from);
-      const found = window.indexOf(magicStart, position - this.#from + magicAt);
-      if (found < 0) {
+      const found = this.#bytes.indexOf(magicStart, position - this.#from + magicAt);
+      if (found < 0 || found + magicStart.length > this.#to - this.#from) {
         position = Math.max(position + 1, this.#to - magicAt - magicStart.length + 1);
         continue;
       }
