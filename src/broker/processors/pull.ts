@@ -46,12 +46,6 @@ function pull(request: Command, connection: ServerConnection, engine: Engine): A
 }
 
 function pullNow(asked: Pull, connection: ServerConnection, engine: Engine): Answer | Promise<Answer> {
-  const { queue } = asked;
-  const reset = engine.offsets.pendingReset(queue);
-  if (reset !== undefined) {
-    engine.offsets.endReset(queue);
-    return answer(asked, ResponseCode.PULL_OFFSET_MOVED, reset, engine);
-  }
   const found = look(asked, engine);
   if (found.code !== ResponseCode.PULL_NOT_FOUND || asked.suspendMs === 0) return found;
   return hold(asked, found, connection, engine);
@@ -105,6 +99,11 @@ function filterOf(fields: PullFields, engine: Engine): MessageFilter {
 }
 
 function look(asked: Pull, engine: Engine): Answer {
+  const reset = engine.offsets.pendingReset(asked.queue);
+  if (reset !== undefined) {
+    engine.offsets.endReset(asked.queue);
+    return answer(asked, ResponseCode.PULL_OFFSET_MOVED, reset, engine);
+  }
   const { topic, queueId } = asked.queue;
   const { store } = engine;
   const max = store.maxOffset(topic, queueId);
@@ -143,11 +142,10 @@ function read(asked: Pull, max: number, { store }: Engine): { readonly records: 
 /** Waits for a message of the queue. One that takes no answers is not read for. */
 function hold(asked: Pull, nothing: Answer, connection: ServerConnection, engine: Engine): Promise<Answer> {
   return new Promise((resolve) => {
-    const { topic, queueId } = asked.queue;
     const request = {
       tryAgain: (): boolean => {
         if (!connection.isOpen) return true;
-        if (connection.isBackedUp || engine.store.maxOffset(topic, queueId) === asked.offset) return false;
+        if (connection.isBackedUp || !hasNews(asked, engine)) return false;
         const found = look(asked, engine);
         if (found.code === ResponseCode.PULL_NOT_FOUND) return false;
         resolve(found);
@@ -155,8 +153,12 @@ function hold(asked: Pull, nothing: Answer, connection: ServerConnection, engine
       },
       giveUp: () => resolve(nothing),
     };
-    if (!engine.held.hold(request, [topic], asked.suspendMs)) resolve(nothing);
+    if (!engine.held.hold(request, [asked.queue.topic], asked.suspendMs)) resolve(nothing);
   });
+}
+
+function hasNews({ queue, offset }: Pull, { store, offsets }: Engine): boolean {
+  return store.maxOffset(queue.topic, queue.queueId) !== offset || offsets.pendingReset(queue) !== undefined;
 }
 
 function answer(asked: Pull, code: number, next: number, { store }: Engine, body?: Buffer): Answer {

@@ -80,7 +80,11 @@ async function send(
 
 /** What takes the message's place until its transaction ends, or its time comes; the message itself where there is neither. */
 async function toStore(draft: MessageDraft, fields: SendMessageFields, engine: Engine): Promise<MessageDraft> {
-  if (isHalf(draft)) return engine.halves.toHalf(draft);
+  if (isHalf(draft)) {
+    // A delay that cannot be is refused now: at the commit it would be too late.
+    engine.delayed.route(draft);
+    return engine.halves.toHalf(draft);
+  }
   if (!isRetryTopic(draft.topic)) return engine.delayed.route(draft);
   return engine.delayed.route(await retryOrDeadLetter(draft, fields.maxReconsumeTimes, engine));
 }
