@@ -37,7 +37,7 @@ export class Faults {
   /** Adds a rule; the function takes it away again. */
   add(rule: FaultRule): () => void {
     const active = { ...rule, left: rule.times ?? Number.POSITIVE_INFINITY };
-    this.#rules.push(active);
+    if (active.left > 0) this.#rules.push(active);
     return () => {
       this.#rules = this.#rules.filter((one) => one !== active);
     };
@@ -71,7 +71,8 @@ async function apply(fault: Fault, proceed: Parameters<Intercept>[1], connection
       await proceed();
       return undefined;
     case 'delay':
-      await new Promise((resolve) => setTimeout(resolve, fault.durationMs));
+      // Keeps no process alive whose broker has been closed.
+      await new Promise((resolve) => setTimeout(resolve, fault.durationMs).unref());
       return proceed();
     case 'refuse':
       return { code: fault.code, remark: fault.remark ?? 'refused by a test' };
