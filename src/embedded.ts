@@ -1,12 +1,14 @@
 import { type RunningBroker, startBroker } from './broker/broker.ts';
 import { BrokerListenError } from './broker/listener.ts';
 import type { AccessKey } from './broker/options.ts';
+import { StoreError } from './broker/store/message-store.ts';
 import type { Log } from './log.ts';
 import type { ServerOptions } from './options.ts';
 import { channelDefaults } from './remoting/channel.ts';
 import { Deadline } from './remoting/deadline.ts';
 import { connectTimeoutMsDefault, dial } from './remoting/dial.ts';
 import { decodeBrokerNames, getClusterInfo } from './remoting/requests/get-cluster-info.ts';
+import { ResponseCode } from './remoting/response-code.ts';
 
 /** The embedded engine cannot be started as the settings say. */
 export class EmbeddedError extends Error {
@@ -32,30 +34,63 @@ const memoryBytesMax = 256 * megabyte;
 /**
  * The name server that this process works with: the one that is set; else an engine of its own; else, where a RocketMQ name server
  * has the port already, that one.
- * @throws EmbeddedError when another program has the port, or the settings make no sense.
+ * @throws EmbeddedError when another program has the port, the data directory cannot be used, or the settings make no sense.
  */
 export async function startEmbedded(options: ServerOptions, log: Log): Promise<Embedded> {
   const { endpoint, embedded, remotingHost, remotingPort } = options;
   if (embedded === 'off' || (embedded === 'auto' && endpoint !== undefined)) return { endpoint, broker: undefined };
+  checkPorts(options);
   try {
     const broker = await start(options, log);
     return { endpoint: endpoint ?? broker.nameServer, broker };
   } catch (cause) {
-    if (!(cause instanceof BrokerListenError)) throw cause;
     const address = `${remotingHost.includes(':') ? `[${remotingHost}]` : remotingHost}:${remotingPort}`;
-    if (cause.port === remotingPort && (await isNameServer(address))) {
+    if (isTaken(cause) && cause.port === remotingPort && (await isNameServer(address))) {
       log.info(
         { endpoint: address },
         'a RocketMQ name server is there already: it is used, the embedded engine is not started',
       );
       return { endpoint: endpoint ?? address, broker: undefined };
     }
+    throw explained(cause, options);
+  }
+}
+
+/** @throws EmbeddedError */
+function checkPorts({ remotingPort, brokerPort }: ServerOptions): void {
+  if (remotingPort === 0 || remotingPort !== brokerPort) return;
+  throw new EmbeddedError(
+    `name server and broker need a port each, and both are ${brokerPort}: set PROXY_BROKER_PORT to another, or to 0 for any`,
+  );
+}
+
+function isTaken(cause: unknown): cause is BrokerListenError {
+  return cause instanceof BrokerListenError && codeOf(cause.cause) === 'EADDRINUSE';
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
+
+/** What the user can mend, with what to do about it; anything else as it is. */
+function explained(cause: unknown, { remotingPort, dataDir }: ServerOptions): unknown {
+  const explain = (text: string): EmbeddedError => new EmbeddedError(`the embedded engine ${text}`, cause);
+  if (isTaken(cause)) {
     const setting = cause.port === remotingPort ? 'PROXY_REMOTING_PORT' : 'PROXY_BROKER_PORT';
-    throw new EmbeddedError(
-      `the embedded engine ${cause.message}. End that program, set ${setting} to a free port, or use another RocketMQ by ROCKETMQ_ENDPOINT`,
-      cause,
+    return explain(
+      `${cause.message}. End that program, set ${setting} to a free port, or use another RocketMQ by ROCKETMQ_ENDPOINT`,
     );
   }
+  if (cause instanceof BrokerListenError) {
+    return explain(
+      `${cause.message}. Set PROXY_REMOTING_HOST to an address of this machine, and its ports to free ones`,
+    );
+  }
+  if (cause instanceof StoreError || /^E[A-Z0-9]+$/.test(String(codeOf(cause)))) {
+    const message = cause instanceof Error ? cause.message : '';
+    return explain(`cannot use its data directory ${dataDir}: ${message}. Set PROXY_DATA_DIR to another, or to memory`);
+  }
+  return cause;
 }
 
 function start(options: ServerOptions, log: Log): Promise<RunningBroker> {
@@ -90,7 +125,9 @@ async function isNameServer(address: string): Promise<boolean> {
   try {
     const channel = await dial(address, { ...channelDefaults, connectTimeoutMs: connectTimeoutMsDefault }, deadline);
     try {
-      decodeBrokerNames(await channel.invoke(getClusterInfo.encode({}), deadline));
+      const reply = await channel.invoke(getClusterInfo.encode({}), deadline);
+      // One with access control says so much, and no more.
+      if (reply.code !== ResponseCode.NO_PERMISSION) decodeBrokerNames(reply);
       return true;
     } finally {
       channel.close();

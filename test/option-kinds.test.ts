@@ -72,6 +72,13 @@ describe('kinds', () => {
     expect(allowed).toBe('one of auto, never');
   });
 
+  it('may be chosen by a flag without a value', () => {
+    const words = { on: 'always', off: 'never' } as const;
+    const setting = choice({ ...named, fallback: 'auto', words: ['auto', 'always', 'never'], switch: words });
+    expect(setting.switch).toEqual(words);
+    expect(setting.parse(words.on)).toBe('always');
+  });
+
   it('takes the words for yes and no that Go takes', () => {
     const { parse } = onOff({ ...named, fallback: 'true' });
     expect(['1', 't', 'T', 'true', 'TRUE', 'True'].map(parse)).toEqual(Array(6).fill(true));

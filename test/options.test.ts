@@ -17,7 +17,15 @@ const defaults = {
   grpcPort: 50_051,
   httpPort: 8080,
   endpoint: undefined,
+  embedded: 'auto',
+  remotingHost: '127.0.0.1',
+  remotingPort: 9876,
+  brokerPort: 0,
   dataDir: './data',
+  flush: 'async',
+  retentionMs: 259_200_000,
+  retentionMegabytes: 4096,
+  remotingKeys: undefined,
   accessKeyId: '',
   accessKeySecret: '',
   instanceId: '',
@@ -90,6 +98,53 @@ describe('readOptions', () => {
     });
   });
 
+  it('takes the settings of the embedded engine', () => {
+    const environment = {
+      PROXY_EMBEDDED: 'ON',
+      PROXY_REMOTING_HOST: '0.0.0.0',
+      PROXY_REMOTING_PORT: '0',
+      PROXY_BROKER_PORT: '10911',
+      PROXY_DATA_DIR: 'memory',
+      PROXY_FLUSH: 'sync',
+      PROXY_RETENTION: '1h',
+      PROXY_RETENTION_MB: '16',
+      PROXY_REMOTING_KEYS: 'key:secret',
+    };
+    const expected = {
+      ...defaults,
+      embedded: 'on',
+      remotingHost: '0.0.0.0',
+      remotingPort: 0,
+      brokerPort: 10_911,
+      dataDir: 'memory',
+      flush: 'sync',
+      retentionMs: 3_600_000,
+      retentionMegabytes: 16,
+    };
+    expect(readOptions([], environment)).toEqual({ ...expected, remotingKeys: 'key:secret' });
+    const { PROXY_EMBEDDED, PROXY_REMOTING_KEYS, ...others } = environment;
+    const flags = Object.entries(others).map(([name, value]) => {
+      const flag = name.replace('PROXY_', '').toLowerCase().replaceAll('_', '-');
+      return `--${flag}=${value}`;
+    });
+    expect([PROXY_EMBEDDED, PROXY_REMOTING_KEYS]).toEqual(['ON', 'key:secret']);
+    expect(readOptions(['--embedded', ...flags], {})).toEqual(expected);
+  });
+
+  it.each<[string[], string | undefined, string]>([
+    [[], undefined, 'auto'],
+    [[], '', 'auto'],
+    [[], 'off', 'off'],
+    [['--embedded'], undefined, 'on'],
+    [['--no-embedded'], undefined, 'off'],
+    [['--embedded'], 'off', 'on'],
+    [['--no-embedded'], 'on', 'off'],
+    [['--no-embedded', '--embedded'], undefined, 'on'],
+    [['--embedded', '--no-embedded'], undefined, 'off'],
+  ])('takes %j with PROXY_EMBEDDED=%s for %s', (argv, variable, expected) => {
+    expect(readOptions(argv, { PROXY_EMBEDDED: variable }).embedded).toBe(expected);
+  });
+
   it('lets a flag win over its variable', () => {
     const environment = { PROXY_HOST: '::1', GRPC_PORT: '1', PROXY_VENDOR: 'aliyun' };
     const options = readOptions(['--host', '0.0.0.0', '--grpc-port=2'], environment);
@@ -130,6 +185,13 @@ describe('readOptions', () => {
     [[], { READ_TIMEOUT: '30' }, 'READ_TIMEOUT: "30" is not allowed. It must be a duration such as 30s'],
     [['--vendor', 'x'], {}, '--vendor: "x" is not allowed. It must be one of auto, apache, aliyun, volcengine.'],
     [[], { ENABLE_METRICS: 'no' }, 'ENABLE_METRICS: "no" is not allowed. It must be true or false.'],
+    [[], { PROXY_EMBEDDED: 'yes' }, 'PROXY_EMBEDDED: "yes" is not allowed. It must be one of auto, on, off.'],
+    [['--embedded=on'], {}, 'error'],
+    [['--remoting-port', '65536'], {}, '--remoting-port: "65536" is not allowed'],
+    [[], { PROXY_FLUSH: 'never' }, 'PROXY_FLUSH: "never" is not allowed. It must be one of async, sync.'],
+    [[], { PROXY_RETENTION: '999ms' }, 'from 1s to 8760h'],
+    [[], { PROXY_RETENTION_MB: '15' }, 'a whole number from 16 to 1048576'],
+    [['--remoting-keys', 'a:b'], {}, 'unknown option'],
     [['--endpiont', 'mq'], {}, '--endpoint'],
     [['--access-key-secret', 'x'], {}, 'unknown option'],
     [['--host'], {}, 'argument missing'],
@@ -143,7 +205,7 @@ describe('readOptions', () => {
 
   it('repeats neither a secret nor more than 100 characters of a value', () => {
     const long = 'canary'.repeat(2000);
-    for (const name of ['ROCKETMQ_ACCESS_KEY_SECRET', 'PROXY_SEAL_KEY']) {
+    for (const name of ['ROCKETMQ_ACCESS_KEY_SECRET', 'PROXY_SEAL_KEY', 'PROXY_REMOTING_KEYS']) {
       const { message } = exitOf([], { [name]: long });
       expect(message).toContain(`${name}: its value is not allowed`);
       expect(message).not.toContain('canary');

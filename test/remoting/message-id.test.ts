@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { RemotingError } from '../../src/remoting/errors.ts';
-import { createMessageIds, decodeOffsetMessageId } from '../../src/remoting/message-id.ts';
+import { createMessageIds, createOffsetMessageIds, decodeOffsetMessageId } from '../../src/remoting/message-id.ts';
 
 const partsOf = (id: string) => ({
   address: id.slice(0, 8),
@@ -86,5 +86,28 @@ describe('decodeOffsetMessageId', () => {
     '7F00000100002A9F000000024CB016EA,7F00000100002A9F000000024CB016EA',
   ])('refuses %j', (id) => {
     expect(() => decodeOffsetMessageId(id)).toThrow(RemotingError);
+  });
+});
+
+describe('createOffsetMessageIds', () => {
+  test('makes the ids that a broker of Apache RocketMQ makes', () => {
+    expect(createOffsetMessageIds('127.0.0.1:10911')(0)).toBe('7F00000100002A9F0000000000000000');
+    expect(createOffsetMessageIds('127.0.0.1:10911')(0x1234)).toBe('7F00000100002A9F0000000000001234');
+  });
+
+  test.each(['10.1.2.3:1', '255.255.255.255:65535', '[::1]:10911', '[2001:db8::ff00:42:8329]:9876'])(
+    'makes ids of %s that are read again',
+    (storeHost) => {
+      const idOf = createOffsetMessageIds(storeHost);
+      for (const commitLogOffset of [0, 1, 0xffff_ffff, 0x1_0000_0000, Number.MAX_SAFE_INTEGER]) {
+        const read = decodeOffsetMessageId(idOf(commitLogOffset));
+        expect(read.commitLogOffset).toBe(BigInt(commitLogOffset));
+        expect(createOffsetMessageIds(read.storeHost)(commitLogOffset)).toBe(idOf(commitLogOffset));
+      }
+    },
+  );
+
+  test('refuses what is no address', () => {
+    expect(() => createOffsetMessageIds('localhost:10911')).toThrow(RemotingError);
   });
 });
