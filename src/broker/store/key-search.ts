@@ -6,7 +6,7 @@ import type { RecordReader } from './record-reader.ts';
 import type { Segments } from './segments.ts';
 
 /** Most records that one search reads: a key that very many messages share must not hold up the others. */
-export const readCountMax = 10_000;
+const readCountMax = 10_000;
 
 /** See `MessageStore.find`. */
 export function findByKey(segments: Segments, reader: RecordReader, search: KeySearch): number[] {

@@ -111,7 +111,9 @@ export class LogWriter {
     }
     this.#givePlaces(run);
     try {
-      await this.#write(run);
+      this.#write(run);
+      // Without a flush nothing else may happen in between: what was written counts at once.
+      if (this.#options.flush === 'sync') await this.#flush(run);
     } catch (error) {
       for (const { records } of run.appends) for (const { queue } of records) queue?.takeBack();
       this.#fail(run.appends, error);
@@ -169,15 +171,16 @@ export class LogWriter {
     }
   }
 
-  async #write({ segment, bytes }: Run): Promise<void> {
-    const isSync = this.#options.flush === 'sync';
+  #write({ segment, bytes }: Run): void {
     try {
       segment.file.write(bytes, segment.length);
     } catch (error) {
       this.#segments.takeBack(segment);
       throw error;
     }
-    if (!isSync) return;
+  }
+
+  async #flush({ segment, bytes }: Run): Promise<void> {
     try {
       await segment.file.sync();
     } catch (error) {
@@ -187,14 +190,15 @@ export class LogWriter {
     segment.flushedLength = segment.length + bytes.length;
   }
 
-  #publish({ segment, buffer, appends, bytes }: Run): void {
+  #publish({ segment, buffer, appends }: Run): void {
     if (this.#isFailing) this.#options.log.info({ file: this.#segments.describe(segment) }, 'the log is written again');
     this.#isFailing = false;
-    segment.length += bytes.length;
     for (const append of appends) {
       const places = append.records.map(({ topic, start, size }) => {
         this.#cursor.moveToNew(buffer.bytes, start, size);
         const { queueOffset, commitLogOffset, storeTimestampMs } = this.#cursor;
+        // The log ends behind the last record that was told of.
+        segment.length += size + trailerBytes;
         this.#onWritten(segment, this.#cursor, topic);
         return { queueOffset, commitLogOffset, size, storeTimestampMs };
       });

@@ -116,7 +116,7 @@ export interface MessageStore {
   /** Store time of the message at a queue offset; -1 where there is none. */
   storeTimestamp(topic: string, queueId: number, queueOffset: number): number;
   queues(): Iterable<QueueName>;
-  /** First byte that is still there, and the one behind the last. */
+  /** First byte that is still there, and the one behind the last record that `onEntry` was told of. */
   readonly minCommitLogOffset: number;
   readonly maxCommitLogOffset: number;
   /** Writes what waits, then lets go of all files. A second call waits for the first. */

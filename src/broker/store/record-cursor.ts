@@ -34,14 +34,14 @@ export function writeTrailer(bytes: Buffer, start: number, end: number, followCo
 }
 
 /** FNV-1a, of 32 bits: spreads topics and keys, which differ in their last characters, well enough for hash chains. */
-export function hashBytes(hash: number, bytes: Uint8Array, start: number, end: number): number {
+function hashBytes(hash: number, bytes: Uint8Array, start: number, end: number): number {
   let value = hash;
   for (let index = start; index < end; index += 1) value = Math.imul(value ^ (bytes[index] ?? 0), 0x0100_0193);
   return value;
 }
 
 const hashStart = 0x811c_9dc5 | 0;
-const hash = 0x23;
+const numberSign = 0x23;
 
 /** What the key index finds a message by: hash of topic, `#` and key. */
 export function keyHash(topic: string, key: string): number {
@@ -229,7 +229,7 @@ export class RecordCursor {
   #addKey(start: number, end: number): void {
     if (this.keyCount === this.keyHashes.length) return;
     const topicHash = hashBytes(hashStart, this.#bytes, this.topicStart, this.topicEnd);
-    const value = hashBytes(Math.imul(topicHash ^ hash, 0x0100_0193), this.#bytes, start, end);
+    const value = hashBytes(Math.imul(topicHash ^ numberSign, 0x0100_0193), this.#bytes, start, end);
     this.keyHashes[this.keyCount] = value;
     this.keyCount += 1;
   }

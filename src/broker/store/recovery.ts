@@ -1,7 +1,7 @@
 import type { Log } from '../../log.ts';
 import type { LogFiles } from './log-files.ts';
 import { StoreError } from './message-store.ts';
-import type { RecordCursor } from './record-cursor.ts';
+import { type RecordCursor, trailerBytes } from './record-cursor.ts';
 import { SegmentScan } from './segment-scan.ts';
 import type { Segment, Segments } from './segments.ts';
 
@@ -24,8 +24,11 @@ export async function recover(files: LogFiles, segments: Segments, log: Log, onR
     // A segment ends where the next one begins: what it has behind that was refused, and could not be cut off.
     const length = Math.min(bytes, (next?.start ?? Number.POSITIVE_INFINITY) - start);
     try {
-      const segment = segments.open(start, length);
-      scan({ segments, segment, log, isLast: next === undefined }, (cursor) => onRecord(segment, cursor));
+      const segment = segments.open(start, 0);
+      scan({ segments, segment, length, log, isLast: next === undefined }, (cursor) => {
+        segment.length = cursor.commitLogOffset - start + cursor.size + trailerBytes;
+        onRecord(segment, cursor);
+      });
       if (next === undefined) await segment.file.sync();
       else segment.keys.trim();
       segment.flushedLength = segment.length;
@@ -47,12 +50,15 @@ export async function recover(files: LogFiles, segments: Segments, log: Log, onR
 interface Scanned {
   readonly segments: Segments;
   readonly segment: Segment;
+  /** Bytes of its file that may belong to it. */
+  readonly length: number;
   readonly log: Log;
   readonly isLast: boolean;
 }
 
-function scan({ segments, segment, log, isLast }: Scanned, onRecord: (cursor: RecordCursor) => void): void {
-  const { file, start, length } = segment;
+function scan(scanned: Scanned, onRecord: (cursor: RecordCursor) => void): void {
+  const { segments, segment, length, log, isLast } = scanned;
+  const { file, start } = segment;
   const name = segments.describe(segment);
   const end = new SegmentScan({
     file,
@@ -67,9 +73,9 @@ function scan({ segments, segment, log, isLast }: Scanned, onRecord: (cursor: Re
     onUnreadable: (position, error) =>
       log.warn({ file: name, offset: start + position, error }, 'the disk does not read'),
   }).run();
-  if (!isLast || end === length) return;
+  segment.length = isLast ? end : length;
+  if (end === length) return;
   const facts = { file: name, offset: start + end, bytes: length - end };
   log.warn(facts, 'the end of the log was not written whole: it is cut off');
   file.truncate(end);
-  segment.length = end;
 }

@@ -111,7 +111,8 @@ export class Segments {
 
   /**
    * Ends the last segment, because the disk failed: what it has on the disk is not known, and asking again would not tell. What counts in it
-   * stays; what was written behind that does not.
+   * stays; what was written behind that does not. (Only a process that ends before the next segment begins, with a disk that did not even
+   * let it be cut off, would find it again at its start.)
    */
   seal(segment: Segment): void {
     segment.isSealed = true;

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { LogEntry, MessageStore } from '../../../src/broker/store/message-store.ts';
+import { trailerBytes } from '../../../src/broker/store/record-cursor.ts';
 import { engineTopics } from '../../../src/broker/store/store-options.ts';
 import { bodiesOf, bodyAt, draft, keptEntries, keptLog, newFolder, openStore, store1 } from './support.ts';
 
@@ -29,14 +30,25 @@ test('an entry can be read when it is told, and the store can be asked and told 
   const seen: unknown[] = [];
   const onEntry = (entry: LogEntry, store: MessageStore): void => {
     seen.push([bodyAt(store, entry.commitLogOffset), store.maxOffset(entry.topic, entry.queueId)]);
+    // All that was told of stands before the end of the log, and nothing else.
+    expect(store.maxCommitLogOffset).toBe(entry.commitLogOffset + entry.size + trailerBytes);
     store.raiseMaxOffset('raised', 0, entry.queueOffset + 10);
   };
-  const store = await openStore({ onEntry });
+  const directory = newFolder();
+  const { lines, log } = keptLog();
+  const options = { directory, onEntry, log };
+  const store = await openStore(options);
   await Promise.all([store1(store, 'a'), store1(store, 'b')]);
-  expect(seen).toEqual([
+  const told = [
     ['a', 1],
     ['b', 2],
-  ]);
+  ];
+  expect(seen).toEqual(told);
+  await store.close();
+  await openStore(options);
+  expect(seen).toEqual([...told, ...told]);
+  // What `onEntry` throws ends up there.
+  expect(lines).toEqual([]);
   expect([store.minOffset('raised', 0), store.maxOffset('raised', 0)]).toEqual([11, 11]);
 });
 
