@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { RunningBroker } from '../../../src/broker/broker.ts';
@@ -8,6 +8,7 @@ import { newTopic } from '../../../src/broker/topics.ts';
 import { encodeHeartbeat } from '../../../src/remoting/requests/heartbeat.ts';
 import { litePullMessage, PullFlag } from '../../../src/remoting/requests/pull-message.ts';
 import { ResponseCode } from '../../../src/remoting/response-code.ts';
+import type { ServerConnection } from '../../../src/remoting/server-connection.ts';
 import { bytesOf } from '../../support/connected-channel.ts';
 import {
   connectEngine,
@@ -315,12 +316,24 @@ describe('what a pull commits', () => {
 });
 
 describe('a client that asks for more than it reads', () => {
-  it('costs no more memory than may wait for one connection', { timeout: 30_000 }, async () => {
-    await client.send('orders', 'x'.repeat(1_000_000));
-    await client.pull('orders');
+  /** A socket that nobody reads, and the engine's side of it once it is known as a member of a group. */
+  async function connectRaw(): Promise<[Socket, () => ServerConnection | undefined]> {
     const socket = connect(Number(broker.brokerAddress.split(':').at(-1)), '127.0.0.1');
     onTestFinished(() => void socket.destroy());
     await once(socket, 'connect');
+    const { code, extFields, body } = encodeHeartbeat({
+      clientId: 'greedy',
+      producerGroups: ['greedy'],
+      consumers: [],
+    });
+    socket.write(bytesOf({ code, extFields, body: Buffer.from(body ?? '') }));
+    return [socket, () => broker.engine.clients.producerConnection('greedy')];
+  }
+
+  it('costs no more memory than may wait for one connection', { timeout: 30_000 }, async () => {
+    await client.send('orders', 'x'.repeat(1_000_000));
+    await client.pull('orders');
+    const [socket] = await connectRaw();
     const usedBytes = (): number => process.memoryUsage().arrayBuffers;
     const before = usedBytes();
     // What fits into one read of the socket.
@@ -335,5 +348,25 @@ describe('a client that asks for more than it reads', () => {
       bytes += chunk.length;
     });
     await vi.waitFor(() => expect(bytes).toBeGreaterThan(150 * 1_000_000), { timeout: 10_000 });
+  });
+
+  it('has its held pull answered later, when it takes answers again', { timeout: 30_000 }, async () => {
+    await client.send('orders', 'x'.repeat(1_000_000));
+    await client.pull('orders');
+    const [greedy, near] = await connectRaw();
+    const { code, extFields } = pullContent('orders', { queueId: 1, suspendMs: 30_000 });
+    greedy.write(bytesOf({ code, opaque: 1, extFields }));
+    await isHeld();
+    const full = pullContent('orders');
+    greedy.write(
+      Buffer.concat(Array.from({ length: 60 }, () => bytesOf({ ...full, body: Buffer.alloc(0), opaque: 2 }))),
+    );
+    await vi.waitFor(() => expect(near()?.isBackedUp).toBe(true), { timeout: 10_000, interval: 1 });
+    await client.send('orders', 'small', { queueId: 1 });
+    expect(broker.engine.held.count).toBe(1);
+    greedy.resume();
+    await vi.waitFor(() => expect(near()?.isBackedUp).toBe(false), { timeout: 10_000, interval: 1 });
+    await client.send('orders', 'smaller', { queueId: 1 });
+    await vi.waitFor(() => expect(broker.engine.held.count).toBe(0), { timeout: 10_000 });
   });
 });
