@@ -1,9 +1,19 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Command } from '../remoting/command.ts';
+import { RequestCode } from '../remoting/request-code.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import { signRequest } from '../remoting/signature.ts';
 import type { AccessKey } from './options.ts';
 import { RequestRefused } from './refused.ts';
+
+/**
+ * What anybody may ask: where brokers are. RocketMQ's name servers check nothing, so some clients sign nothing there, and a wrong key
+ * is to be told by the broker.
+ */
+const openCodes: ReadonlySet<number> = new Set([
+  RequestCode.GET_ROUTEINFO_BY_TOPIC,
+  RequestCode.GET_BROKER_CLUSTER_INFO,
+]);
 
 /** Lets only those in who sign their requests with a known key (the signature of RocketMQ's access control 1.0 and 2.0). */
 export class AccessControl {
@@ -16,7 +26,7 @@ export class AccessControl {
 
   /** @throws RequestRefused NO_PERMISSION, with one text for every reason: which keys exist is nobody's business. */
   check(request: Command): void {
-    if (this.#secrets.size === 0) return;
+    if (this.#secrets.size === 0 || openCodes.has(request.code)) return;
     const accessKey = request.extFields['AccessKey'] ?? '';
     const secretKey = this.#secrets.get(accessKey);
     const signed = signRequest(request, { accessKey, secretKey: secretKey ?? 'none' });

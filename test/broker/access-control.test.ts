@@ -36,6 +36,10 @@ function refusal(request: Command): RequestRefused {
 }
 
 describe('access control', () => {
+  it.each([105, 106])('lets everybody ask where brokers are (code %i): name servers check nothing', (code) => {
+    expect(() => access.check(commandOf({ code, extFields: { topic: 't' } }))).not.toThrow();
+  });
+
   it('lets everybody in where there are no keys', () => {
     const open = new AccessControl([]);
     expect(() => open.check(commandOf(content))).not.toThrow();

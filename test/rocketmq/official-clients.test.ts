@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestBroker } from '../../src/testing/test-broker.ts';
+import { startTestBroker, type TestBroker } from '../../src/testing/test-broker.ts';
 import { startRocketMQ } from './cluster.ts';
 import { skipRocketMQ } from './java.ts';
 import { javaClientVersions, skipGo, skipJavaClients } from './official/build.ts';
@@ -88,6 +88,27 @@ describe.skipIf(skipRocketMQ())('official clients', () => {
       judgeMqadmin(() => nameServer);
     });
   });
+});
+
+describe.skipIf(skipRocketMQ() || skipJavaClients())('official clients with access keys', () => {
+  const credentials = { accessKey: 'judge', secretKey: 'a secret of the judge' };
+  let engine: TestBroker;
+
+  beforeAll(async () => {
+    engine = await startTestBroker({ accessKeys: [credentials] });
+  });
+  afterAll(() => engine.close());
+
+  it.each(javaClientVersions)(
+    '%s does all that it can on the embedded engine',
+    { timeout: 240_000 },
+    async (version) => {
+      const verdicts = await runJava({ version, nameServer: engine.nameServer, credentials });
+      expect(bad(verdicts)).toEqual([]);
+      // The one more is `acl`: wrong secrets, unknown keys and no signature are refused.
+      expect(verdicts).toHaveLength(scenarioCounts[version] + 1);
+    },
+  );
 });
 
 function judgeMqadmin(nameServer: () => string): void {
