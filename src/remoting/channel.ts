@@ -8,7 +8,7 @@ import {
   isReply,
   Serialization,
 } from './command.ts';
-import { asBuffer, decodeCommand, encodeCommand, replyTo } from './command-codec.ts';
+import { decodeCommand, encodeCommand, replyTo, requestOf } from './command-codec.ts';
 import type { Deadline } from './deadline.ts';
 import { RemotingError } from './errors.ts';
 import { FrameDecoder, frameBytesMaxDefault } from './frame.ts';
@@ -16,7 +16,6 @@ import { FrameWriter } from './frame-writer.ts';
 import { InFlightRequests } from './in-flight-requests.ts';
 import { ResponseCode } from './response-code.ts';
 import { type Credentials, signRequest } from './signature.ts';
-import { claimedVersion } from './version.ts';
 
 /** Answers requests that the server sends us; undefined for a code that is not known. */
 export type ServerRequestHandler = (request: Command, channel: Channel) => Promise<Answer | undefined>;
@@ -153,17 +152,8 @@ export class Channel {
 
   #encodeRequest(content: CommandContent, opaque: number, flag: number): Buffer[] {
     const { credentials, serialization, frameBytesMax } = this.#options;
-    const { code, extFields, body } = credentials === undefined ? content : signRequest(content, credentials);
-    const command: Command = {
-      code,
-      opaque,
-      flag,
-      version: claimedVersion,
-      remark: undefined,
-      extFields,
-      body: asBuffer(body),
-    };
-    return encodeCommand(command, serialization, frameBytesMax);
+    const signed = credentials === undefined ? content : signRequest(content, credentials);
+    return encodeCommand(requestOf(signed, opaque, flag), serialization, frameBytesMax);
   }
 
   #receive(chunk: Buffer): void {

@@ -1,4 +1,12 @@
-import { type Answer, type Command, CommandFlag, emptyBody, newExtFields, Serialization } from './command.ts';
+import {
+  type Answer,
+  type Command,
+  type CommandContent,
+  CommandFlag,
+  emptyBody,
+  newExtFields,
+  Serialization,
+} from './command.ts';
 import { RemotingError } from './errors.ts';
 import { encodeFrameHead, type Frame, frameBytesMaxDefault } from './frame.ts';
 import { decodeBinaryHeader, encodeBinaryHeader, fitsBinaryHeader } from './header-binary.ts';
@@ -41,6 +49,11 @@ export function decodeCommand(frame: Frame): Command {
 export function asBuffer(bytes: Uint8Array | undefined): Buffer {
   if (bytes === undefined) return emptyBody;
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** A request as a command. @param flag `CommandFlag` bits. */
+export function requestOf({ code, extFields, body }: CommandContent, opaque: number, flag: number): Command {
+  return { code, opaque, flag, version: claimedVersion, remark: undefined, extFields, body: asBuffer(body) };
 }
 
 /** The reply to a request, as a command. */

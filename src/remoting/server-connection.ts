@@ -8,14 +8,13 @@ import {
   isReply,
   Serialization,
 } from './command.ts';
-import { asBuffer, decodeCommand, encodeCommand, replyTo } from './command-codec.ts';
+import { decodeCommand, encodeCommand, replyTo, requestOf } from './command-codec.ts';
 import type { Deadline } from './deadline.ts';
 import { RemotingError } from './errors.ts';
 import { type Frame, FrameDecoder, frameBytesMaxDefault } from './frame.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { InFlightRequests } from './in-flight-requests.ts';
 import { ResponseCode } from './response-code.ts';
-import { claimedVersion } from './version.ts';
 
 /**
  * Answers one request of a client, at once or later, or with undefined not at all; must not throw or reject but by mistake, which is
@@ -142,17 +141,8 @@ export class ServerConnection {
     if (this.isBackedUp) throw new RemotingError('overloaded', `${address} does not take what is sent`, { address });
   }
 
-  #encode({ code, extFields, body }: CommandContent, opaque: number, flag: number): Buffer[] {
-    const command: Command = {
-      code,
-      opaque,
-      flag,
-      version: claimedVersion,
-      remark: undefined,
-      extFields,
-      body: asBuffer(body),
-    };
-    return encodeCommand(command, Serialization.JSON, this.#options.frameBytesMax);
+  #encode(content: CommandContent, opaque: number, flag: number): Buffer[] {
+    return encodeCommand(requestOf(content, opaque, flag), Serialization.JSON, this.#options.frameBytesMax);
   }
 
   #receive(chunk: Buffer): void {
