@@ -1,8 +1,8 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { RocketMQClient } from '../../src/client/client.ts';
-import { quickRedelivery } from '../rocketmq/cluster.ts';
+import { type Config, quickRedelivery } from '../rocketmq/cluster.ts';
 import { outgoing, Reader, RealClients, soon } from '../support/real-client.ts';
 import { describeOnTarget, differs, startTarget, type Target, targetName } from './target.ts';
 
@@ -16,10 +16,10 @@ const ways = [
   ['in revive topics', {}],
   ['in a key-value store', quickRedelivery],
 ] as const;
-const waysOfTarget = targetName === 'apache' ? ways : [['in one way', {}] as const];
+const waysOfTarget: readonly (readonly [string, Config])[] = targetName === 'apache' ? ways : [['in one way', {}]];
 
-describe.each(waysOfTarget)('that remembers POPs %s', (_, apache) => {
-  describeOnTarget('the client', () => {
+for (const [title, apache] of waysOfTarget) {
+  describeOnTarget(`the client, POPs remembered ${title}`, () => {
     let cluster: Target;
     let clients: RealClients;
     let client: RocketMQClient;
@@ -191,4 +191,4 @@ describe.each(waysOfTarget)('that remembers POPs %s', (_, apache) => {
       await reader.stop();
     });
   });
-});
+}

@@ -85,6 +85,13 @@ export const differences = {
     'our broker answers what name servers are asked, too: whoever is given the wrong one of its two ports is served',
   sameQueue:
     'what was popped and not acknowledged comes again from its own queue with ours, from a retry topic with Apache',
+  emptyQueue:
+    'a new group begins an empty queue at 0 with ours; Apache makes clients ask where it ends, and lose what comes in between',
+  groupByOffset:
+    'ours makes a group by whatever its first consumer asks; Apache by a heartbeat, a pull or a POP, not by an offset',
+  badSql: 'a condition that cannot be read keeps nothing back with Apache, where it comes with a pull; ours refuses it',
+  badBody: 'an empty body and a batch that cannot be read make Apache fail; ours says what is wrong',
+  longPollEnd: 'Apache looks every 5 s for pulls whose time is over; ours answers them on time',
   messageSize: 'our broker takes messages of 4 MiB and cannot be told to take less',
 } as const;
 
