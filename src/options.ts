@@ -90,7 +90,7 @@ const settings = {
   retentionMegabytes: integer({
     env: 'PROXY_RETENTION_MB',
     flag: 'retention-mb',
-    fallback: '4096',
+    fallback: '1024',
     min: 16,
     max: 1_048_576,
     about: 'MiB of messages that the embedded engine keeps; the oldest go first. In memory: 256 at most.',

@@ -24,7 +24,7 @@ const defaults = {
   dataDir: './data',
   flush: 'async',
   retentionMs: 259_200_000,
-  retentionMegabytes: 4096,
+  retentionMegabytes: 1024,
   remotingKeys: undefined,
   accessKeyId: '',
   accessKeySecret: '',

@@ -35,10 +35,10 @@ export interface BrokerOptions {
   readonly flush: 'async' | 'sync';
   /** How long messages are kept. Default: 72 h, as RocketMQ does. */
   readonly retentionMs: number;
-  /** Bytes of messages that are kept; the oldest go first. Default: 4 GiB on disk, 256 MiB in memory. */
+  /** Bytes of messages that are kept; the oldest go first. Default: 1 GiB on disk, 256 MiB in memory. */
   readonly retentionBytes: number | undefined;
-  /** Bytes of one file of the commit log. Default: 64 MiB. */
-  readonly segmentBytes: number;
+  /** Bytes of one file of the commit log. Default: 64 MiB on disk, 16 MiB in memory. */
+  readonly segmentBytes: number | undefined;
   /** Whether topics are made by their first message. Default: true. */
   readonly autoCreateTopics: boolean;
   /** Whether groups are made by their first consumer. Default: true. */
@@ -86,7 +86,7 @@ export const brokerDefaults: BrokerOptions = {
   flush: 'async',
   retentionMs: 72 * hourMs,
   retentionBytes: undefined,
-  segmentBytes: 67_108_864,
+  segmentBytes: undefined,
   autoCreateTopics: true,
   autoCreateGroups: true,
   accessKeys: [],

@@ -164,11 +164,12 @@ function attempt(work: () => void, log: Log | undefined): void {
 }
 
 /** Without what is unset: the store knows its defaults. */
-function storeOptions({ retentionBytes, log, dataDirectory, ...options }: BrokerOptions) {
+function storeOptions({ retentionBytes, segmentBytes, log, dataDirectory, ...options }: BrokerOptions) {
   return {
     ...options,
     directory: dataDirectory,
     ...(retentionBytes === undefined ? {} : { retentionBytes }),
+    ...(segmentBytes === undefined ? {} : { segmentBytes }),
     ...(log === undefined ? {} : { log }),
   };
 }

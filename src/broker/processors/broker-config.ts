@@ -29,7 +29,6 @@ function settingsOf(options: BrokerOptions): Readonly<Record<string, string | nu
     enablePropertyFilter: true,
     flushDiskType: options.flush === 'sync' ? 'SYNC_FLUSH' : 'ASYNC_FLUSH',
     fileReservedTime: Math.round(options.retentionMs / 3_600_000),
-    mappedFileSizeCommitLog: options.segmentBytes,
     messageDelayLevel: options.delayLevelsMs.map(inWords).join(' '),
     timerWheelEnable: true,
     timerMaxDelaySec: Math.floor(options.delayMsMax / 1_000),

@@ -29,7 +29,10 @@ export interface StoreOptions {
   readonly segmentBytes?: number;
   /** Age in ms at which messages may go. Default: 72 hours, as RocketMQ's own (Java `MessageStoreConfig.fileReservedTime`). */
   readonly retentionMs?: number;
-  /** Bytes of log above which the oldest messages go. Default: 4 GiB on disk, 256 MiB in memory. Indexes take up to a tenth of it in memory. */
+  /**
+   * Bytes of log above which the oldest messages go. Default: 1 GiB on disk, which takes up to a tenth of that in memory, for the indexes, and
+   * about 4 s at a start; 256 MiB in memory.
+   */
   readonly retentionBytes?: number;
   /** Nothing at this commit log offset or behind it may go. Default: anything may. */
   readonly retainFrom?: () => number;
@@ -63,7 +66,7 @@ export function completeStoreOptions(options: StoreOptions): CompleteStoreOption
     flushIntervalMs: 500,
     segmentBytes: inMemory ? 16 * mib : 64 * mib,
     retentionMs: 72 * hourMs,
-    retentionBytes: inMemory ? 256 * mib : 4 * gib,
+    retentionBytes: inMemory ? 256 * mib : gib,
     retainFrom: () => Number.POSITIVE_INFINITY,
     onEntry: () => {},
     waitingBytesMax: 64 * mib,

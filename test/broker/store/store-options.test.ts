@@ -11,7 +11,7 @@ test('defaults on disk', () => {
     flushIntervalMs: 500,
     segmentBytes: 64 * 2 ** 20,
     retentionMs: 259_200_000,
-    retentionBytes: 4 * 2 ** 30,
+    retentionBytes: 2 ** 30,
     waitingBytesMax: 64 * 2 ** 20,
   });
   expect(options.retainFrom()).toBe(Number.POSITIVE_INFINITY);
