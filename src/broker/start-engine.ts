@@ -40,10 +40,12 @@ export async function startEngine(
   const file = options.dataDirectory === undefined ? undefined : new CheckpointFile(options.dataDirectory, options.log);
   const recovery = new Recovery(parts, file?.load(), options.log);
   let savedPosition = file === undefined ? Number.POSITIVE_INFINITY : recovery.position;
+  // Of the checkpoint before the last, which stands in where the last is damaged. That of another run is not known.
+  let previousPosition = file === undefined ? Number.POSITIVE_INFINITY : 0;
   const store = await openMessageStore({
     ...storeOptions(options),
     storeHost,
-    retainFrom: () => Math.min(savedPosition, delayed.oldestOffset(), halves.oldestOffset()),
+    retainFrom: () => Math.min(previousPosition, delayed.oldestOffset(), halves.oldestOffset()),
     onEntry: (entry, opened) => {
       recovery.take(entry, opened);
       delayed.onEntry(entry);
@@ -68,6 +70,7 @@ export async function startEngine(
     if (file === undefined || store.maxCommitLogOffset === savedPosition) return;
     const position = store.maxCommitLogOffset;
     file.save({ position, state: state.snapshot(), queues: [...nextOffsets(store)] });
+    previousPosition = savedPosition;
     savedPosition = position;
   };
   // Where the log has lost its end, what comes now would stand before the checkpoint's position and be taken for a part of it.

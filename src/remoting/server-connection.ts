@@ -70,6 +70,7 @@ export class ServerConnection {
   #reason: RemotingError | undefined;
   /** Frames that were read and wait until the client has taken some of its answers. */
   #waiting: Frame[] = [];
+  #reservedBytes = 0;
   #lastReadMs = performance.now();
   #lastProgressMs = performance.now();
 
@@ -100,7 +101,23 @@ export class ServerConnection {
 
   /** True while the client has more bytes to take than it may leave: nothing large should be made for it. */
   get isBackedUp(): boolean {
-    return this.#writer.unsentBytes >= this.#options.unsentBytesMax;
+    return this.#writer.unsentBytes + this.#reservedBytes >= this.#options.unsentBytesMax;
+  }
+
+  /**
+   * Counts an answer that was made and is not yet given, because it waits for something: many of them made side by side would be more
+   * than the client may leave. @param until What it waits for.
+   */
+  reserve(bytes: number, until: Promise<unknown>): void {
+    this.#reservedBytes += bytes;
+    const release = (): void => {
+      // By the next turn it was given, and counts as unsent.
+      setImmediate(() => {
+        this.#reservedBytes -= bytes;
+        this.#work();
+      });
+    };
+    until.then(release, release);
   }
 
   /**

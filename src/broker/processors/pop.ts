@@ -16,7 +16,7 @@ import { messageLists } from '../pop/message-lists.ts';
 import { peekMessages } from '../pop/peek-messages.ts';
 import { readablePlace } from '../pop/pop-place.ts';
 import { type PopQuery, type Taken, takeMessages } from '../pop/take-messages.ts';
-import { invalid } from '../refused.ts';
+import { invalid, RequestRefused } from '../refused.ts';
 import { holdPoll, isQuiet, noteQuiet } from './hold-poll.ts';
 
 /** Longest that a message may be invisible, in ms: what brokers can wait (Java `MessageStoreConfig.timerMaxDelaySec`). */
@@ -33,8 +33,13 @@ async function pop(request: Command, connection: ServerConnection, engine: Engin
   engine.pops.makeVisible();
   let last: Taken | undefined;
   const look = (): Promise<Answer> | undefined => {
+    // What a client does not read is not taken for it either.
+    if (connection.isBackedUp) return undefined;
     last = takeMessages(query, engine);
-    if (last.queues.length > 0) return found(last, query, engine);
+    if (last.queues.length > 0) {
+      connection.reserve(bytesOf(last.records), last.stored);
+      return found(last, query, engine);
+    }
     // That nobody wanted what was passed over may be stored later: a crash before that costs another look.
     last.stored.catch(() => {});
     if (last.isUnfinished) setImmediate(() => engine.held.wake(query.topic));
@@ -105,16 +110,22 @@ function restOf(taken: Taken | undefined): bigint {
   return BigInt(taken?.restCount ?? 0);
 }
 
+function bytesOf(records: readonly Buffer[]): number {
+  return records.reduce((bytes, record) => bytes + record.length, 0);
+}
+
 function bodyOf(records: readonly Buffer[]): Buffer {
   const [first, ...more] = records;
   return first !== undefined && more.length === 0 ? first : Buffer.concat(records);
 }
 
-async function peek(request: Command, _connection: ServerConnection, engine: Engine): Promise<Answer> {
+async function peek(request: Command, connection: ServerConnection, engine: Engine): Promise<Answer> {
   const fields = peekMessage.decode(request);
   const countMax = checkedCount(fields.messageCountMax);
   const place = await readablePlace(fields, engine);
+  if (connection.isBackedUp) throw new RequestRefused(ResponseCode.SYSTEM_BUSY, 'take the answers that wait first');
   const { records, restCount } = peekMessages(place, countMax, engine);
+  connection.reserve(bytesOf(records), Promise.resolve());
   const code = records.length > 0 ? ResponseCode.SUCCESS : ResponseCode.PULL_NOT_FOUND;
   const reply = { popTimeMs: 0, invisibleDurationMs: 0, reviveQueueId: 0, restCount: BigInt(restCount) };
   return peekMessage.answer(reply, { code, body: bodyOf(records) });

@@ -42,7 +42,12 @@ function pull(request: Command, connection: ServerConnection, engine: Engine): A
     pullNow(readPull(fields, group, engine), connection, engine);
   const group = engine.groups.get(fields.consumerGroup);
   if (group !== undefined) return answerTo(group);
-  return engine.groups.getOrCreate(fields.consumerGroup, engine.state).then(answerTo);
+  return engine.groups.getOrCreate(fields.consumerGroup, engine.state).then((made) => {
+    if (connection.isBackedUp) throw new RequestRefused(ResponseCode.SYSTEM_BUSY, 'take the answers that wait first');
+    const answer = answerTo(made);
+    if (!(answer instanceof Promise)) connection.reserve(answer.body?.length ?? 0, Promise.resolve());
+    return answer;
+  });
 }
 
 function pullNow(asked: Pull, connection: ServerConnection, engine: Engine): Answer | Promise<Answer> {

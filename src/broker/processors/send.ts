@@ -147,10 +147,13 @@ interface Batch {
 }
 
 function batchDrafts(body: Buffer, fields: SendMessageFields, { place, engine }: Batch): MessageDraft[] {
-  // What the header says of properties is the batch's, as with brokers from 5.0: its id would become the id of each message.
-  return readBatch(body).map((record) =>
-    draftOf(fields, place, { ...record, properties: ownedProperties(new Map(record.properties), engine) }),
-  );
+  const common = decodeProperties(fields.properties ?? '');
+  // The id of the batch would become the id of each of its messages: those of 5.x Java producers have both.
+  common.delete(MessageProperty.UNIQ_KEY);
+  return readBatch(body).map((record) => {
+    const properties = ownedProperties(new Map([...record.properties, ...common]), engine);
+    return draftOf(fields, place, { ...record, properties });
+  });
 }
 
 function readBatch(body: Buffer): ReturnType<typeof decodeBatch> {

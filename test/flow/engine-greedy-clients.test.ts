@@ -1,0 +1,61 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import type { CommandContent } from '../../src/remoting/command.ts';
+import { peekMessage } from '../../src/remoting/requests/peek-message.ts';
+import { PopInitMode, popMessage } from '../../src/remoting/requests/pop-message.ts';
+import { bytesOf } from '../support/connected-channel.ts';
+import { connectEngine, pullContent, startTestEngine } from '../support/engine-client.ts';
+
+const topic = 'large';
+const messageBytes = 1_000_000;
+const messageCount = 60;
+
+/** Requests whose answers wait for something, so that nothing of one is written when the next is worked on. */
+const requests: readonly (readonly [string, (number: number) => CommandContent])[] = [
+  ['POPs', () => popContent('poppers')],
+  ['POPs of new groups', (number) => popContent(`poppers-${number}`)],
+  ['pulls of new groups', (number) => pullContent(topic, { group: `pullers-${number}` })],
+  ['peeks', () => peekMessage.encode({ consumerGroup: 'peekers', topic, queueId: 0, messageCountMax: 1 })],
+];
+
+function popContent(consumerGroup: string): CommandContent {
+  return popMessage.encode({
+    consumerGroup,
+    topic,
+    queueId: 0,
+    messageCountMax: 1,
+    invisibleDurationMs: 60_000,
+    pollDurationMs: 0,
+    bornTimeMs: Date.now(),
+    initMode: PopInitMode.MIN,
+    expressionType: 'TAG',
+    expression: '*',
+    order: false,
+  });
+}
+
+describe('a client that reads nothing of what it asks for', () => {
+  test.each(requests)('costs little memory with %s', { timeout: 30_000 }, async (_, contentOf) => {
+    const broker = await startTestEngine();
+    const client = await connectEngine(broker.brokerAddress);
+    for (let sent = 0; sent < messageCount; sent += 1) await client.send(topic, 'x'.repeat(messageBytes));
+    const socket = connect(Number(broker.brokerAddress.split(':').at(-1)), '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    await once(socket, 'connect');
+    const usedBytes = (): number => process.memoryUsage().arrayBuffers;
+    const before = usedBytes();
+    const contents = Array.from({ length: 150 }, (_unused, number) => contentOf(number));
+    // What fits into one read of the socket.
+    socket.write(
+      Buffer.concat(
+        contents.map(({ code, extFields }, opaque) => bytesOf({ code, opaque, extFields, body: Buffer.alloc(0) })),
+      ),
+    );
+    await vi.waitFor(() => expect(usedBytes() - before).toBeGreaterThan(5_000_000), { timeout: 5_000, interval: 1 });
+    for (let turn = 0; turn < 200; turn += 1) await nextTurn();
+    expect(usedBytes() - before).toBeLessThan(40_000_000);
+    expect((await client.send(topic, 'small')).queueOffset).toBe(BigInt(messageCount));
+  });
+});
