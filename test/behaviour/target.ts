@@ -90,6 +90,12 @@ export const differences = {
   groupByOffset:
     'ours makes a group by whatever its first consumer asks; Apache by a heartbeat, a pull or a POP, not by an offset',
   badSql: 'a condition that cannot be read keeps nothing back with Apache, where it comes with a pull; ours refuses it',
+  batchProperties:
+    'ours gives each message what the header of its batch says, except the id, as Apache does before 5.5',
+  lateAck:
+    'Apache answers success to an ack that comes too late, and has the message come again all the same; ours refuses it',
+  foreignAck: 'Apache believes any receipt; ours knows which of its groups has what',
+  endedTwice: 'Apache delivers a copy for each commit, also after a rollback; ours ends a transaction once',
   badBody: 'an empty body and a batch that cannot be read make Apache fail; ours says what is wrong',
   longPollEnd: 'Apache looks every 5 s for pulls whose time is over; ours answers them on time',
   messageSize: 'our broker takes messages of 4 MiB and cannot be told to take less',
