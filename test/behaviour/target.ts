@@ -96,6 +96,8 @@ export const differences = {
     'Apache answers success to an ack that comes too late, and has the message come again all the same; ours refuses it',
   foreignAck: 'Apache believes any receipt; ours knows which of its groups has what',
   endedTwice: 'Apache delivers a copy for each commit, also after a rollback; ours ends a transaction once',
+  readOnlyTopic:
+    'that a topic cannot be written to is only in its routes with Apache; ours refuses what is sent all the same',
   badBody: 'an empty body and a batch that cannot be read make Apache fail; ours says what is wrong',
   longPollEnd: 'Apache looks every 5 s for pulls whose time is over; ours answers them on time',
   messageSize: 'our broker takes messages of 4 MiB and cannot be told to take less',

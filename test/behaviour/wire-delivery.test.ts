@@ -107,6 +107,8 @@ describeOnTarget('delays, transactions and replies on the wire', () => {
     wire.send(topic, id, {
       producerGroup: `p-${topic}`,
       sysFlag: SysFlag.TRANSACTION_PREPARED,
+      // Nobody is asked for transactions of days ago.
+      bornTimestampMs: Date.now(),
       properties: { TRAN_MSG: 'true', PGROUP: `p-${topic}`, UNIQ_KEY: `ID-${id}`, ...more },
     });
 
