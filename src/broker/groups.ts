@@ -3,6 +3,7 @@ import { retryMaxTimesDefault } from '../remoting/requests/get-subscription-grou
 import { ResponseCode } from '../remoting/response-code.ts';
 import { invalid, RequestRefused } from './refused.ts';
 import type { StateLog, StatePart } from './state-log.ts';
+import { queueCountMax } from './topics.ts';
 
 /** Settings of one consumer group (Java `SubscriptionGroupConfig`). */
 export interface GroupConfig {
@@ -11,6 +12,7 @@ export interface GroupConfig {
   readonly consumeFromMinEnable: boolean;
   readonly consumeBroadcastEnable: boolean;
   readonly consumeMessageOrderly: boolean;
+  /** Queues of the retry topic; 0: the group wants no retries. */
   readonly retryQueueCount: number;
   /** Redeliveries after which a message goes to the dead letter queue. */
   readonly retryMaxTimes: number;
@@ -89,9 +91,12 @@ export class Groups implements StatePart {
     }
   }
 
-  #check({ name, retryMaxTimes }: GroupConfig): void {
+  #check({ name, retryMaxTimes, retryQueueCount }: GroupConfig): void {
     if (!/^[%|a-zA-Z0-9_-]+$/.test(name) || name.length > groupLengthMax) {
       throw invalid(`a group has 1 to ${groupLengthMax} letters, digits and characters % | _ -`);
+    }
+    if (retryQueueCount < 0 || retryQueueCount > queueCountMax) {
+      throw invalid(`a group has 0 to ${queueCountMax} retry queues, not ${retryQueueCount}`);
     }
     if (retryMaxTimes < -1) throw invalid(`retryMaxTimes is -1 or more, not ${retryMaxTimes}`);
     const { groupCountMax } = this.#options;

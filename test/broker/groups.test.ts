@@ -69,6 +69,15 @@ describe('the groups', () => {
     expect(groups.get('shop')?.retryMaxTimes).toBe(-1);
   });
 
+  it('have 0 to 1,024 retry queues', async () => {
+    for (const retryQueueCount of [0, 1_024]) await groups.put({ ...newGroup('shop'), retryQueueCount }, state);
+    for (const retryQueueCount of [-1, 1_025, 2_000_000_000]) {
+      const refused = groups.put({ ...newGroup('shop'), retryQueueCount }, state);
+      await expect(refused).rejects.toMatchObject({ code: INVALID_PARAMETER });
+    }
+    expect(groups.get('shop')?.retryQueueCount).toBe(1_024);
+  });
+
   it('are the same after a snapshot, with all of their settings', async () => {
     const group = {
       name: 'shop',

@@ -183,7 +183,7 @@ function answer(
   const isOne = draft !== undefined && drafts.length === 1;
   return sendMessage.answer({
     messageId: places.map(({ commitLogOffset }) => engine.offsetMessageId(commitLogOffset)).join(','),
-    queueId: realQueueIdOf(draft),
+    queueId: draft === undefined ? 0 : realQueueIdOf(draft),
     queueOffset: BigInt(first?.queueOffset ?? 0),
     transactionId: isOne ? draft.properties.get(MessageProperty.UNIQ_KEY) : undefined,
     recallHandle: isOne ? recallHandleOf(draft, engine.options.brokerName) : undefined,
@@ -192,9 +192,9 @@ function answer(
   });
 }
 
-/** The queue that the message is for, also while it waits elsewhere. */
-function realQueueIdOf(draft: MessageDraft | undefined): number {
-  return Number(draft?.properties.get(MessageProperty.REAL_QUEUE_ID) ?? draft?.queueId ?? 0);
+/** The queue that the message is for, also while it waits elsewhere. What a producer says there of one that does not wait is only kept. */
+function realQueueIdOf({ topic, queueId, properties }: MessageDraft): number {
+  return isInner(topic) ? Number(properties.get(MessageProperty.REAL_QUEUE_ID)) : queueId;
 }
 
 function notWritable(topic: string): RequestRefused {

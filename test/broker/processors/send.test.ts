@@ -200,6 +200,18 @@ describe('a send', () => {
     }
   });
 
+  it.each(['77', 'none', '-1'])(
+    'is answered with its own queue where it came from a waiting one: REAL_QID %j',
+    async (id) => {
+      const properties = { REAL_TOPIC: 'rmq_sys_ENGINE_STATE', REAL_QID: id };
+      expect(await client.send('again', 'a', { queueId: 2, properties })).toMatchObject({
+        queueId: 2,
+        queueOffset: 0n,
+      });
+      expect((await only('again', 2)).properties.get('REAL_QID')).toBe(id);
+    },
+  );
+
   it('gets an id where it has none, and what brokers add, and loses what is not its to say', async () => {
     const properties = { POP_CK: '0 0 0 0 0 b 0 0', '__RMQ.TRANSIENT.a': 'b', TRACE_ON: 'no', own: 'kept' };
     const { transactionId } = await client.send('orders', 'body', { properties });
