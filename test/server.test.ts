@@ -32,7 +32,7 @@ describe('the server', { timeout: 60_000 }, () => {
   }
 
   describe('starts', () => {
-    it('with nothing set: says where it serves, that no endpoint is set, and what to try', async () => {
+    it('without endpoint and engine: says where it serves, that no endpoint is set, and what to try', async () => {
       const server = compiled.start();
       const { grpcUrl, statusUrl } = await server.serves();
       await server.logged('try: curl');
@@ -64,6 +64,24 @@ describe('the server', { timeout: 60_000 }, () => {
       expect((await clientOf(port).createProducer({ topic: 'topic' })).success).toBe(true);
       expect((await fetch(`${statusUrl}/metrics`)).status).toBe(404);
       expect(messagesOf(server.log, 'warn')).toHaveLength(1);
+    });
+
+    it('with an engine where no endpoint is set: says where it is and what to try, and a first message comes through', async () => {
+      const server = compiled.start({ PROXY_EMBEDDED: 'auto', PROXY_REMOTING_PORT: '0' });
+      const { port, statusUrl } = await server.serves();
+      const { nameServer } = await server.logged('the embedded engine serves the remoting protocol');
+      expect(nameServer).toMatch(/^127\.0\.0\.1:[1-9]\d*$/);
+      await vi.waitFor(async () => expect((await fetch(`${statusUrl}/readyz`)).status).toBe(200), { timeout: 20_000 });
+      const client = new ProxyClient(`127.0.0.1:${port}`);
+      onTestFinished(() => client.close());
+      const { stream } = await client.subscribe('orders', 'shop');
+      const producer_id = await client.createProducer('orders');
+      await client.send('SendMessage', { producer_id, message_body: 'order 4711' });
+      expect(await stream.take(1)).toMatchObject([{ message_body: 'order 4711' }]);
+      stream.cancel();
+      expect(server.errors).toContain(String(nameServer));
+      server.kill('SIGTERM');
+      expect(await server.exited).toEqual({ code: 0, signal: null });
     });
 
     it('and names settings of the replaced product that have no effect, once', async () => {

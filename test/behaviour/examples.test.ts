@@ -1,17 +1,17 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type ProxyProcess, startProxyProcess } from '../support/proxy-process.ts';
-import { type RocketMQCluster, startRocketMQ } from './cluster.ts';
-import { checkoutDirectory, skipRocketMQ } from './java.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { checkoutDirectory } from '../rocketmq/java.ts';
+import type { TestedProxy } from '../support/proxy-process.ts';
+import { describeOnTarget, startProxy, startTarget, type Target } from './target.ts';
 
-describe.skipIf(skipRocketMQ())('examples, as the README shows them', () => {
-  let cluster: RocketMQCluster;
-  let proxy: ProxyProcess;
+describeOnTarget('examples, as the README shows them', () => {
+  let cluster: Target;
+  let proxy: TestedProxy;
 
   beforeAll(async () => {
-    cluster = await startRocketMQ();
-    proxy = await startProxyProcess({});
+    cluster = await startTarget();
+    proxy = await startProxy({});
   });
 
   afterAll(async () => {
