@@ -37,6 +37,11 @@ export class ConsumerOffsets implements StatePart {
     await this.set(queue, offset, state);
   }
 
+  /** Has the group's next pull of the queue told to start with its first message: the queue is another one than before. */
+  startAgain(queue: GroupQueue): void {
+    this.#resets.set(resetKey(queue), { ...queue, offset: 0 });
+  }
+
   /** Where the group was told to go and has not heard of yet. */
   pendingReset(queue: GroupQueue): number | undefined {
     return this.#resets.get(resetKey(queue))?.offset;

@@ -79,6 +79,12 @@ describe('the offsets of consumers', () => {
     expect(offsets.groupsOf('topic')).toEqual([]);
   });
 
+  it('tell to start again, and store nothing', () => {
+    offsets.startAgain(queue);
+    expect(offsets.pendingReset(queue)).toBe(0);
+    expect(offsets.get(queue)).toBeUndefined();
+  });
+
   it('tell a reset until it was heard of', async () => {
     await offsets.set(queue, 5, state);
     await offsets.reset(queue, 0, state);

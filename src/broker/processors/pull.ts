@@ -107,7 +107,7 @@ function look(asked: Pull, engine: Engine): Answer {
   const reset = engine.offsets.pendingReset(asked.queue);
   if (reset !== undefined) {
     engine.offsets.endReset(asked.queue);
-    return answer(asked, ResponseCode.PULL_OFFSET_MOVED, reset, engine);
+    if (reset !== asked.offset) return answer(asked, ResponseCode.PULL_OFFSET_MOVED, reset, engine);
   }
   const { topic, queueId } = asked.queue;
   const { store } = engine;

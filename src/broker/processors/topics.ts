@@ -78,11 +78,24 @@ async function deleteTopic(request: Command, _connection: ServerConnection, engi
   return deleteTopicRequest.answer({});
 }
 
-async function deleteWhole(topic: string, { topics, store, offsets, pops, state }: Engine): Promise<void> {
-  await topics.delete(topic, state);
-  await store.dropTopic(topic);
-  await offsets.forget({ topic }, state);
-  await pops.forget({ topic }, state);
+/** All of it begins in one turn: what is sent to a new topic of the name while it is stored belongs to that one, as what is consumed of it. */
+async function deleteWhole(
+  topic: string,
+  { topics, store, clients, offsets, pops, state, held }: Engine,
+): Promise<void> {
+  const { readQueueCount = 0 } = topics.get(topic) ?? {};
+  const stored = [
+    store.dropTopic(topic),
+    topics.delete(topic, state),
+    offsets.forget({ topic }, state),
+    pops.forget({ topic }, state),
+  ];
+  // Who goes on pulling remembers an offset of the topic that was: in a new one it would pass over messages.
+  for (const group of clients.groupsOfTopic(topic)) {
+    for (let queueId = 0; queueId < readQueueCount; queueId += 1) offsets.startAgain({ group, topic, queueId });
+  }
+  await Promise.all(stored);
+  held.wake(topic);
 }
 
 function allTopicConfigs(_request: Command, _connection: ServerConnection, engine: Engine): Answer {

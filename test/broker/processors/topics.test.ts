@@ -1,7 +1,8 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { newTopic, queueCountMax } from '../../../src/broker/topics.ts';
 import { readJson, readJsonObject } from '../../../src/remoting/json.ts';
 import { getTopicStats } from '../../../src/remoting/requests/get-topic-stats.ts';
+import { encodeHeartbeat } from '../../../src/remoting/requests/heartbeat.ts';
 import {
   deleteTopic,
   getAllTopicConfigs,
@@ -10,6 +11,7 @@ import {
   updateTopics,
 } from '../../../src/remoting/requests/topic-config.ts';
 import { getSystemTopicsOfBroker } from '../../../src/remoting/requests/topic-lists.ts';
+import { ResponseCode } from '../../../src/remoting/response-code.ts';
 import { connectEngine, type EngineClient, startTestEngine } from '../../support/engine-client.ts';
 
 async function start() {
@@ -118,6 +120,59 @@ test('the state of a topic tells of all its queues', async () => {
 });
 
 describe('to delete a topic', () => {
+  const subscription = { topic: 'T', expressionType: 'TAG', expression: '*', version: 1 };
+  const heartbeat = encodeHeartbeat({
+    clientId: 'reader',
+    producerGroups: [],
+    consumers: [
+      {
+        groupName: 'group',
+        consumeType: 'CONSUME_PASSIVELY',
+        messageModel: 'CLUSTERING',
+        consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
+        subscriptions: [subscription],
+      },
+    ],
+  });
+
+  test('has those who read it begin with the first message of a new one of its name, and lose none', async () => {
+    const { engine, client } = await start();
+    const reader = await connectEngine(client.channel.address);
+    await reader.invoke(heartbeat);
+    for (const body of ['old 1', 'old 2', 'old 3']) await client.send('T', body);
+    await reader.pull('T', { offset: 3, commitOffset: 3 });
+    const held = reader.pull('T', { offset: 3, suspendMs: 30_000 });
+    await vi.waitUntil(() => engine.held.count === 1);
+    await client.ask(deleteTopic, { topic: 'T' });
+    // It hears of it at once.
+    expect(await held).toMatchObject({ code: ResponseCode.PULL_OFFSET_MOVED, nextBeginOffset: 0 });
+    for (const body of ['new 1', 'new 2']) await client.send('T', body);
+    expect((await reader.pull('T', { offset: 0 })).bodies).toEqual(['new 1', 'new 2']);
+  });
+
+  test('has those who come back after it begin again, too, whatever they remember', async () => {
+    const { engine, client } = await start();
+    await client.invoke(heartbeat);
+    for (const body of ['old 1', 'old 2', 'old 3']) await client.send('T', body);
+    await client.ask(deleteTopic, { topic: 'T' });
+    for (const body of ['new 1', 'new 2', 'new 3', 'new 4']) await client.send('T', body);
+    const moved = await client.pull('T', { offset: 3, commitOffset: 3 });
+    expect(moved).toMatchObject({ code: ResponseCode.PULL_OFFSET_MOVED, nextBeginOffset: 0 });
+    expect(engine.offsets.get({ group: 'group', topic: 'T', queueId: 0 })).toBeUndefined();
+    expect((await client.pull('T', { offset: 0 })).bodies).toHaveLength(4);
+  });
+
+  test('loses nothing that is sent to a new one of its name meanwhile', async () => {
+    const { client } = await start();
+    await client.send('T', 'old');
+    for (let round = 0; round < 50; round += 1) {
+      const deleted = client.ask(deleteTopic, { topic: 'T' });
+      const sent = await Promise.all([client.send('T', 'new'), deleted]);
+      expect(sent[0].queueOffset).toBe(0n);
+      expect((await client.pull('T', { group: `${round}` })).bodies).toEqual(['new']);
+    }
+  });
+
   test('takes its messages, offsets and POPs with it, and the topics of its retries', async () => {
     const { client, engine } = await start();
     const { topics, offsets, pops, store, state } = engine;
