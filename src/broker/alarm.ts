@@ -3,11 +3,11 @@ import type { CancelTimer, Clock } from './clock.ts';
 /** One timer for the earliest of many times. */
 export class Alarm {
   readonly #clock: Clock;
-  readonly #ring: () => void;
+  readonly #ring: () => unknown;
   #timeMs = Number.POSITIVE_INFINITY;
   #cancel: CancelTimer = () => {};
 
-  constructor(clock: Clock, ring: () => void) {
+  constructor(clock: Clock, ring: () => unknown) {
     this.#clock = clock;
     this.#ring = ring;
   }
@@ -19,7 +19,7 @@ export class Alarm {
     this.#timeMs = timeMs;
     this.#cancel = this.#clock.at(timeMs, () => {
       this.#timeMs = Number.POSITIVE_INFINITY;
-      this.#ring();
+      return this.#ring();
     });
   }
 

@@ -8,8 +8,11 @@ export type CancelTimer = () => void;
 export interface Clock {
   /** Now, in ms since 1970. */
   now(): number;
-  /** Calls `run` once, when `now()` has reached `timeMs`; soon, never at once, where it already has. */
-  at(timeMs: number, run: () => void): CancelTimer;
+  /**
+   * Calls `run` once, when `now()` has reached `timeMs`; soon, never at once, where it already has.
+   * @param run May return a promise, which never rejects: of the end of what it set off, for a clock that stands still meanwhile.
+   */
+  at(timeMs: number, run: () => unknown): CancelTimer;
 }
 
 /** Longest wait of Node's timers; what is further away waits in pieces. */

@@ -58,13 +58,13 @@ export class DelayedMessages {
   readonly #busy = new Set<number>();
   readonly #recalled = new Set<number>();
   #store: DelayedMessagesParts['store'] | undefined;
-  #inFlightCount = 0;
+  readonly #deliveries = new Set<Promise<void>>();
   #backOffMs = 0;
   #retryTimer: NodeJS.Timeout | undefined;
 
   constructor(options: DelayedMessagesOptions) {
     this.#options = options;
-    this.#alarm = new Alarm(options.clock, () => this.#deliverDue());
+    this.#alarm = new Alarm(options.clock, () => this.#deliverAllDue());
   }
 
   /** Messages that wait. */
@@ -143,15 +143,21 @@ export class DelayedMessages {
     clearTimeout(this.#retryTimer);
   }
 
+  /** Resolves when all that is due was delivered, or the log does not take it. */
+  async #deliverAllDue(): Promise<void> {
+    this.#deliverDue();
+    while (this.#deliveries.size > 0) await Promise.all(this.#deliveries);
+  }
+
   #deliverDue(): void {
     const store = this.#store;
     if (store === undefined || this.#retryTimer !== undefined) return;
     const nowMs = this.#options.clock.now();
-    while (this.#inFlightCount < inFlightCountMax && this.#queue.firstMs <= nowMs) {
+    while (this.#deliveries.size < inFlightCountMax && this.#queue.firstMs <= nowMs) {
       const batch = this.#takeBatch(store, nowMs);
-      if (batch.length > 0) void this.#deliver(store, batch);
+      if (batch.length > 0) this.#deliver(store, batch);
     }
-    if (this.#inFlightCount < inFlightCountMax) this.#alarm.set(this.#queue.firstMs);
+    if (this.#deliveries.size < inFlightCountMax) this.#alarm.set(this.#queue.firstMs);
   }
 
   #takeBatch(store: DelayedMessagesParts['store'], nowMs: number): Due[] {
@@ -173,20 +179,25 @@ export class DelayedMessages {
     return batch;
   }
 
-  /** Never fails. */
-  async #deliver(store: DelayedMessagesParts['store'], batch: readonly Due[]): Promise<void> {
-    this.#inFlightCount += 1;
-    let failure: unknown;
+  #deliver(store: DelayedMessagesParts['store'], batch: readonly Due[]): void {
+    const delivery = this.#append(store, batch).then((failure) => {
+      this.#deliveries.delete(delivery);
+      for (const { commitLogOffset } of batch) this.#busy.delete(commitLogOffset);
+      if (failure !== undefined) this.#onFailure(store, batch, failure);
+      this.#deliverDue();
+    });
+    this.#deliveries.add(delivery);
+  }
+
+  /** Why it failed; undefined: it did not. */
+  async #append(store: DelayedMessagesParts['store'], batch: readonly Due[]): Promise<unknown> {
     try {
       await store.append(batch.map(({ draft }) => draft));
       this.#backOffMs = 0;
+      return undefined;
     } catch (error) {
-      failure = error;
+      return error;
     }
-    this.#inFlightCount -= 1;
-    for (const { commitLogOffset } of batch) this.#busy.delete(commitLogOffset);
-    if (failure !== undefined) this.#onFailure(store, batch, failure);
-    this.#deliverDue();
   }
 
   #onFailure(store: DelayedMessagesParts['store'], batch: readonly Due[], error: unknown): void {
@@ -196,7 +207,7 @@ export class DelayedMessages {
       // One message that cannot be stored must not hold up those beside it.
       for (const due of batch) {
         this.#busy.add(due.commitLogOffset);
-        void this.#deliver(store, [due]);
+        this.#deliver(store, [due]);
       }
     } else if (isRefused && first !== undefined) {
       this.#giveUp(first.commitLogOffset, error.message);

@@ -3,13 +3,15 @@ import type { CancelTimer, Clock } from '../broker/clock.ts';
 
 interface Timer {
   readonly timeMs: number;
-  readonly run: () => void;
+  readonly run: () => unknown;
 }
 
 /** A clock that stands still until it is told to go on. */
 export class VirtualClock implements Clock {
   #nowMs: number;
   readonly #timers = new Set<Timer>();
+  /** What timers have set off and is not done yet. */
+  readonly #underWay = new Set<Promise<unknown>>();
 
   /** @param startMs ms since 1970. Default: the machine's time. */
   constructor(startMs: number = Date.now()) {
@@ -20,7 +22,7 @@ export class VirtualClock implements Clock {
     return this.#nowMs;
   }
 
-  at(timeMs: number, run: () => void): CancelTimer {
+  at(timeMs: number, run: () => unknown): CancelTimer {
     const timer = { timeMs, run };
     this.#timers.add(timer);
     // What is due already runs soon, as with any clock, without waiting for the next step.
@@ -29,7 +31,8 @@ export class VirtualClock implements Clock {
   }
 
   /**
-   * Moves on by `durationMs`; what becomes due meanwhile runs in its order, each at its own time.
+   * Moves on by `durationMs`; what becomes due meanwhile runs in its order, each at its own time, and is done when this resolves: delayed
+   * messages are delivered, however many.
    * @throws RangeError on a duration below 0.
    */
   async advance(durationMs: number): Promise<void> {
@@ -38,6 +41,7 @@ export class VirtualClock implements Clock {
     for (;;) {
       // What a timer set off, such as a write to a store, may set timers in turn.
       await nextTurn();
+      while (this.#underWay.size > 0) await Promise.all(this.#underWay);
       const next = this.#next();
       if (next === undefined || next.timeMs > endMs) break;
       this.#nowMs = Math.max(this.#nowMs, next.timeMs);
@@ -53,6 +57,10 @@ export class VirtualClock implements Clock {
   }
 
   #fire(timer: Timer): void {
-    if (this.#timers.delete(timer)) timer.run();
+    if (!this.#timers.delete(timer)) return;
+    const done = timer.run();
+    if (!(done instanceof Promise)) return;
+    const underWay: Promise<unknown> = done.finally(() => this.#underWay.delete(underWay));
+    this.#underWay.add(underWay);
   }
 }

@@ -97,12 +97,12 @@ describe('a broker for tests', () => {
   it('delivers many delayed messages of one moment by one step of its clock', async () => {
     const clock = new VirtualClock();
     const { broker, client } = await start({ clock });
-    const sends = Array.from({ length: 500 }, (_, index) =>
+    const sends = Array.from({ length: 2_000 }, (_, index) =>
       client.send('orders', `${index}`, { properties: { TIMER_DELAY_MS: '1000' } }),
     );
     await Promise.all(sends);
     await clock.advance(1_000);
-    expect(broker.messages('orders')).toHaveLength(500);
+    expect(broker.messages('orders')).toHaveLength(2_000);
   });
 
   it('shows retries and dead letters', async () => {

@@ -80,6 +80,20 @@ describe('the virtual clock', () => {
     expect(ran).toEqual([]);
   });
 
+  it('waits at each time for the end of what was set off', async () => {
+    const clock = new VirtualClock(start);
+    const ran: string[] = [];
+    const work = async (name: string): Promise<void> => {
+      for (let turn = 0; turn < 10; turn += 1) await nextTurn();
+      ran.push(`${name} at ${clock.now() - start}`);
+    };
+    clock.at(start, () => work('what is due'));
+    clock.at(start + 10, () => work('the first'));
+    clock.at(start + 20, () => work('the second'));
+    await clock.advance(20);
+    expect(ran).toEqual(['what is due at 0', 'the first at 10', 'the second at 20']);
+  });
+
   it('goes no way back, when it is moved twice at a time', async () => {
     const clock = new VirtualClock(start);
     const times: number[] = [];
