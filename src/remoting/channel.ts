@@ -130,6 +130,7 @@ export class Channel {
     // A server that reads no more would keep the connection for good.
     const timer = setTimeout(() => stream.destroy(), closeTimeoutMs);
     stream.once('close', () => clearTimeout(timer));
+    this.#writer.flush();
     stream.end(() => stream.destroy());
     const { address } = this;
     this.#end(new RemotingError('closed', `the connection to ${address} was closed`, { address }));

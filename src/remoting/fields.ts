@@ -91,9 +91,10 @@ export function defineRequest<const Q extends FieldTable, const R extends FieldT
  */
 export function encodeFields<T extends FieldTable>(table: T, values: FieldsOf<T>): ExtFields {
   const extFields = newExtFields();
-  for (const [name, spec] of Object.entries(table)) {
+  for (const name of Object.keys(table)) {
+    const spec = table[name];
     const value = (values as Record<string, string | number | bigint | boolean | undefined>)[name];
-    if (value === undefined) continue;
+    if (spec === undefined || value === undefined) continue;
     if (!fitsKind(spec.kind, value)) throw new RemotingError('malformed', `${name} cannot be ${value}`);
     extFields[spec.wire ?? name] = String(value);
   }
@@ -103,21 +104,28 @@ export function encodeFields<T extends FieldTable>(table: T, values: FieldsOf<T>
 /** @throws RemotingError `malformed`, naming the field, when a required one is missing or a value is not of its kind. */
 export function decodeFields<T extends FieldTable>(table: T, extFields: ExtFields, what: string): FieldsOf<T> {
   const values: Record<string, unknown> = {};
-  for (const [name, spec] of Object.entries(table)) {
+  for (const name of Object.keys(table)) {
+    const spec = table[name];
+    if (spec === undefined) continue;
     const text = extFields[spec.wire ?? name];
-    if (text !== undefined) values[name] = readValue(spec.kind, text, `${name} of ${what}`);
-    else if (spec.optional !== true) throw new RemotingError('malformed', `${what} has no ${name}`);
+    if (text === undefined) {
+      if (spec.optional !== true) throw new RemotingError('malformed', `${what} has no ${name}`);
+      continue;
+    }
+    const value = readValue(spec.kind, text);
+    if (value === undefined) throw new RemotingError('malformed', `${name} of ${what} is not of kind ${spec.kind}`);
+    values[name] = value;
   }
   return values as FieldsOf<T>;
 }
 
-function readValue(kind: FieldKind, text: string, what: string): string | number | bigint | boolean {
+/** Undefined for what is not of the kind. */
+function readValue(kind: FieldKind, text: string): string | number | bigint | boolean | undefined {
   if (kind === 'string') return text;
   // Java's own reading: whatever is not true is false.
   if (kind === 'boolean') return text.toLowerCase() === 'true';
   const value = readInteger(kind, text);
-  if (fitsKind(kind, value)) return value;
-  throw new RemotingError('malformed', `${what} is not of kind ${kind}`);
+  return fitsKind(kind, value) ? value : undefined;
 }
 
 /** NaN for what is not an integer. */

@@ -1,10 +1,17 @@
 import type { Duplex } from 'node:stream';
 
+/** Parts below this are copied together: one buffer for many of them is cheaper for a stream than many buffers. */
+const smallPartBytesMax = 4_096;
+/** Most bytes of parts that are copied together. */
+const gatheredBytesMax = 65_536;
+
 /** Writes frames to a connection; what is written within one turn of the event loop leaves in one write. */
 export class FrameWriter {
   readonly #stream: Duplex;
   readonly #onLeft: () => void;
-  #corked = false;
+  #parts: Buffer[] = [];
+  #gatheredBytes = 0;
+  #isScheduled = false;
 
   /** @param onLeft Called whenever something that was written has left. */
   constructor(stream: Duplex, onLeft: () => void = () => {}) {
@@ -14,22 +21,39 @@ export class FrameWriter {
 
   /** Bytes that wait for the network. */
   get unsentBytes(): number {
-    return this.#stream.writableLength;
+    return this.#stream.writableLength + this.#gatheredBytes;
   }
 
   write(parts: readonly Buffer[]): void {
-    if (!this.#corked) {
-      this.#corked = true;
+    if (!this.#isScheduled) {
+      this.#isScheduled = true;
       this.#stream.cork();
       setImmediate(() => {
-        this.#corked = false;
+        this.#isScheduled = false;
+        this.flush();
         this.#stream.uncork();
       });
     }
-    const last = parts.length - 1;
-    parts.forEach((part, index) => {
-      if (index === last) this.#stream.write(part, this.#onLeft);
-      else this.#stream.write(part);
-    });
+    for (const part of parts) this.#add(part);
+  }
+
+  /** Hands the stream what it does not have yet. */
+  flush(): void {
+    const [first, ...more] = this.#parts;
+    if (first === undefined) return;
+    this.#stream.write(more.length === 0 ? first : Buffer.concat(this.#parts, this.#gatheredBytes), this.#onLeft);
+    this.#parts = [];
+    this.#gatheredBytes = 0;
+  }
+
+  #add(part: Buffer): void {
+    if (part.length >= smallPartBytesMax) {
+      this.flush();
+      this.#stream.write(part, this.#onLeft);
+      return;
+    }
+    this.#parts.push(part);
+    this.#gatheredBytes += part.length;
+    if (this.#gatheredBytes >= gatheredBytesMax) this.flush();
   }
 }

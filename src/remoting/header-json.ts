@@ -62,7 +62,8 @@ function integer(header: Record<string, unknown>, name: string): number {
 function stringFields(value: unknown): ExtFields {
   const fields = newExtFields();
   if (typeof value !== 'object' || value === null) return fields;
-  for (const [name, field] of Object.entries(value)) {
+  for (const name of Object.keys(value)) {
+    const field = (value as Record<string, unknown>)[name];
     if (typeof field === 'string') fields[name] = field;
     else if (typeof field === 'number' || typeof field === 'boolean') fields[name] = String(field);
   }

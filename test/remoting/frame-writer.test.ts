@@ -53,6 +53,37 @@ describe('the frame writer', () => {
     expect(progressCount).toBe(2);
   });
 
+  it('copies small parts together, and leaves large ones as they are', async () => {
+    const chunks: Buffer[] = [];
+    const writer = new FrameWriter(
+      memoryStream((written, left) => {
+        chunks.push(...written);
+        left();
+      }),
+    );
+    const large = Buffer.alloc(4_096, 'l');
+    writer.write([bytes('a'), bytes('b')]);
+    writer.write([bytes('c'), large]);
+    writer.write([Buffer.alloc(4_095, 'd')]);
+    await nextTurn();
+    expect(chunks.map(({ length }) => length)).toEqual([3, 4_096, 4_095]);
+    expect(chunks[1]).toBe(large);
+    chunks.length = 0;
+    for (let count = 0; count < 17; count += 1) writer.write([Buffer.alloc(4_000)]);
+    await nextTurn();
+    expect(chunks.map(({ length }) => length)).toEqual([68_000]);
+  });
+
+  it('hands over at once what it is told to', () => {
+    const stream = memoryStream((_, left) => left());
+    const writer = new FrameWriter(stream);
+    writer.write([bytes('one')]);
+    expect(stream.writableLength).toBe(0);
+    writer.flush();
+    writer.flush();
+    expect(stream.writableLength).toBe(3);
+  });
+
   it('harms nobody where the stream has ended meanwhile', async () => {
     const stream = memoryStream((_, left) => left());
     stream.on('error', () => {});

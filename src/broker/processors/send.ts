@@ -118,21 +118,25 @@ type Content = Pick<MessageDraft, 'flag' | 'body' | 'properties'>;
 
 function draftOf(fields: SendMessageFields, { topic, queueId, peer }: Place, content: Content): MessageDraft {
   return {
-    ...content,
     topic,
     queueId,
+    flag: content.flag,
     sysFlag: fields.sysFlag & ~ownFlags,
     bornTimestampMs: fields.bornTimestampMs,
     bornHost: peer,
     reconsumeTimes: fields.reconsumeTimes ?? 0,
     replaces: 0,
+    body: content.body,
+    properties: content.properties,
   };
 }
 
 /** What a producer may say, with what brokers add. */
 function ownedProperties(properties: Map<string, string>, engine: Engine): Map<string, string> {
   properties.delete(MessageProperty.POP_CK);
-  for (const name of properties.keys()) if (name.startsWith(transientPrefix)) properties.delete(name);
+  for (const name of properties.keys()) {
+    if (name.startsWith(transientPrefix)) properties.delete(name);
+  }
   if (!properties.has(MessageProperty.UNIQ_KEY)) properties.set(MessageProperty.UNIQ_KEY, engine.newMessageId());
   // Official clients make replies and traces from these.
   properties.set(MessageProperty.CLUSTER, engine.options.clusterName);
