@@ -1,7 +1,10 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
+    // Many tests wait for a time to come: two files at a time, also where there are two cores only.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       {
         test: {
@@ -9,6 +12,8 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/rocketmq/**'],
           env: { ROCKETMQ_TARGET: 'embedded' },
+          // Tests that may run side by side mostly wait.
+          maxConcurrency: 12,
         },
       },
       {

@@ -104,28 +104,30 @@ describeOnTarget('operating the proxy', () => {
     client.close();
   });
 
-  test.concurrent('/readyz is 503 while the default endpoint is down, and 200 afterwards; /livez stays 200', async () => {
-    await cluster.createTopic('ready', { queueCount: 1 });
-    const gateway = await startGateway(cluster.nameServer);
-    gateway.open = false;
-    const proxy = await start({ ROCKETMQ_ENDPOINT: gateway.address });
-    const client = new ProxyClient(proxy.address);
-    await becomesReady(proxy, 503);
-    expect(await failureOf(client.createProducer('ready'))).toEqual({
-      code: 'UNAVAILABLE',
-      details: expect.stringMatching(/^the default endpoint of this proxy/),
+  test
+    .skipIf(lacks('embedded', 'probes'))
+    .concurrent('/readyz is 503 while the default endpoint is down, and 200 afterwards; /livez stays 200', async () => {
+      await cluster.createTopic('ready', { queueCount: 1 });
+      const gateway = await startGateway(cluster.nameServer);
+      gateway.open = false;
+      const proxy = await start({ ROCKETMQ_ENDPOINT: gateway.address });
+      const client = new ProxyClient(proxy.address);
+      await becomesReady(proxy, 503);
+      expect(await failureOf(client.createProducer('ready'))).toEqual({
+        code: 'UNAVAILABLE',
+        details: expect.stringMatching(/^the default endpoint of this proxy/),
+      });
+      gateway.open = true;
+      await becomesReady(proxy, 200);
+      const producer_id = await client.createProducer('ready');
+      gateway.open = false;
+      await becomesReady(proxy, 503);
+      expect(await statusOf(proxy, '/livez')).toBe(200);
+      // Brokers are still there.
+      await client.send('SendMessage', { producer_id, message_body: 'without a name server' });
+      client.close();
+      gateway.close();
     });
-    gateway.open = true;
-    await becomesReady(proxy, 200);
-    const producer_id = await client.createProducer('ready');
-    gateway.open = false;
-    await becomesReady(proxy, 503);
-    expect(await statusOf(proxy, '/livez')).toBe(200);
-    // Brokers are still there.
-    await client.send('SendMessage', { producer_id, message_body: 'without a name server' });
-    client.close();
-    gateway.close();
-  });
 
   test
     .skipIf(lacks('embedded', 'processes'))

@@ -80,6 +80,8 @@ export function describeOnTarget(title: string, suite: () => void): void {
 export const differences = {
   processes:
     'what signals do to the proxy needs a program of its own; in the unit project test/server.test.ts judges that',
+  probes:
+    'how the proxy finds out that a name server is gone takes it 10 s; in the unit project test/proxy/readiness.test.ts judges that',
   oneProcess: 'our name server and our broker are one process, and end together',
   onePort:
     'our broker answers what name servers are asked, too: whoever is given the wrong one of its two ports is served',

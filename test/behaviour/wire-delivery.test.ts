@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Answer, Command } from '../../src/remoting/command.ts';
 import { decodeOffsetMessageId } from '../../src/remoting/message-id.ts';
 import { decodeProperties } from '../../src/remoting/message-properties.ts';
@@ -22,6 +22,8 @@ const { COMMIT, ROLLBACK } = TransactionOutcome;
 describeOnTarget('delays, transactions and replies on the wire', () => {
   let target: Target;
   let wire: Wire;
+  /** Clients beside it. */
+  const others: Wire[] = [];
 
   beforeAll(async () => {
     target = await startTarget({
@@ -33,7 +35,7 @@ describeOnTarget('delays, transactions and replies on the wire', () => {
   });
 
   afterAll(async () => {
-    wire?.close();
+    for (const one of [wire, ...others]) one?.close();
     await target?.stop();
   });
 
@@ -44,11 +46,11 @@ describeOnTarget('delays, transactions and replies on the wire', () => {
 
   async function connect(answer?: (request: Command) => Answer | undefined): Promise<Wire> {
     const other = await Wire.connect(target.brokerAddress, answer);
-    onTestFinished(() => other.close());
+    others.push(other);
     return other;
   }
 
-  test('a delay by level, by time, by seconds and by milliseconds ends, and never early', async () => {
+  test.concurrent('a delay by level, by time, by seconds and by milliseconds ends, and never early', async () => {
     const topic = await topicOf('delays');
     const nowMs = Date.now();
     const delays = {
@@ -74,14 +76,14 @@ describeOnTarget('delays, transactions and replies on the wire', () => {
     expect(messages[0]?.body.toString()).toBe('past');
   });
 
-  test('a time too far away is refused', async () => {
+  test.concurrent('a time too far away is refused', async () => {
     const topic = await topicOf('too-far');
     const fourDays = String(Date.now() + 4 * 86_400_000);
     const sent = wire.send(topic, 'never', { properties: { TIMER_DELIVER_MS: fourDays } });
     await expect(sent).rejects.toMatchObject({ code: MESSAGE_ILLEGAL });
   });
 
-  test('a message that waits for its time can be recalled by its handle', async () => {
+  test.concurrent('a message that waits for its time can be recalled by its handle', async () => {
     const topic = await topicOf('recalled');
     const deliverMs = String(Date.now() + 2_500);
     const send = (id: string) =>
@@ -121,7 +123,7 @@ describeOnTarget('delays, transactions and replies on the wire', () => {
     fromTransactionCheck: false,
   });
 
-  test('a half message is seen after its commit, and not after its rollback', async () => {
+  test.concurrent('a half message is seen after its commit, and not after its rollback', async () => {
     const topic = await topicOf('halves');
     const [committed, rolledBack] = [await half(topic, 'committed', { TAGS: 't' }), await half(topic, 'rolled back')];
     expect(committed).toMatchObject({ queueId: 0, transactionId: 'ID-committed' });
@@ -141,7 +143,7 @@ describeOnTarget('delays, transactions and replies on the wire', () => {
     expect(messages[1]?.properties.has('TRAN_MSG')).toBe(true);
   });
 
-  test('a transaction ends once: what ends it again delivers nothing more', async () => {
+  test.concurrent('a transaction ends once: what ends it again delivers nothing more', async () => {
     const topic = await topicOf('ended-twice');
     const [committed, rolledBack] = [await half(topic, 'committed'), await half(topic, 'rolled back')];
     const end = (sent: SendMessageReply, outcome: TransactionOutcome) =>
@@ -157,7 +159,7 @@ describeOnTarget('delays, transactions and replies on the wire', () => {
     expect((await wire.pull(topic)).bodies).toEqual(differs('endedTwice', copies));
   });
 
-  test('a producer of the group is asked for a transaction that nobody ended, and its word counts', async () => {
+  test.concurrent('a producer of the group is asked for a transaction that nobody ended, and its word counts', async () => {
     const topic = await topicOf('asked');
     const producer = await connect();
     await producer.heartbeat({ clientId: 'asked', producerGroups: [`p-${topic}`] });
@@ -186,7 +188,7 @@ describeOnTarget('delays, transactions and replies on the wire', () => {
     expect((await wire.pull(topic)).bodies).toEqual(['asked for']);
   });
 
-  test('a reply goes to the client that asked for it, and is acknowledged when that has it', async () => {
+  test.concurrent('a reply goes to the client that asked for it, and is acknowledged when that has it', async () => {
     const topic = `${target.clusterName}_REPLY_TOPIC`;
     const requester = await connect((request) =>
       request.code === RequestCode.PUSH_REPLY_MESSAGE_TO_CLIENT ? pushReplyMessage.answer({}) : undefined,
@@ -206,7 +208,7 @@ describeOnTarget('delays, transactions and replies on the wire', () => {
     expect(await wire.code(sendReplyMessage, nobody, Buffer.from('x'))).toBe(SYSTEM_ERROR);
   });
 
-  test('delays of many do not hold each other up', async () => {
+  test.concurrent('delays of many do not hold each other up', async () => {
     const topic = await topicOf('many');
     await Promise.all(
       Array.from({ length: 50 }, (_, index) =>

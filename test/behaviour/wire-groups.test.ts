@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { decodeOffsetMessageId } from '../../src/remoting/message-id.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import {
@@ -29,6 +29,8 @@ const numbers = (count: number): number[] => Array.from({ length: count }, (_, i
 describeOnTarget('consumer groups on the wire', () => {
   let target: Target;
   let wire: Wire;
+  /** Clients beside it. */
+  const others: Wire[] = [];
 
   beforeAll(async () => {
     target = await startTarget();
@@ -36,7 +38,7 @@ describeOnTarget('consumer groups on the wire', () => {
   });
 
   afterAll(async () => {
-    wire?.close();
+    for (const one of [wire, ...others]) one?.close();
     await target?.stop();
   });
 
@@ -48,7 +50,7 @@ describeOnTarget('consumer groups on the wire', () => {
   /** One more client, for this test. */
   async function connect(): Promise<Wire> {
     const other = await Wire.connect(target.brokerAddress);
-    onTestFinished(() => other.close());
+    others.push(other);
     return other;
   }
 
@@ -57,7 +59,7 @@ describeOnTarget('consumer groups on the wire', () => {
     subscriptions: [{ topic, expression: '*', version: Date.now() }],
   });
 
-  test('a new group of a young queue begins at 0, unless that is not wanted', async () => {
+  test.concurrent('a new group of a young queue begins at 0, unless that is not wanted', async () => {
     const topic = await topicOf('young');
     for (const body of ['0', '1']) await wire.send(topic, body);
     await wire.holds(topic, 2);
@@ -78,7 +80,7 @@ describeOnTarget('consumer groups on the wire', () => {
     }
   });
 
-  test('an empty queue, and one that is not there, for a new group', async () => {
+  test.concurrent('an empty queue, and one that is not there, for a new group', async () => {
     const topic = await topicOf('empty');
     const ask = async (queue: { topic: string; queueId: number }) => {
       const reply = await wire.invoke(queryConsumerOffset.encode({ consumerGroup: 'g-empty', ...queue }));
@@ -92,7 +94,7 @@ describeOnTarget('consumer groups on the wire', () => {
     expect(await wire.code(updateConsumerOffset, queue)).toBe(TOPIC_NOT_EXIST);
   });
 
-  test('a pull stores the offset that it carries', async () => {
+  test.concurrent('a pull stores the offset that it carries', async () => {
     const topic = await topicOf('pull-commits');
     for (const body of ['0', '1', '2']) await wire.send(topic, body);
     await wire.holds(topic, 3);
@@ -101,7 +103,7 @@ describeOnTarget('consumer groups on the wire', () => {
     expect(await wire.ask(queryConsumerOffset, queue)).toEqual({ offset: 2n });
   });
 
-  test('offsets of a queue: first, next, by time', async () => {
+  test.concurrent('offsets of a queue: first, next, by time', async () => {
     const topic = await topicOf('offsets');
     const queue = { topic, queueId: 0 };
     expect(await wire.ask(getMinOffset, queue)).toEqual({ offset: 0n });
@@ -130,7 +132,7 @@ describeOnTarget('consumer groups on the wire', () => {
     }
   });
 
-  test('who is in a group is told, and the others are told when that changes', async () => {
+  test.concurrent('who is in a group is told, and the others are told when that changes', async () => {
     const topic = await topicOf('members');
     const [one, two] = [await connect(), await connect()];
     const list = async () =>
@@ -154,14 +156,14 @@ describeOnTarget('consumer groups on the wire', () => {
     expect(await list()).toEqual(['client-1']);
     // It only goes.
     await two.heartbeat({ clientId: 'client-2', consumers });
-    await expect.poll(list).toHaveLength(2);
+    await vi.waitFor(async () => expect(await list()).toHaveLength(2), 10_000);
     const again = noticeCount();
     two.close();
     await one.askedFor(RequestCode.NOTIFY_CONSUMER_IDS_CHANGED, again + 1);
-    await expect.poll(list).toEqual(['client-1']);
+    await vi.waitFor(async () => expect(await list()).toEqual(['client-1']), 10_000);
   });
 
-  test('a heartbeat makes the retry topic of its group, and its subscription holds for pulls', async () => {
+  test.concurrent('a heartbeat makes the retry topic of its group, and its subscription holds for pulls', async () => {
     const topic = await topicOf('subscribed');
     const one = await connect();
     for (const tag of ['a', 'b']) await wire.send(topic, tag, { properties: { TAGS: tag } });
@@ -193,12 +195,12 @@ describeOnTarget('consumer groups on the wire', () => {
     subscription: '*',
   });
 
-  test('a heartbeat that is none is refused', async () => {
+  test.concurrent('a heartbeat that is none is refused', async () => {
     expect(await wire.code(heartbeat, {}, Buffer.from('no JSON'))).not.toBe(SUCCESS);
     expect(await wire.code(getConsumerList, { consumerGroup: 'g-none' })).toBe(SYSTEM_ERROR);
   });
 
-  test('a queue is locked for one client of a group until it is unlocked', async () => {
+  test.concurrent('a queue is locked for one client of a group until it is unlocked', async () => {
     const topic = await topicOf('locked', 3);
     const queues = (...ids: number[]) => ids.map((queueId) => ({ topic, brokerName: target.brokerName, queueId }));
     const lock = async (clientId: string, consumerGroup: string, ...ids: number[]) => {
@@ -225,7 +227,7 @@ describeOnTarget('consumer groups on the wire', () => {
     return decodeOffsetMessageId(messageId).commitLogOffset;
   }
 
-  test('a message that is given back comes again from the retry topic, after its delay', async () => {
+  test.concurrent('a message that is given back comes again from the retry topic, after its delay', async () => {
     const topic = await topicOf('given-back');
     const group = 'g-given-back';
     const offset = await stored(topic, { TAGS: 'tag', own: 'value' });
@@ -248,7 +250,7 @@ describeOnTarget('consumer groups on the wire', () => {
     });
   });
 
-  test('a message that failed too often, or is not to come again, goes to the dead letters', async () => {
+  test.concurrent('a message that failed too often, or is not to come again, goes to the dead letters', async () => {
     const group = 'g-dead';
     const topics = [await topicOf('dead-1'), await topicOf('dead-2')];
     const [one, two] = await Promise.all(topics.map((topic) => stored(topic)));
@@ -262,7 +264,7 @@ describeOnTarget('consumer groups on the wire', () => {
     expect(messages.map(({ topic }) => topic)).toEqual([`%DLQ%${group}`, `%DLQ%${group}`]);
   });
 
-  test('what cannot be given back is refused', async () => {
+  test.concurrent('what cannot be given back is refused', async () => {
     const topic = await topicOf('back-refused');
     await stored(topic);
     const back = (offset: bigint) =>
@@ -271,7 +273,7 @@ describeOnTarget('consumer groups on the wire', () => {
     expect(await back(-1n)).toBe(SYSTEM_ERROR);
   });
 
-  test('what a consumer sends to its retry topic itself is stored there; what has failed too often in the dead letters', async () => {
+  test.concurrent('what a consumer sends to its retry topic itself is stored there; what has failed too often in the dead letters', async () => {
     const group = 'g-own-retry';
     const one = await connect();
     await one.heartbeat({ clientId: 'own-retry', consumers: [consumerOf(group, await topicOf('own-retry'))] });
@@ -285,7 +287,7 @@ describeOnTarget('consumer groups on the wire', () => {
     expect((await one.pull(`%DLQ%${group}`)).bodies).toEqual(['3']);
   });
 
-  test('a queue that a topic does not have is refused everywhere alike', async () => {
+  test.concurrent('a queue that a topic does not have is refused everywhere alike', async () => {
     const topic = await topicOf('no-such-queue');
     expect((await wire.invoke(pullContent(topic, { queueId: 9 }))).code).toBe(INVALID_PARAMETER);
     expect(await wire.code(sendMessage, sendFields(topic, { queueId: 9 }), Buffer.from('x'))).toBe(INVALID_PARAMETER);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { popReconsumeTimes } from '../../src/remoting/pop-receipt.ts';
 import { ackMessage } from '../../src/remoting/requests/ack-message.ts';
 import { encodeBatchAck } from '../../src/remoting/requests/batch-ack-message.ts';
@@ -17,6 +17,8 @@ const timesOf = (popped: readonly Popped[]): number[] => popped.map(({ message }
 describeOnTarget('POP on the wire', () => {
   let target: Target;
   let wire: Wire;
+  /** Clients beside it. */
+  const others: Wire[] = [];
 
   beforeAll(async () => {
     target = await startTarget({ apache: quickRedelivery });
@@ -24,7 +26,7 @@ describeOnTarget('POP on the wire', () => {
   });
 
   afterAll(async () => {
-    wire?.close();
+    for (const one of [wire, ...others]) one?.close();
     await target?.stop();
   });
 
@@ -56,7 +58,7 @@ describeOnTarget('POP on the wire', () => {
     return popped;
   }
 
-  test('a POP hands messages out once, with what acknowledges them', async () => {
+  test.concurrent('a POP hands messages out once, with what acknowledges them', async () => {
     const topic = await topicWith('popped', ['0', '1', '2']);
     const reply = await wire.pop(topic, 'g-popped', { messageCountMax: 2 });
     expect(reply.code).toBe(SUCCESS);
@@ -80,7 +82,7 @@ describeOnTarget('POP on the wire', () => {
     expect(bodiesOf(await wire.popped(topic, 'g-popped-other', 3))).toEqual(['0', '1', '2']);
   });
 
-  test('a POP that makes no sense is refused', async () => {
+  test.concurrent('a POP that makes no sense is refused', async () => {
     const topic = await topicWith('pop-refused', []);
     const code = async (fields: Parameters<Wire['pop']>[2], to = topic) =>
       (await wire.pop(to, 'g-refused', fields)).code;
@@ -90,17 +92,17 @@ describeOnTarget('POP on the wire', () => {
     expect(await code({ expressionType: 'SQL92', expression: 'a >' })).toBe(ResponseCode.SUBSCRIPTION_PARSE_FAILED);
   });
 
-  test('a POP takes the tags that it wants', async () => {
+  test.concurrent('a POP takes the tags that it wants', async () => {
     const topic = await topicWith('pop-tags', ['0', '1', '2']);
     const tags = { expressionType: 'TAG', expression: 't0||t2' };
     expect(bodiesOf(await wire.popped(topic, 'g-pop-tags', 2, tags))).toEqual(['0', '2']);
     expect((await wire.pop(topic, 'g-pop-tags', tags)).code).toBe(POLLING_TIMEOUT);
   });
 
-  test('a POP that waits is woken by a message, and by the end of its time', async () => {
+  test.concurrent('a POP that waits is woken by a message, and by the end of its time', async () => {
     const topic = await topicWith('pop-waited', []);
     const other = await Wire.connect(target.brokerAddress);
-    onTestFinished(() => other.close());
+    others.push(other);
     const waiting = wire.pop(topic, 'g-waited', { pollDurationMs: 20_000 });
     expect((await wire.pop(topic, 'g-waited-other')).code).toBe(POLLING_TIMEOUT);
     await other.send(topic, 'wakes');
@@ -110,7 +112,7 @@ describeOnTarget('POP on the wire', () => {
     expect(performance.now() - startMs).toBeGreaterThanOrEqual(400);
   });
 
-  test('a notification says whether there is something, and takes nothing', async () => {
+  test.concurrent('a notification says whether there is something, and takes nothing', async () => {
     const topic = await topicWith('notified', []);
     const ask = (pollDurationMs: number) =>
       wire.ask(notification, {
@@ -124,7 +126,7 @@ describeOnTarget('POP on the wire', () => {
     expect(await ask(300)).toMatchObject({ hasMessage: false });
     const waiting = ask(20_000);
     const other = await Wire.connect(target.brokerAddress);
-    onTestFinished(() => other.close());
+    others.push(other);
     await other.send(topic, 'there');
     expect(await waiting).toMatchObject({ hasMessage: true });
     expect(await ask(0)).toMatchObject({ hasMessage: true });
@@ -132,7 +134,7 @@ describeOnTarget('POP on the wire', () => {
     expect(await ask(0)).toMatchObject({ hasMessage: false });
   });
 
-  test('what is acknowledged does not come again, what is not does', async () => {
+  test.concurrent('what is acknowledged does not come again, what is not does', async () => {
     const topic = await topicWith('acked', ['done', 'left']);
     const group = 'g-acked';
     const popped = await wire.popped(topic, group, 2, { invisibleDurationMs: 1_000 });
@@ -153,7 +155,7 @@ describeOnTarget('POP on the wire', () => {
     expect((await wire.pop(topic, group)).code).toBe(POLLING_TIMEOUT);
   });
 
-  test('an ack of what was never there, or with the receipt of nobody, is refused', async () => {
+  test.concurrent('an ack of what was never there, or with the receipt of nobody, is refused', async () => {
     const topic = await topicWith('ack-refused', ['0']);
     const popped = first(await wire.popped(topic, 'g-ack-refused', 1));
     const place = placeOf('g-ack-refused', popped);
@@ -166,7 +168,7 @@ describeOnTarget('POP on the wire', () => {
     expect(await code({})).toBe(SUCCESS);
   });
 
-  test('many are acknowledged at once', async () => {
+  test.concurrent('many are acknowledged at once', async () => {
     const topic = await topicWith('batch-acked', ['0', '1', '2', 'left']);
     const group = 'g-batch-acked';
     const popped = await wire.popped(topic, group, 4, { invisibleDurationMs: 1_500 });
@@ -178,7 +180,7 @@ describeOnTarget('POP on the wire', () => {
     expect((await wire.pop(topic, group)).code).toBe(POLLING_TIMEOUT);
   });
 
-  test('a changed invisible duration makes a new receipt; 0 makes the message come at once', async () => {
+  test.concurrent('a changed invisible duration makes a new receipt; 0 makes the message come at once', async () => {
     const topic = await topicWith('changed', ['0']);
     const group = 'g-changed';
     const popped = first(await wire.popped(topic, group, 1));
@@ -202,7 +204,7 @@ describeOnTarget('POP on the wire', () => {
     expect(await ack(group, again)).toBe(SUCCESS);
   });
 
-  test('an ordered POP gives nothing more of a queue until all that it gave is acknowledged', async () => {
+  test.concurrent('an ordered POP gives nothing more of a queue until all that it gave is acknowledged', async () => {
     const topic = await topicWith('ordered', ['0', '1', '2', '3']);
     const group = 'g-ordered';
     const order = { order: true, messageCountMax: 2, queueId: 0 };
@@ -222,7 +224,7 @@ describeOnTarget('POP on the wire', () => {
     expect(bodiesOf(wire.taken(await wire.pop(topic, group, { ...order, attemptId: 'two' })))).toEqual(['2', '3']);
   });
 
-  test('what an ordered POP gave and nobody acknowledged comes again, in order and counted', async () => {
+  test.concurrent('what an ordered POP gave and nobody acknowledged comes again, in order and counted', async () => {
     const topic = await topicWith('order-again', ['0', '1', '2']);
     const group = 'g-order-again';
     const order = { order: true, queueId: 0, invisibleDurationMs: 1_000 };
