@@ -54,7 +54,14 @@ export async function startEngine(
     },
   });
   recovery.end(store);
-  if (file !== undefined) state.attach(store);
+  const saveCheckpoint = (): void => {
+    if (file === undefined) return;
+    const position = store.maxCommitLogOffset;
+    file.save({ position, state: state.snapshot(), queues: [...nextOffsets(store)] });
+    previousPosition = savedPosition;
+    savedPosition = position;
+  };
+  if (file !== undefined) state.attach(store, saveCheckpoint);
   const engine: Engine = {
     ...parts,
     options,
@@ -66,22 +73,18 @@ export async function startEngine(
     put: (drafts) => store.append(drafts.map((draft) => delayed.route(draft))),
   };
   for (const part of [delayed, halves, pops]) part.start(engine);
-  const saveCheckpoint = (): void => {
-    if (file === undefined || store.maxCommitLogOffset === savedPosition) return;
-    const position = store.maxCommitLogOffset;
-    file.save({ position, state: state.snapshot(), queues: [...nextOffsets(store)] });
-    previousPosition = savedPosition;
-    savedPosition = position;
+  const saveNews = (): void => {
+    if (store.maxCommitLogOffset !== savedPosition) saveCheckpoint();
   };
   // Where the log has lost its end, what comes now would stand before the checkpoint's position and be taken for a part of it.
   if (savedPosition > store.maxCommitLogOffset) attempt(saveCheckpoint, options.log);
-  const timer = setInterval(() => attempt(saveCheckpoint, options.log), options.checkpointIntervalMs);
+  const timer = setInterval(() => attempt(saveNews, options.log), options.checkpointIntervalMs);
   const close = async (): Promise<void> => {
     clearInterval(timer);
     held.close();
     for (const part of [delayed, halves, pops, clients]) part.close();
     await state.settled();
-    attempt(saveCheckpoint, options.log);
+    attempt(saveNews, options.log);
     await store.close();
   };
   return { engine, close };

@@ -1,7 +1,7 @@
 import type { Json } from '../remoting/json.ts';
 import { readJson } from '../remoting/json.ts';
 import { decodeStoredMessages } from '../remoting/stored-message.ts';
-import type { LogEntry, MessageDraft, MessageStore } from './store/message-store.ts';
+import { type LogEntry, type MessageDraft, type MessageStore, StoreError } from './store/message-store.ts';
 
 /** Topic of the records that hold changes of state. */
 const stateTopic = 'rmq_sys_ENGINE_STATE';
@@ -38,21 +38,33 @@ interface Waiting {
 export class StateLog {
   readonly #parts: ReadonlyMap<string, StatePart>;
   #store: MessageStore | undefined;
+  #saveAll: () => void = () => {};
   #waiting: Waiting[] = [];
   #writing = false;
+  /** True: changes were applied that the log does not have. What comes behind them in the log might make no sense without them. */
+  #isBehind = false;
 
   constructor(parts: readonly StatePart[]) {
     this.#parts = new Map(parts.map((part) => [part.name, part]));
   }
 
-  /** From now on changes are written to this store. Without one, as in memory, they are applied and that is all. */
-  attach(store: MessageStore): void {
+  /**
+   * From now on changes are written to this store. Without one, as in memory, they are applied and that is all.
+   * @param saveAll Stores the whole state elsewhere. Called before the next change where changes could not be stored.
+   */
+  attach(store: MessageStore, saveAll: () => void): void {
     this.#store = store;
+    this.#saveAll = saveAll;
+  }
+
+  /** For what should not begin where its changes cannot be stored. @throws StoreError where that is known. */
+  checkStores(): void {
+    if (this.#isBehind) this.#catchUp();
   }
 
   /**
    * Applies a change at once, and resolves when it is stored: a reply that says so must wait for that.
-   * @throws StoreError when it was not stored. It stays applied: the next checkpoint holds it, a crash before that forgets it.
+   * @throws StoreError when it was not stored. It stays applied: it is stored with the whole state before any other change is.
    */
   write(part: StatePart, change: Json): Promise<void> {
     part.apply(change);
@@ -107,13 +119,26 @@ export class StateLog {
     while (this.#waiting.length > 0) {
       const batch = this.#takeBatch();
       try {
+        this.checkStores();
         await store?.append([draftOf(`[${batch.map(({ text }) => text).join(',')}]`)]);
         for (const { resolve } of batch) resolve();
       } catch (error) {
+        this.#isBehind = true;
         for (const { reject } of batch) reject(error);
       }
     }
     this.#writing = false;
+  }
+
+  /** @throws StoreError */
+  #catchUp(): void {
+    try {
+      this.#saveAll();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new StoreError('io', `what is so cannot be stored, so nothing may change: ${reason}`, error);
+    }
+    this.#isBehind = false;
   }
 
   /** What goes into the next record. */

@@ -1,4 +1,14 @@
-import { cpSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import type { RunningBroker } from '../../src/broker/broker.ts';
@@ -7,7 +17,12 @@ import type { BrokerOptions } from '../../src/broker/options.ts';
 import { newTopic } from '../../src/broker/topics.ts';
 import type { Log } from '../../src/log.ts';
 import { deleteTopic } from '../../src/remoting/requests/topic-config.ts';
+import { ResponseCode } from '../../src/remoting/response-code.ts';
+import { VirtualClock } from '../../src/testing/virtual-clock.ts';
 import { connectEngine, startTestEngine, temporaryFolder } from '../support/engine-client.ts';
+import { pop, popTopic } from '../support/pop-client.ts';
+
+const { SERVICE_NOT_AVAILABLE } = ResponseCode;
 
 const queue = { group: 'shop', topic: 'orders', queueId: 0 };
 
@@ -159,6 +174,50 @@ describe('an engine that starts again', () => {
     const second = await start(crashed(folder));
     expect(second.engine.offsets.pendingReset(queue)).toBeUndefined();
     expect(second.engine.offsets.get(queue)).toBe(1);
+  });
+});
+
+describe('an engine whose disk failed for a while', () => {
+  /** Three messages, and a log that takes nothing more, because the folder of its next file is gone. */
+  async function fail() {
+    const folder = temporaryFolder();
+    const first = await start(folder, { segmentBytes: 1_000, checkpointIntervalMs: 3_600_000 });
+    const client = await connectEngine(first.brokerAddress);
+    await send(first, popTopic, 'one', 'two', 'three');
+    await pop(client, { messageCountMax: 1 });
+    const [logFolder, away] = [join(folder, 'commitlog'), join(folder, 'away')];
+    renameSync(logFolder, away);
+    const { offsets, state } = first.engine;
+    let refused: unknown;
+    for (let offset = 0; refused === undefined; offset += 1) {
+      refused = await offsets.set({ ...queue, topic: popTopic }, offset, state).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+    }
+    expect(refused).toMatchObject({ name: 'StoreError' });
+    return { folder, client, mend: () => renameSync(away, logFolder) };
+  }
+
+  it('loses no message that a POP took meanwhile and could not hand out', async () => {
+    const { folder, client, mend } = await fail();
+    expect(await pop(client, { messageCountMax: 1 })).toMatchObject({ code: SERVICE_NOT_AVAILABLE, bodies: [] });
+    mend();
+    expect((await pop(client, { messageCountMax: 1 })).bodies).toHaveLength(1);
+    const clock = new VirtualClock(Date.now() + 60_000);
+    const second = await connectEngine((await start(crashed(folder), { clock })).brokerAddress);
+    expect((await pop(second)).bodies).toEqual(['one', 'two', 'three']);
+  });
+
+  it('takes no more messages for POPs that it cannot answer', async () => {
+    const { client, mend, folder } = await fail();
+    mkdirSync(join(folder, 'checkpoint.json.next'));
+    for (let count = 0; count < 5; count += 1) {
+      expect(await pop(client, { messageCountMax: 1 })).toMatchObject({ code: SERVICE_NOT_AVAILABLE });
+    }
+    mend();
+    rmdirSync(join(folder, 'checkpoint.json.next'));
+    expect((await pop(client)).bodies).toEqual(['two', 'three']);
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '../../src/broker/clock.ts';
 import { StateLog, type StatePart } from '../../src/broker/state-log.ts';
-import type { LogEntry, MessageStore } from '../../src/broker/store/message-store.ts';
+import { type LogEntry, type MessageStore, StoreError } from '../../src/broker/store/message-store.ts';
 import { openMessageStore } from '../../src/broker/store/open-store.ts';
 import type { Json } from '../../src/remoting/json.ts';
 import { decodeStoredMessages } from '../../src/remoting/stored-message.ts';
@@ -49,7 +49,7 @@ async function start(): Promise<Written> {
   onTestFinished(() => store.close());
   const [one, two] = [new Changes('one'), new Changes('two')];
   const state = new StateLog([one, two]);
-  state.attach(store);
+  state.attach(store, () => {});
   return { state, store, one, two, entries };
 }
 
@@ -155,6 +155,35 @@ describe('the log of state', () => {
     expect(one.applied).toEqual([1, 2]);
     await expect(state.write(one, 3)).rejects.toMatchObject({ kind: 'closed' });
     await state.settled();
+  });
+
+  it('stores no change behind one that could not be stored before all is stored', async () => {
+    const run = await start();
+    const { state, one, store } = run;
+    const steps: string[] = [];
+    let isFull = true;
+    const full = new StoreError('full', 'the disk has no room');
+    const failing: MessageStore = {
+      ...store,
+      append: async (drafts) => {
+        if (isFull) throw full;
+        steps.push('a change');
+        return store.append(drafts);
+      },
+    };
+    state.attach(failing, () => {
+      if (isFull) throw new Error('ENOSPC');
+      steps.push(`all: ${JSON.stringify(state.snapshot())}`);
+    });
+    expect(() => state.checkStores()).not.toThrow();
+    await expect(state.write(one, 1)).rejects.toBe(full);
+    await expect(state.write(one, 2)).rejects.toMatchObject({ name: 'StoreError', kind: 'io' });
+    expect(() => state.checkStores()).toThrow('ENOSPC');
+    isFull = false;
+    await state.write(one, 3);
+    await state.write(one, 4);
+    expect(steps).toEqual(['all: {"one":[1,2,3],"two":[]}', 'a change', 'a change']);
+    expect(() => state.checkStores()).not.toThrow();
   });
 
   it('is settled once nothing waits', async () => {

@@ -30,6 +30,8 @@ export const popProcessors: ProcessorTable = [
 async function pop(request: Command, connection: ServerConnection, engine: Engine): Promise<Answer> {
   const fields = popMessage.decode(request);
   const query = await readQuery(fields, engine);
+  // What cannot be handed out is not taken: it would count as delivered.
+  engine.state.checkStores();
   engine.pops.makeVisible();
   let last: Taken | undefined;
   const look = (): Promise<Answer> | undefined => {

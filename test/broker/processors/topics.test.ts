@@ -124,15 +124,7 @@ describe('to delete a topic', () => {
   const heartbeat = encodeHeartbeat({
     clientId: 'reader',
     producerGroups: [],
-    consumers: [
-      {
-        groupName: 'group',
-        consumeType: 'CONSUME_PASSIVELY',
-        messageModel: 'CLUSTERING',
-        consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
-        subscriptions: [subscription],
-      },
-    ],
+    consumers: [{ groupName: 'group', subscriptions: [subscription] }],
   });
 
   test('has those who read it begin with the first message of a new one of its name, and lose none', async () => {
