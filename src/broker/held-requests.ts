@@ -1,8 +1,15 @@
+/** A connection, as far as it matters here. */
+export interface HeldFor {
+  readonly closed: Promise<unknown>;
+}
+
 /** A request that waits for messages. */
 export interface HeldRequest {
+  /** Whom the answer is for: when it is gone, nobody waits any more. */
+  readonly client?: HeldFor;
   /** Looks again; true when the request was answered and is to be held no longer. Must not throw. */
   tryAgain(): boolean;
-  /** The time is over, or the engine closes: answers that there is nothing. */
+  /** The time is over, its client is gone, or the engine closes: answers that there is nothing. */
   giveUp(): void;
 }
 
@@ -19,6 +26,9 @@ interface Held {
 export class HeldRequests {
   readonly #countMax: number;
   readonly #byTopic = new Map<string, Set<Held>>();
+  readonly #byClient = new Map<HeldFor, Set<Held>>();
+  /** Clients whose end is waited for: once for each, however often it asks. */
+  readonly #watched = new WeakSet<HeldFor>();
   #count = 0;
   #wakeCount = 0;
   #closed = false;
@@ -45,10 +55,10 @@ export class HeldRequests {
     }, durationMs);
     const held: Held = { request, topics, timer };
     this.#count += 1;
-    for (const topic of topics) {
-      const waiting = this.#byTopic.get(topic);
-      if (waiting === undefined) this.#byTopic.set(topic, new Set([held]));
-      else waiting.add(held);
+    for (const topic of topics) add(this.#byTopic, topic, held);
+    if (request.client !== undefined) {
+      add(this.#byClient, request.client, held);
+      this.#watch(request.client);
     }
     return true;
   }
@@ -66,20 +76,38 @@ export class HeldRequests {
   /** Ends all of them, and holds no more. */
   close(): void {
     this.#closed = true;
-    const all = new Set([...this.#byTopic.values()].flatMap((waiting) => [...waiting]));
+    this.#giveUp(new Set([...this.#byTopic.values()].flatMap((waiting) => [...waiting])));
+  }
+
+  #giveUp(all: Iterable<Held>): void {
     for (const held of all) {
       this.#release(held);
       held.request.giveUp();
     }
   }
 
+  #watch(client: HeldFor): void {
+    if (this.#watched.has(client)) return;
+    this.#watched.add(client);
+    void client.closed.then(() => this.#giveUp([...(this.#byClient.get(client) ?? [])]));
+  }
+
   #release(held: Held): void {
     clearTimeout(held.timer);
     this.#count -= 1;
-    for (const topic of held.topics) {
-      const waiting = this.#byTopic.get(topic);
-      waiting?.delete(held);
-      if (waiting?.size === 0) this.#byTopic.delete(topic);
-    }
+    for (const topic of held.topics) take(this.#byTopic, topic, held);
+    if (held.request.client !== undefined) take(this.#byClient, held.request.client, held);
   }
+}
+
+function add<K>(index: Map<K, Set<Held>>, key: K, held: Held): void {
+  const some = index.get(key);
+  if (some === undefined) index.set(key, new Set([held]));
+  else some.add(held);
+}
+
+function take<K>(index: Map<K, Set<Held>>, key: K, held: Held): void {
+  const some = index.get(key);
+  some?.delete(held);
+  if (some?.size === 0) index.delete(key);
 }

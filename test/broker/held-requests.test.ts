@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type HeldRequest, HeldRequests } from '../../src/broker/held-requests.ts';
+import { type HeldFor, type HeldRequest, HeldRequests } from '../../src/broker/held-requests.ts';
 
 /** A request that says what happened to it. */
 class Probe implements HeldRequest {
@@ -33,6 +33,28 @@ describe('held requests', () => {
   });
   afterEach(() => {
     vi.useRealTimers();
+  });
+
+  it('end with their clients, and only theirs', async () => {
+    let close = (): void => {};
+    const client = { closed: new Promise<void>((resolve) => (close = resolve)) };
+    const other = { closed: new Promise<void>(() => {}) };
+    const probe = (name: string, whose: HeldFor): HeldRequest =>
+      Object.assign(new Probe(events, name), { client: whose });
+    held.hold(probe('one', client), ['a', 'b'], 100);
+    held.hold(probe('of another', other), ['a'], 100);
+    held.hold(probe('two', client), ['a'], 50);
+    vi.advanceTimersByTime(50);
+    close();
+    await client.closed;
+    expect(events).toEqual(['two given up', 'one given up']);
+    expect(held.count).toBe(1);
+    // One that is gone already waits for nothing.
+    held.hold(probe('late', { closed: client.closed }), ['a'], 100);
+    await client.closed;
+    expect(events.at(-1)).toBe('late given up');
+    vi.advanceTimersByTime(100);
+    expect(held.count).toBe(0);
   });
 
   it('end on time, each by its own', () => {

@@ -73,6 +73,8 @@ export class PopQueues implements StatePart {
 
   close(): void {
     this.#alarm?.cancel();
+    // What is still on its way sets no other.
+    this.#alarm = undefined;
   }
 
   /** Ends that are kept though nothing ends by them any more. */

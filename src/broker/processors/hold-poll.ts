@@ -21,7 +21,7 @@ export interface Poll {
   full(): Answer;
 }
 
-type Connection = Pick<ServerConnection, 'isOpen' | 'isBackedUp'>;
+type Connection = Pick<ServerConnection, 'isOpen' | 'isBackedUp' | 'closed'>;
 
 /** Waits until there is something, at most `durationMs`. A client that is gone, or does not take what it was sent, gets nothing. */
 export function holdPoll(poll: Poll, connection: Connection, { held }: Pick<Engine, 'held'>): Promise<Answer> {
@@ -39,7 +39,7 @@ export function holdPoll(poll: Poll, connection: Connection, { held }: Pick<Engi
     };
     const giveUp = (): void => resolve(poll.nothing());
     const durationMs = Math.min(poll.durationMs, pollDurationMsMax);
-    if (!held.hold({ tryAgain, giveUp }, [poll.place.topic], durationMs)) resolve(poll.full());
+    if (!held.hold({ client: connection, tryAgain, giveUp }, [poll.place.topic], durationMs)) resolve(poll.full());
   });
 }
 

@@ -148,6 +148,7 @@ function read(asked: Pull, max: number, { store }: Engine): { readonly records: 
 function hold(asked: Pull, nothing: Answer, connection: ServerConnection, engine: Engine): Promise<Answer> {
   return new Promise((resolve) => {
     const request = {
+      client: connection,
       tryAgain: (): boolean => {
         if (!connection.isOpen) return true;
         if (connection.isBackedUp || !hasNews(asked, engine)) return false;

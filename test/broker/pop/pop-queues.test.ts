@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { PopQueues } from '../../../src/broker/pop/pop-queues.ts';
 import { recentAckCountMax } from '../../../src/broker/pop/recent-acks.ts';
 import { StateLog } from '../../../src/broker/state-log.ts';
@@ -266,6 +266,15 @@ describe('a snapshot', () => {
     expect(() => copy.apply(['leased', 'g', 't', 0, 1, 2, 0, ['x']])).toThrow('makes no sense');
     expect(copy.snapshot()).toEqual([]);
   });
+});
+
+it('sets no timer when it is closed, also for what is still on its way', async () => {
+  const { pops, pop, clock } = start();
+  pops.close();
+  const at = vi.spyOn(clock, 'at');
+  await pop([1]);
+  pops.makeVisible();
+  expect(at).not.toHaveBeenCalled();
 });
 
 it('does nothing that must be stored before it was started', async () => {
