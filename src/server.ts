@@ -15,7 +15,15 @@ async function main(): Promise<void> {
   const given = readOptions(process.argv.slice(2), process.env);
   const log = createLog(given.logLevel);
   const embedded = await startEmbedded(given, log);
-  const options = { ...given, endpoint: embedded.endpoint };
+  try {
+    await serve({ ...given, endpoint: embedded.endpoint }, embedded, log);
+  } catch (error) {
+    await embedded.broker?.close();
+    throw error;
+  }
+}
+
+async function serve(options: ServerOptions, embedded: Embedded, log: Log): Promise<void> {
   const proxy = await start(options, log);
   const statusServer = await startStatusServer({
     host: options.host,
