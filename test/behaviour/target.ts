@@ -91,6 +91,7 @@ export const differences = {
     'a new group begins an empty queue at 0 with ours; Apache makes clients ask where it ends, and lose what comes in between',
   groupByOffset:
     'ours makes a group by whatever its first consumer asks; Apache by a heartbeat, a pull or a POP, not by an offset',
+  wildOffset: 'Apache stores whatever offset a group says to be at; ours none that the queue never had',
   badSql: 'a condition that cannot be read keeps nothing back with Apache, where it comes with a pull; ours refuses it',
   batchProperties:
     'ours gives each message what the header of its batch says, except the id, as Apache does before 5.5',

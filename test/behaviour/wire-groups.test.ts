@@ -94,6 +94,16 @@ describeOnTarget('consumer groups on the wire', () => {
     expect(await wire.code(updateConsumerOffset, queue)).toBe(TOPIC_NOT_EXIST);
   });
 
+  test.concurrent('an offset that the queue never had', async () => {
+    const topic = await topicOf('wild-offset');
+    const group = 'g-wild';
+    await wire.heartbeat({ clientId: 'wild', consumers: [consumerOf(group, topic)] });
+    for (const commitOffset of [99n, -1n]) {
+      const code = wire.code(updateConsumerOffset, { consumerGroup: group, topic, queueId: 0, commitOffset });
+      expect(await code).toBe(differs('wildOffset', { apache: SUCCESS, embedded: INVALID_PARAMETER }));
+    }
+  });
+
   test.concurrent('a pull stores the offset that it carries', async () => {
     const topic = await topicOf('pull-commits');
     for (const body of ['0', '1', '2']) await wire.send(topic, body);
