@@ -2,12 +2,22 @@ import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { StoreError } from './message-store.ts';
 
-/** What tells a process from all others: its id, and where the system says it, the boot and the time of its start. */
-function identityOf(pid: number): string {
+/** What the system says of a process, from its state on; undefined where it says nothing. */
+function statOf(pid: number): readonly string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name, in brackets, may hold anything; the 20th field behind it is the start in clock ticks since the boot.
-    const startTicks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    // The name before, in brackets, may hold anything.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return undefined;
+  }
+}
+
+/** What tells a process from all others: its id, and where the system says it, the boot and the time of its start. */
+function identityOf(pid: number): string {
+  const startTicks = statOf(pid)?.[19];
+  if (startTicks === undefined) return `${pid}`;
+  try {
     return `${pid} ${startTicks} ${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}`;
   } catch {
     return `${pid}`;
@@ -23,7 +33,8 @@ function isAlive(identity: string): boolean {
     // Not ours to signal, but there.
     if (codeOf(error) !== 'EPERM') return false;
   }
-  return identityOf(pid) === identity;
+  // One that has ended keeps its id until its parent asks, which in some containers nobody does.
+  return identityOf(pid) === identity && statOf(pid)?.[0] !== 'Z';
 }
 
 /**

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { lockDirectory } from '../../../src/broker/store/lock-file.ts';
 import { newFolder } from './support.ts';
 
@@ -32,6 +32,25 @@ test('another process that lives keeps it', async () => {
   await once(child, 'exit');
   lockDirectory(directory)();
 });
+
+test.runIf(existsSync('/proc/self/stat'))(
+  'a process that has ended and that nobody waited for keeps nothing',
+  async () => {
+    const directory = newFolder();
+    const unlock = lockDirectory(directory);
+    const boot = readFileSync(join(directory, 'lock'), 'utf8').split(' ')[2];
+    unlock();
+    // The shell becomes a program that does not know of the child it had.
+    const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 60']);
+    onTestFinished(() => void parent.kill('SIGKILL'));
+    const [line] = await once(parent.stdout, 'data');
+    const pid = Number(String(line));
+    const fields = (): readonly string[] => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+    await vi.waitUntil(() => fields()[0] === 'Z', { timeout: 10_000 });
+    writeFileSync(join(directory, 'lock'), `${pid} ${fields()[19]} ${boot}`);
+    lockDirectory(directory)();
+  },
+);
 
 test.each([
   ['of a process that is gone', '4194304999 1 x'],
