@@ -15,8 +15,11 @@ export interface Clock {
   at(timeMs: number, run: () => unknown): CancelTimer;
 }
 
-/** Longest wait of Node's timers; what is further away waits in pieces. */
-const timerMsMax = 2 ** 31 - 1;
+/**
+ * Longest wait at a time, in ms; what is further away waits in pieces. Timers do not notice that a machine slept, or that its clock was
+ * set forward: what is due by that is so late at most.
+ */
+const pieceMsMax = 1_000;
 
 /** The machine's clock. Where it is set back meanwhile, a timer waits again: it never runs early. */
 export const systemClock: Clock = {
@@ -28,7 +31,7 @@ export const systemClock: Clock = {
           if (Date.now() >= timeMs) run();
           else timer = wait();
         },
-        Math.min(Math.max(timeMs - Date.now(), 0), timerMsMax),
+        Math.min(Math.max(timeMs - Date.now(), 0), pieceMsMax),
       );
     let timer = wait();
     return () => clearTimeout(timer);
