@@ -93,8 +93,6 @@ export const differences = {
     'ours makes a group by whatever its first consumer asks; Apache by a heartbeat, a pull or a POP, not by an offset',
   wildOffset: 'Apache stores whatever offset a group says to be at; ours none that the queue never had',
   badSql: 'a condition that cannot be read keeps nothing back with Apache, where it comes with a pull; ours refuses it',
-  batchProperties:
-    'ours gives each message what the header of its batch says, except the id, as Apache does before 5.5',
   lateAck:
     'Apache answers success to an ack that comes too late, and has the message come again all the same; ours refuses it',
   foreignAck: 'Apache believes any receipt; ours knows which of its groups has what',

@@ -151,13 +151,10 @@ interface Batch {
 }
 
 function batchDrafts(body: Buffer, fields: SendMessageFields, { place, engine }: Batch): MessageDraft[] {
-  const common = decodeProperties(fields.properties ?? '');
-  // The id of the batch would become the id of each of its messages: those of 5.x Java producers have both.
-  common.delete(MessageProperty.UNIQ_KEY);
-  return readBatch(body).map((record) => {
-    const properties = ownedProperties(new Map([...record.properties, ...common]), engine);
-    return draftOf(fields, place, { ...record, properties });
-  });
+  // What the header says of properties is the batch's, as with brokers 5.5: its id would become the id of each message.
+  return readBatch(body).map((record) =>
+    draftOf(fields, place, { ...record, properties: ownedProperties(new Map(record.properties), engine) }),
+  );
 }
 
 function readBatch(body: Buffer): ReturnType<typeof decodeBatch> {
