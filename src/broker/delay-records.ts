@@ -49,10 +49,7 @@ export function withoutDelay(draft: MessageDraft): MessageDraft {
 
 /** When a record's message is to be delivered; undefined for records that wait for nothing. Known from the record alone. */
 export function deliverMsOf(entry: LogEntry, delayLevelsMs: readonly number[]): number | undefined {
-  if (entry.topic === scheduleTopic) {
-    const delayMs = delayLevelsMs[Math.min(entry.queueId, delayLevelsMs.length - 1)] ?? 0;
-    return entry.storeTimestampMs + delayMs;
-  }
+  if (entry.topic === scheduleTopic) return levelTimeMs(entry.queueId, entry.storeTimestampMs, delayLevelsMs);
   return entry.topic === timerTopic ? readTime(messageOf(entry.record), MessageProperty.TIMER_OUT_MS) : undefined;
 }
 
@@ -69,6 +66,23 @@ export function deliveryOf(message: StoredMessage, draft: MessageDraft): Message
       ? [MessageProperty.DELAY, MessageProperty.TIMER_DELIVER_MS, MessageProperty.TIMER_DELAY_SEC]
       : [MessageProperty.REAL_TOPIC, MessageProperty.REAL_QUEUE_ID];
   return { ...withoutProperties(draft, names), ...place };
+}
+
+/** A record that waits in the place of another one until the same time. One of a delay level becomes one that names its time. */
+export function movedRecord(
+  message: StoredMessage,
+  draft: MessageDraft,
+  delayLevelsMs: readonly number[],
+): MessageDraft {
+  if (message.topic !== scheduleTopic) return draft;
+  const { properties } = withoutProperties(draft, [MessageProperty.DELAY]);
+  const deliverMs = levelTimeMs(message.queueId, message.storeTimestampMs, delayLevelsMs);
+  const timed = new Map([...properties, [MessageProperty.TIMER_OUT_MS, `${deliverMs}`]]);
+  return { ...draft, topic: timerTopic, queueId: 0, properties: timed };
+}
+
+function levelTimeMs(queueId: number, storeTimestampMs: number, delayLevelsMs: readonly number[]): number {
+  return storeTimestampMs + (delayLevelsMs[Math.min(queueId, delayLevelsMs.length - 1)] ?? 0);
 }
 
 /** The level that counts: higher ones than there are mean the last, as in Java; 0 for none. */

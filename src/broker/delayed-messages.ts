@@ -2,7 +2,7 @@ import type { Log } from '../log.ts';
 import { MessageProperty } from '../remoting/message.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import { Alarm } from './alarm.ts';
-import { type DelayOptions, deliverMsOf, deliveryOf, routeDelayed, timerTopic } from './delay-records.ts';
+import { type DelayOptions, deliverMsOf, deliveryOf, movedRecord, routeDelayed, timerTopic } from './delay-records.ts';
 import { RequestRefused } from './refused.ts';
 import { type LogEntry, type MessageDraft, type MessageStore, StoreError } from './store/message-store.ts';
 import { draftOf, readMessage, realPlaceOf } from './stored-draft.ts';
@@ -27,6 +27,8 @@ const delayedCountMaxDefault = 1_000_000;
 const batchCountMax = 128;
 const batchBytesMax = 1_048_576;
 const inFlightCountMax = 4;
+/** Messages, of 4 MiB at most, that one append moves. */
+const movedCountMax = 8;
 /** Wait after an append that failed; it doubles up to the longest. In real time: that is what a disk needs. */
 const backOffMsMin = 100;
 const backOffMsMax = 5_000;
@@ -60,6 +62,7 @@ export class DelayedMessages {
   #store: DelayedMessagesParts['store'] | undefined;
   readonly #deliveries = new Set<Promise<void>>();
   #backOffMs = 0;
+  #isMoving = false;
   #retryTimer: NodeJS.Timeout | undefined;
 
   constructor(options: DelayedMessagesOptions) {
@@ -135,6 +138,59 @@ export class DelayedMessages {
       this.#deliverDue();
     }
     return true;
+  }
+
+  /**
+   * Stores what waits in a part of the log again at its end, so that one message with a long delay does not keep all that came behind
+   * it; not where that would move most of the part. Never fails: what could not be moved waits where it is.
+   */
+  async moveOn(startOffset: number, endOffset: number): Promise<void> {
+    const store = this.#store;
+    if (store === undefined || this.#isMoving) return;
+    this.#isMoving = true;
+    try {
+      const offsets = this.#offsetsToMove(store, endOffset, (endOffset - startOffset) / 2);
+      for (let at = 0; at < offsets.length; at += movedCountMax) {
+        await this.#move(store, offsets.slice(at, at + movedCountMax));
+      }
+    } catch (error) {
+      this.#options.log?.warn({ err: error }, 'delayed messages cannot be moved: old messages are kept for them');
+    } finally {
+      this.#isMoving = false;
+      this.#deliverDue();
+    }
+  }
+
+  /** None where their records have more bytes than may be moved. */
+  #offsetsToMove(store: DelayedMessagesParts['store'], endOffset: number, bytesMax: number): number[] {
+    const offsets: number[] = [];
+    let bytes = 0;
+    for (const offset of this.#pending) {
+      if (offset >= endOffset) break;
+      bytes += store.read(offset)?.length ?? 0;
+      if (bytes > bytesMax) return [];
+      offsets.push(offset);
+    }
+    return offsets;
+  }
+
+  /** @throws StoreError */
+  async #move(store: DelayedMessagesParts['store'], offsets: readonly number[]): Promise<void> {
+    const { delayLevelsMs } = this.#options;
+    const moved = offsets.flatMap((offset) => {
+      const message = this.#pending.has(offset) && !this.#busy.has(offset) ? readMessage(store, offset) : undefined;
+      if (message === undefined) return [];
+      return [{ offset, draft: movedRecord(message, draftOf(message, { replaces: offset }), delayLevelsMs) }];
+    });
+    for (const { offset } of moved) this.#busy.add(offset);
+    try {
+      await store.append(moved.map(({ draft }) => draft));
+    } catch (error) {
+      for (const { offset, draft } of moved) this.#queue.push(timeOfRecord(draft), offset);
+      throw error;
+    } finally {
+      for (const { offset } of moved) this.#busy.delete(offset);
+    }
   }
 
   close(): void {
@@ -244,6 +300,10 @@ export class DelayedMessages {
   }
 }
 
+function timeOfRecord({ properties }: Pick<MessageDraft, 'properties'>): number {
+  return Number(properties.get(MessageProperty.TIMER_OUT_MS));
+}
+
 function readDelivery(store: Pick<MessageStore, 'read'>, commitLogOffset: number): MessageDraft | undefined {
   const message = readMessage(store, commitLogOffset);
   return message === undefined ? undefined : deliveryOf(message, draftOf(message, { replaces: commitLogOffset }));
@@ -268,7 +328,7 @@ function findRecords(store: DelayedMessagesParts['store'], topic: string, messag
     const message = readMessage(store, offset);
     if (message?.topic !== timerTopic || realPlaceOf(message)?.topic !== topic) return [];
     if (message.properties.get(MessageProperty.UNIQ_KEY) !== messageId) return [];
-    return [{ offset, deliverMs: Number(message.properties.get(MessageProperty.TIMER_OUT_MS)) }];
+    return [{ offset, deliverMs: timeOfRecord(message) }];
   });
 }
 

@@ -46,6 +46,7 @@ export async function startEngine(
     ...storeOptions(options),
     storeHost,
     retainFrom: () => Math.min(previousPosition, delayed.oldestOffset(), halves.oldestOffset()),
+    onHeld: (startOffset, endOffset) => void setImmediate(() => delayed.moveOn(startOffset, endOffset)),
     onEntry: (entry, opened) => {
       recovery.take(entry, opened);
       delayed.onEntry(entry);

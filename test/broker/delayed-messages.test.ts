@@ -373,3 +373,61 @@ test('of 16,385 recalled messages the first is forgotten: recalled again, it is 
   expect(await delayed.recall('orders', '7F0000010001')).toBe(true);
   delayed.close();
 });
+
+describe('a message with a long delay', () => {
+  const large = (body: number): MessageDraft => ({ ...order(), topic: 'large', body: Buffer.alloc(body) });
+
+  async function fill(options: Partial<BrokerOptions> = {}) {
+    const clock = new VirtualClock(startMs);
+    const { engine, close } = await start({ clock, segmentBytes: 100_000, retentionBytes: 300_000, ...options });
+    await engine.put([order({ TIMER_DELAY_SEC: '200000', UNIQ_KEY: 'timed' }, 'in two days')]);
+    await engine.put([order({ DELAY: '18', UNIQ_KEY: 'level' }, 'in two hours')]);
+    for (let count = 0; count < 40; count += 1) {
+      await engine.put([large(50_000)]);
+      await nextTurn();
+      await nextTurn();
+    }
+    return { clock, engine, close, options: { clock, ...options } };
+  }
+
+  test('does not keep all that comes behind it, and comes at its time', async () => {
+    const { clock, engine } = await fill();
+    expect(engine.store.maxCommitLogOffset - engine.store.minCommitLogOffset).toBeLessThan(600_000);
+    expect(engine.delayed.count).toBe(2);
+    await clock.advance(7_200_000 - 1);
+    expect(bodiesOf(engine.store)).toEqual([]);
+    await clock.advance(1);
+    expect(bodiesOf(engine.store)).toEqual(['in two hours']);
+    const [message] = messagesOf(engine.store, 'orders');
+    expect(message).toMatchObject({ queueId: 1, flag: 7, bornHost: '127.0.0.1:50000' });
+    expect([message?.properties.get('UNIQ_KEY'), message?.properties.has('DELAY')]).toEqual(['level', false]);
+    await clock.advance(200_000_000 - 7_200_000 - 1);
+    expect(bodiesOf(engine.store)).toEqual(['in two hours']);
+    await clock.advance(1);
+    expect(bodiesOf(engine.store)).toEqual(['in two hours', 'in two days']);
+    expect(engine.delayed.count).toBe(0);
+  });
+
+  test('can still be recalled, and is there after a start, once', async () => {
+    const { clock, engine, close, options } = await fill({ dataDirectory: newFolder(), checkpointIntervalMs: 20 });
+    expect(await engine.delayed.recall('orders', 'timed')).toBe(true);
+    expect(engine.delayed.count).toBe(1);
+    await close();
+    engines.splice(0);
+    const again = (await start(options)).engine;
+    expect(again.delayed.count).toBe(1);
+    await clock.advance(200_000_000);
+    expect(bodiesOf(again.store)).toEqual(['in two hours']);
+  });
+
+  test('stays where it is among many such', async () => {
+    const clock = new VirtualClock(startMs);
+    const { engine } = await start({ clock, segmentBytes: 100_000, retentionBytes: 300_000 });
+    const delayed = { ...large(10_000), properties: new Map([['TIMER_DELAY_SEC', '200000']]) };
+    for (let count = 0; count < 60; count += 1) await engine.put([delayed]);
+    await nextTurn();
+    expect(engine.store.minCommitLogOffset).toBe(0);
+    expect(engine.store.maxCommitLogOffset).toBeLessThan(60 * 10_500);
+    expect(engine.delayed.count).toBe(60);
+  });
+});

@@ -38,16 +38,26 @@ export class Retention {
       this.#segments.removeFirst();
       count += 1;
     }
+    this.#tellHeld();
     if (count === 0) return;
     this.#options.log.info({ segmentCount: count, minCommitLogOffset: this.#segments.start }, 'old messages are gone');
     this.#onRemoved();
   }
 
+  #tellHeld(): void {
+    const [first] = this.#segments.all;
+    if (first !== undefined && this.#isDue(first)) this.#options.onHeld(first.start, first.start + first.length);
+  }
+
   #mayGo(segment: Segment | undefined): boolean {
-    if (segment === undefined || segment === this.#segments.last) return false;
+    if (segment === undefined || !this.#isDue(segment)) return false;
     // Not while its flush is on its way.
     if (segment.flushedLength < segment.length) return false;
-    if (segment.start + segment.length > this.#options.retainFrom()) return false;
+    return segment.start + segment.length <= this.#options.retainFrom();
+  }
+
+  #isDue(segment: Segment): boolean {
+    if (segment === this.#segments.last) return false;
     const isOld = segment.lastTimestampMs + this.#options.retentionMs < this.#clock.now();
     return isOld || this.#segments.bytes > this.#options.retentionBytes;
   }

@@ -36,6 +36,8 @@ export interface StoreOptions {
   readonly retentionBytes?: number;
   /** Nothing at this commit log offset or behind it may go. Default: anything may. */
   readonly retainFrom?: () => number;
+  /** Called when the oldest part of the log would go but for `retainFrom`, with the offsets of its start and end. It must not throw. */
+  readonly onHeld?: (startOffset: number, endOffset: number) => void;
   /**
    * Called for each intact record of the log, in its order, while the store opens, and for each that was written, before its append
    * resolves. Of the store's own records it gets those of dropped topics (`engineTopics.drop`). It must not throw.
@@ -68,6 +70,7 @@ export function completeStoreOptions(options: StoreOptions): CompleteStoreOption
     retentionMs: 72 * hourMs,
     retentionBytes: inMemory ? 256 * mib : gib,
     retainFrom: () => Number.POSITIVE_INFINITY,
+    onHeld: () => {},
     onEntry: () => {},
     waitingBytesMax: 64 * mib,
     log: silent,
