@@ -1,5 +1,7 @@
 import type { Log } from '../log.ts';
+import type { Json } from '../remoting/json.ts';
 import { createMessageIds, createOffsetMessageIds } from '../remoting/message-id.ts';
+import { isSystemTopic } from '../remoting/topic-names.ts';
 import { type Checkpoint, CheckpointFile } from './checkpoint.ts';
 import { Clients } from './clients.ts';
 import { ConsumerOffsets } from './consumer-offsets.ts';
@@ -17,7 +19,7 @@ import { StateLog } from './state-log.ts';
 import { Statistics } from './statistics.ts';
 import type { LogEntry, MessageStore } from './store/message-store.ts';
 import { openMessageStore } from './store/open-store.ts';
-import { Topics } from './topics.ts';
+import { newTopic, Topics } from './topics.ts';
 
 /** An engine that runs, and the way to end it. */
 export interface RunningEngine {
@@ -148,6 +150,22 @@ class Recovery {
     this.#state = 'ended';
     // After a power failure a group may have got further than what is left of the log: no offset is given twice.
     for (const { topic, queueId, offset } of this.#parts.offsets.all()) store.raiseMaxOffset(topic, queueId, offset);
+    if (this.#checkpoint === undefined && store.minCommitLogOffset > 0) this.#makeTopics(store);
+  }
+
+  /** Where no checkpoint can be read and the log has lost its start: makes the topics whose messages are there, so that they can be read. */
+  #makeTopics(store: MessageStore): void {
+    const { topics } = this.#parts;
+    const queueCounts = new Map<string, number>();
+    for (const { topic, queueId } of store.queues()) {
+      if (isSystemTopic(topic) || topics.get(topic) !== undefined) continue;
+      queueCounts.set(topic, Math.max(queueCounts.get(topic) ?? 1, queueId + 1));
+    }
+    for (const [name, count] of queueCounts) topics.apply({ put: newTopic(name, count) as unknown as Json });
+    this.#log?.error(
+      { madeTopics: [...queueCounts.keys()].slice(0, 20), madeTopicCount: queueCounts.size },
+      'no checkpoint can be read: settings of topics, groups and offsets may be lost, look at them',
+    );
   }
 
   #passCheckpoint(store: MessageStore): void {

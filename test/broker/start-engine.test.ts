@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import type { RunningBroker } from '../../src/broker/broker.ts';
 import { newGroup } from '../../src/broker/groups.ts';
@@ -174,6 +175,47 @@ describe('an engine that starts again', () => {
     const second = await start(crashed(folder));
     expect(second.engine.offsets.pendingReset(queue)).toBeUndefined();
     expect(second.engine.offsets.get(queue)).toBe(1);
+  });
+});
+
+describe('an engine without checkpoints whose log has lost its start', () => {
+  /** A topic with settings of its own, and so many messages that what made it is gone from the log. */
+  async function wornLog(): Promise<string> {
+    const folder = temporaryFolder();
+    const options = { segmentBytes: 20_000, retentionBytes: 60_000, checkpointIntervalMs: 10 };
+    const first = await start(folder, options);
+    const client = await connectEngine(first.brokerAddress);
+    await first.engine.topics.put(newTopic('worn', 6), first.engine.state);
+    for (let queueId = 0; first.engine.store.minCommitLogOffset === 0; queueId = (queueId + 1) % 6) {
+      await client.send('worn', Buffer.alloc(2_000), { queueId });
+      await sleep(2);
+    }
+    await first.close();
+    return folder;
+  }
+
+  it('still serves its messages, and says what may be lost', async () => {
+    const folder = await wornLog();
+    for (const name of ['checkpoint.json', 'checkpoint.previous.json']) rmSync(join(folder, name));
+    const errors: string[] = [];
+    const log: Log = { debug() {}, info() {}, warn() {}, error: (_fields, message) => errors.push(message) };
+    const second = await start(folder, { log });
+    expect(errors).toEqual([
+      'no checkpoint can be read: settings of topics, groups and offsets may be lost, look at them',
+    ]);
+    expect(second.engine.topics.get('worn')).toEqual(newTopic('worn', 6));
+    const min = second.engine.store.minOffset('worn', 5);
+    const client = await connectEngine(second.brokerAddress);
+    expect((await client.pull('worn', { queueId: 5, offset: min })).bodies).not.toEqual([]);
+    expect(Array.from(second.engine.topics.all(), ({ name }) => name).filter((name) => /ENGINE/.test(name))).toEqual(
+      [],
+    );
+  });
+
+  it('makes no topic anew where a checkpoint can be read', async () => {
+    const folder = await wornLog();
+    writeFileSync(join(folder, 'checkpoint.json'), 'damaged');
+    expect((await start(folder)).engine.topics.get('worn')).toEqual(newTopic('worn', 6));
   });
 });
 
