@@ -51,6 +51,12 @@ export const serverConnectionDefaults = {
 } as const;
 
 /**
+ * Requests of one connection that are worked on in one turn of the event loop: their answers are on their way while the next ones are
+ * worked on, so that client and server work side by side; and others get their turn.
+ */
+const framesPerTurnMax = 16;
+
+/**
  * The server's side of one connection: takes requests, answers them in any order, and asks the client in turn. A client that sends
  * bytes which are no frames, or reads nothing of what it asked for, loses its connection and nothing else happens.
  */
@@ -71,6 +77,8 @@ export class ServerConnection {
   /** Frames that were read and wait until the client has taken some of its answers. */
   #waiting: Frame[] = [];
   #reservedBytes = 0;
+  /** True: the next turn goes on with what waits. */
+  #isScheduled = false;
   #lastReadMs = performance.now();
   #lastProgressMs = performance.now();
 
@@ -172,21 +180,35 @@ export class ServerConnection {
       this.#end('sent bytes that are not the remoting protocol', cause);
       return;
     }
-    this.#work();
+    if (!this.#isScheduled) this.#work();
   }
 
-  /** Works on what was read, as long as the client takes the answers; reads on when nothing is left. */
+  /** Works on some of what was read, as long as the client takes the answers; reads on when nothing is left. */
   #work(): void {
+    const end = Math.min(this.#waiting.length, framesPerTurnMax);
     let next = 0;
-    while (next < this.#waiting.length && this.isOpen && !this.isBackedUp) {
+    while (next < end && this.isOpen && !this.isBackedUp) {
       const frame = this.#waiting[next];
       next += 1;
       if (frame !== undefined) this.#take(frame);
     }
     this.#waiting = next === this.#waiting.length ? [] : this.#waiting.slice(next);
     if (!this.isOpen) return;
-    if (this.#waiting.length > 0) this.#stream.pause();
-    else if (this.#stream.isPaused()) this.#stream.resume();
+    if (this.#waiting.length === 0) {
+      if (this.#stream.isPaused()) this.#stream.resume();
+      return;
+    }
+    this.#stream.pause();
+    if (!this.isBackedUp) this.#workNextTurn();
+  }
+
+  #workNextTurn(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#work();
+    });
   }
 
   #take(frame: Frame): void {

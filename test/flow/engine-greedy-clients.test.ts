@@ -1,12 +1,17 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { CommandContent } from '../../src/remoting/command.ts';
 import { peekMessage } from '../../src/remoting/requests/peek-message.ts';
 import { PopInitMode, popMessage } from '../../src/remoting/requests/pop-message.ts';
 import { bytesOf } from '../support/connected-channel.ts';
 import { connectEngine, pullContent, startTestEngine } from '../support/engine-client.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 const topic = 'large';
 const messageBytes = 1_000_000;
@@ -45,6 +50,8 @@ describe('a client that reads nothing of what it asks for', () => {
     onTestFinished(() => void socket.destroy());
     await once(socket, 'connect');
     const usedBytes = (): number => process.memoryUsage().arrayBuffers;
+    // What was left over before would hide what is used now.
+    collectGarbage();
     const before = usedBytes();
     const contents = Array.from({ length: 150 }, (_unused, number) => contentOf(number));
     // What fits into one read of the socket.
