@@ -13,7 +13,7 @@ import { median, printHead, printTable } from './run.ts';
 const body = Buffer.alloc(256, 'x');
 const roundCount = 3;
 const sendMs = 5_000;
-const popCount = 20_000;
+const popCount = 60_000;
 const storedCount = 1_000_000;
 const logBytes = 1_073_741_824;
 const batchCount = 200;

@@ -114,8 +114,8 @@ export class StateLog {
 
   async #writeWaiting(store: MessageStore | undefined): Promise<void> {
     this.#writing = true;
-    // What else this turn of the event loop asks for goes into the same record.
-    await new Promise((resolve) => setImmediate(resolve));
+    // What else is asked for now goes into the same record.
+    await new Promise<void>((resolve) => process.nextTick(resolve));
     while (this.#waiting.length > 0) {
       const batch = this.#takeBatch();
       try {

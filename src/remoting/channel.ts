@@ -12,7 +12,7 @@ import { decodeCommand, encodeCommand, replyTo, requestOf } from './command-code
 import type { Deadline } from './deadline.ts';
 import { RemotingError } from './errors.ts';
 import { FrameDecoder, frameBytesMaxDefault } from './frame.ts';
-import { FrameWriter } from './frame-writer.ts';
+import { atEndOfTurn, FrameWriter } from './frame-writer.ts';
 import { InFlightRequests } from './in-flight-requests.ts';
 import { ResponseCode } from './response-code.ts';
 import { type Credentials, signRequest } from './signature.ts';
@@ -72,7 +72,7 @@ export class Channel {
     this.address = address;
     this.#options = options;
     this.#decoder = new FrameDecoder(options.frameBytesMax);
-    this.#writer = new FrameWriter(stream);
+    this.#writer = new FrameWriter(stream, atEndOfTurn);
     this.#inFlight = new InFlightRequests(address, options.inFlightMax);
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;

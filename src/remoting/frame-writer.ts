@@ -5,17 +5,28 @@ const smallPartBytesMax = 4_096;
 /** Most bytes of parts that are copied together. */
 const gatheredBytesMax = 65_536;
 
-/** Writes frames to a connection; what is written within one turn of the event loop leaves in one write. */
+/** When what was written together leaves. Has `run` called once, later. */
+export type WhenToLeave = (run: () => void) => void;
+
+/** At the end of the turn of the event loop: for requests, which come from many places. */
+export const atEndOfTurn: WhenToLeave = (run) => void setImmediate(run);
+
+/** When nothing that runs now is left to do: for answers, which are made together. */
+export const atEndOfTick: WhenToLeave = (run) => process.nextTick(run);
+
+/** Writes frames to a connection; what is written within one turn of the event loop, or one tick of it, leaves in one write. */
 export class FrameWriter {
   readonly #stream: Duplex;
+  readonly #whenToLeave: WhenToLeave;
   readonly #onLeft: () => void;
   #parts: Buffer[] = [];
   #gatheredBytes = 0;
   #isScheduled = false;
 
   /** @param onLeft Called whenever something that was written has left. */
-  constructor(stream: Duplex, onLeft: () => void = () => {}) {
+  constructor(stream: Duplex, whenToLeave: WhenToLeave, onLeft: () => void = () => {}) {
     this.#stream = stream;
+    this.#whenToLeave = whenToLeave;
     this.#onLeft = onLeft;
   }
 
@@ -28,7 +39,7 @@ export class FrameWriter {
     if (!this.#isScheduled) {
       this.#isScheduled = true;
       this.#stream.cork();
-      setImmediate(() => {
+      this.#whenToLeave(() => {
         this.#isScheduled = false;
         this.flush();
         this.#stream.uncork();

@@ -12,7 +12,7 @@ import { decodeCommand, encodeCommand, replyTo, requestOf } from './command-code
 import type { Deadline } from './deadline.ts';
 import { RemotingError } from './errors.ts';
 import { type Frame, FrameDecoder, frameBytesMaxDefault } from './frame.ts';
-import { FrameWriter } from './frame-writer.ts';
+import { atEndOfTick, FrameWriter } from './frame-writer.ts';
 import { InFlightRequests } from './in-flight-requests.ts';
 import { ResponseCode } from './response-code.ts';
 
@@ -88,7 +88,7 @@ export class ServerConnection {
     this.local = local;
     this.#options = options;
     this.#decoder = new FrameDecoder(options.frameBytesMax);
-    this.#writer = new FrameWriter(stream, () => {
+    this.#writer = new FrameWriter(stream, atEndOfTick, () => {
       this.#lastProgressMs = performance.now();
     });
     this.#inFlight = new InFlightRequests(peer, options.inFlightMax);

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { FrameWriter } from '../../src/remoting/frame-writer.ts';
+import { atEndOfTick, atEndOfTurn, FrameWriter } from '../../src/remoting/frame-writer.ts';
 import { memoryStream } from '../support/connected-channel.ts';
 
 const bytes = (text: string): Buffer => Buffer.from(text);
@@ -13,6 +13,7 @@ describe('the frame writer', () => {
         writes.push(Buffer.concat(chunks).toString());
         left();
       }),
+      atEndOfTurn,
     );
     writer.write([bytes('head'), bytes('body')]);
     writer.write([bytes('next')]);
@@ -33,6 +34,7 @@ describe('the frame writer', () => {
     let progressCount = 0;
     const writer = new FrameWriter(
       memoryStream((_, left) => lefts.push(left)),
+      atEndOfTurn,
       () => {
         progressCount += 1;
       },
@@ -60,6 +62,7 @@ describe('the frame writer', () => {
         chunks.push(...written);
         left();
       }),
+      atEndOfTurn,
     );
     const large = Buffer.alloc(4_096, 'l');
     writer.write([bytes('a'), bytes('b')]);
@@ -74,9 +77,26 @@ describe('the frame writer', () => {
     expect(chunks.map(({ length }) => length)).toEqual([68_000]);
   });
 
+  it('writes what one tick asks for at once, where it is told to', async () => {
+    const writes: string[] = [];
+    const writer = new FrameWriter(
+      memoryStream((chunks, left) => {
+        writes.push(Buffer.concat(chunks).toString());
+        left();
+      }),
+      atEndOfTick,
+    );
+    writer.write([bytes('a')]);
+    await Promise.resolve();
+    writer.write([bytes('b')]);
+    expect(writes).toEqual([]);
+    await new Promise<void>((resolve) => process.nextTick(resolve));
+    expect(writes).toEqual(['ab']);
+  });
+
   it('hands over at once what it is told to', () => {
     const stream = memoryStream((_, left) => left());
-    const writer = new FrameWriter(stream);
+    const writer = new FrameWriter(stream, atEndOfTurn);
     writer.write([bytes('one')]);
     expect(stream.writableLength).toBe(0);
     writer.flush();
@@ -87,7 +107,7 @@ describe('the frame writer', () => {
   it('harms nobody where the stream has ended meanwhile', async () => {
     const stream = memoryStream((_, left) => left());
     stream.on('error', () => {});
-    const writer = new FrameWriter(stream);
+    const writer = new FrameWriter(stream, atEndOfTurn);
     writer.write([bytes('one')]);
     stream.destroy();
     writer.write([bytes('two')]);
