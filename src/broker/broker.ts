@@ -112,7 +112,9 @@ class Broker implements RunningBroker {
   async #listen(nameServerPort: number, brokerPort: number): Promise<void> {
     const { host, connectionCountMax, log } = this.#options;
     const onRequest = (request: Command, connection: ServerConnection) => this.#pass(request, connection);
-    const open = (port: number): Promise<Listener> => Listener.open({ host, port, connectionCountMax, log, onRequest });
+    const onDrained = (connection: ServerConnection): void => this.#running?.engine.held.wakeClient(connection);
+    const open = (port: number): Promise<Listener> =>
+      Listener.open({ host, port, connectionCountMax, log, onRequest, onDrained });
     const nameServer = await open(nameServerPort);
     try {
       this.#ports = { nameServer, broker: await open(brokerPort) };

@@ -68,15 +68,25 @@ export class HeldRequests {
     const waiting = this.#byTopic.get(topic);
     if (waiting === undefined) return;
     this.#wakeCount += 1;
-    for (const held of [...waiting]) {
-      if (waiting.has(held) && held.request.tryAgain()) this.#release(held);
-    }
+    this.#tryAgain(waiting);
+  }
+
+  /** A client takes answers again: what came while it took none was kept from it. */
+  wakeClient(client: HeldFor): void {
+    const waiting = this.#byClient.get(client);
+    if (waiting !== undefined) this.#tryAgain(waiting);
   }
 
   /** Ends all of them, and holds no more. */
   close(): void {
     this.#closed = true;
     this.#giveUp(new Set([...this.#byTopic.values()].flatMap((waiting) => [...waiting])));
+  }
+
+  #tryAgain(waiting: ReadonlySet<Held>): void {
+    for (const held of [...waiting]) {
+      if (waiting.has(held) && held.request.tryAgain()) this.#release(held);
+    }
   }
 
   #giveUp(all: Iterable<Held>): void {

@@ -23,6 +23,8 @@ export interface ListenerOptions {
   readonly port: number;
   readonly connectionCountMax: number;
   readonly onRequest: RequestHandler;
+  /** See `ServerConnectionOptions`. */
+  readonly onDrained: (connection: ServerConnection) => void;
   readonly log: Log | undefined;
 }
 
@@ -80,7 +82,7 @@ export class Listener {
   }
 
   #accept(socket: Socket): void {
-    const { onRequest, log } = this.#options;
+    const { onRequest, onDrained, log } = this.#options;
     const { remoteAddress, remotePort, localAddress, localPort } = socket;
     if (remoteAddress === undefined || localAddress === undefined) {
       socket.destroy();
@@ -90,6 +92,7 @@ export class Listener {
     const connection = new ServerConnection(socket, peer, hostAndPort(localAddress, localPort ?? 0), {
       ...serverConnectionDefaults,
       onRequest,
+      onDrained,
       onMistake: (error, { code }) => log?.error({ err: error, code }, 'a request failed by a mistake of the engine'),
     });
     this.#connections.add(connection);

@@ -29,6 +29,8 @@ export interface ServerConnectionOptions {
   readonly onRequest: RequestHandler;
   /** Hears what a handler threw. */
   readonly onMistake: (error: unknown, request: Command) => void;
+  /** Hears that the client, which took no answers for a while, has taken all. Default: nobody does. */
+  readonly onDrained?: (connection: ServerConnection) => void;
   /** Largest frame either way, in bytes. */
   readonly frameBytesMax: number;
   /** Bytes that may wait for the client: above, no more of its requests are read until it has taken some. */
@@ -96,7 +98,10 @@ export class ServerConnection {
       this.#resolveClosed = resolve;
     });
     stream.on('data', (chunk: Buffer) => this.#receive(chunk));
-    stream.on('drain', () => this.#work());
+    stream.on('drain', () => {
+      this.#work();
+      if (!this.isBackedUp) options.onDrained?.(this);
+    });
     stream.on('error', (cause) => this.#end('lost the connection', cause));
     stream.on('end', () => this.#end('closed the connection'));
     stream.on('close', () => this.#end('closed the connection'));

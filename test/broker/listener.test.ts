@@ -12,6 +12,7 @@ async function open(options: Partial<ListenerOptions> = {}): Promise<Listener> {
     host: '127.0.0.1',
     port: 0,
     connectionCountMax: 100,
+    onDrained: () => {},
     onRequest: ({ code }, { peer, local }) => ({ code: 0, remark: `${code} from ${peer} at ${local}` }),
     log: undefined,
     ...options,

@@ -365,8 +365,6 @@ describe('a client that asks for more than it reads', () => {
     await client.send('orders', 'small', { queueId: 1 });
     expect(broker.engine.held.count).toBe(1);
     greedy.resume();
-    await vi.waitFor(() => expect(near()?.isBackedUp).toBe(false), { timeout: 10_000, interval: 1 });
-    await client.send('orders', 'smaller', { queueId: 1 });
     await vi.waitFor(() => expect(broker.engine.held.count).toBe(0), { timeout: 10_000 });
   });
 });
