@@ -23,6 +23,8 @@ export default defineConfig({
           env: { ROCKETMQ_TARGET: 'apache' },
           // Each file starts JVMs of its own: one file at a time on two cores.
           fileParallelism: false,
+          // And one test at a time: a cold JVM that does much at once keeps no time that tests could hold it to.
+          maxConcurrency: 1,
           testTimeout: 120_000,
           hookTimeout: 180_000,
         },
