@@ -6,9 +6,10 @@ import { StoreError } from '../../../src/broker/store/message-store.ts';
 import { CompiledStore, StoringProcess } from './storing-process.ts';
 import { bodiesOf, keptLog, newFolder, openStore, store1 } from './support.ts';
 
-const mayMount = process.platform === 'linux' && process.getuid?.() === 0;
+const hasMount = ['mount', 'umount'].every((command) => spawnSync(command, ['--version']).status === 0);
+const mayMount = process.platform === 'linux' && process.getuid?.() === 0 && hasMount;
 
-describe.runIf(mayMount)('a full disk (needs root on Linux, to mount one)', () => {
+describe.runIf(mayMount)('a full disk (needs root on Linux and mount, to mount one)', () => {
   /** A disk of 1 MB in a folder. */
   function smallDisk(): string {
     const folder = newFolder();
