@@ -137,7 +137,7 @@ describeOnTarget('POP on the wire', () => {
   test.concurrent('what is acknowledged does not come again, what is not does', async () => {
     const topic = await topicWith('acked', ['done', 'left']);
     const group = 'g-acked';
-    const popped = await wire.popped(topic, group, 2, { invisibleDurationMs: 1_000 });
+    const popped = await wire.popped(topic, group, 2, { invisibleDurationMs: 3_000 });
     const [done, left] = popped;
     if (done === undefined || left === undefined) throw new Error('they were not popped');
     expect(await ack(group, done)).toBe(SUCCESS);
@@ -171,7 +171,7 @@ describeOnTarget('POP on the wire', () => {
   test.concurrent('many are acknowledged at once', async () => {
     const topic = await topicWith('batch-acked', ['0', '1', '2', 'left']);
     const group = 'g-batch-acked';
-    const popped = await wire.popped(topic, group, 4, { invisibleDurationMs: 1_500 });
+    const popped = await wire.popped(topic, group, 4, { invisibleDurationMs: 3_000 });
     const { receipt } = first(popped);
     const range = { ...receipt, consumerGroup: group, topic, queueOffsets: [0n, 1n, 2n] };
     expect((await wire.invoke(encodeBatchAck(target.brokerName, [range]))).code).toBe(SUCCESS);
@@ -227,7 +227,7 @@ describeOnTarget('POP on the wire', () => {
   test.concurrent('what an ordered POP gave and nobody acknowledged comes again, in order and counted', async () => {
     const topic = await topicWith('order-again', ['0', '1', '2']);
     const group = 'g-order-again';
-    const order = { order: true, queueId: 0, invisibleDurationMs: 1_000 };
+    const order = { order: true, queueId: 0, invisibleDurationMs: 3_000 };
     const popped = wire.taken(await wire.pop(topic, group, { ...order, messageCountMax: 2 }));
     expect(bodiesOf(popped)).toEqual(['0', '1']);
     expect(await ack(group, first(popped))).toBe(SUCCESS);
