@@ -1,3 +1,4 @@
+import { isJsonObject, type Json } from '../remoting/json.ts';
 import { invalid } from './refused.ts';
 
 /** The values that each attribute may have. */
@@ -33,6 +34,13 @@ export function alterAttributes(
     else throw invalid(`${name} cannot be ${shorten(value)}, only ${values.join(', ')}`);
   }
   return Object.fromEntries(altered);
+}
+
+/** Attributes as they were stored. */
+export function attributesOf(stored: Json | undefined): Readonly<Record<string, string>> {
+  if (!isJsonObject(stored)) return {};
+  const pairs = Object.entries(stored).filter((pair): pair is [string, string] => typeof pair[1] === 'string');
+  return Object.fromEntries(pairs);
 }
 
 function listOf(names: readonly string[]): string {

@@ -1,15 +1,11 @@
 import { MessageProperty } from '../remoting/message.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import type { StoredMessage } from '../remoting/stored-message.ts';
+import { SystemTopic } from '../remoting/topic-names.ts';
 import type { Clock } from './clock.ts';
 import { RequestRefused } from './refused.ts';
 import type { LogEntry, MessageDraft } from './store/message-store.ts';
 import { messageOf, realPlaceOf, withRealPlace } from './stored-draft.ts';
-
-/** Where messages with a delay level wait: one queue for each level (Java `TopicValidator.RMQ_SYS_SCHEDULE_TOPIC`). */
-export const scheduleTopic = 'SCHEDULE_TOPIC_XXXX';
-/** Where messages with a time of their own wait (Java `TimerMessageStore.TIMER_TOPIC`). */
-export const timerTopic = 'rmq_sys_wheel_timer';
 
 export interface DelayOptions {
   readonly clock: Clock;
@@ -31,14 +27,17 @@ const timerProperties = [
  * @throws RequestRefused MESSAGE_ILLEGAL on a delay that cannot be.
  */
 export function routeDelayed(draft: MessageDraft, options: DelayOptions): MessageDraft {
-  if (draft.topic === scheduleTopic || draft.topic === timerTopic) return draft;
+  if (draft.topic === SystemTopic.SCHEDULE || draft.topic === SystemTopic.TIMER) return draft;
   const level = levelOf(draft, options.delayLevelsMs.length);
   if (level > 0) {
-    return withRealPlace(withoutProperties(draft, timerProperties), { topic: scheduleTopic, queueId: level - 1 });
+    return withRealPlace(withoutProperties(draft, timerProperties), {
+      topic: SystemTopic.SCHEDULE,
+      queueId: level - 1,
+    });
   }
   const deliverMs = timeOf(draft, options);
   if (deliverMs === undefined) return draft;
-  const waiting = withRealPlace(draft, { topic: timerTopic, queueId: 0 });
+  const waiting = withRealPlace(draft, { topic: SystemTopic.TIMER, queueId: 0 });
   return { ...waiting, properties: new Map([...waiting.properties, [MessageProperty.TIMER_OUT_MS, `${deliverMs}`]]) };
 }
 
@@ -49,8 +48,10 @@ export function withoutDelay(draft: MessageDraft): MessageDraft {
 
 /** When a record's message is to be delivered; undefined for records that wait for nothing. Known from the record alone. */
 export function deliverMsOf(entry: LogEntry, delayLevelsMs: readonly number[]): number | undefined {
-  if (entry.topic === scheduleTopic) return levelTimeMs(entry.queueId, entry.storeTimestampMs, delayLevelsMs);
-  return entry.topic === timerTopic ? readTime(messageOf(entry.record), MessageProperty.TIMER_OUT_MS) : undefined;
+  if (entry.topic === SystemTopic.SCHEDULE) return levelTimeMs(entry.queueId, entry.storeTimestampMs, delayLevelsMs);
+  return entry.topic === SystemTopic.TIMER
+    ? readTime(messageOf(entry.record), MessageProperty.TIMER_OUT_MS)
+    : undefined;
 }
 
 /**
@@ -62,7 +63,7 @@ export function deliveryOf(message: StoredMessage, draft: MessageDraft): Message
   const place = realPlaceOf(message);
   if (place === undefined) return undefined;
   const names =
-    message.topic === scheduleTopic
+    message.topic === SystemTopic.SCHEDULE
       ? [MessageProperty.DELAY, MessageProperty.TIMER_DELIVER_MS, MessageProperty.TIMER_DELAY_SEC]
       : [MessageProperty.REAL_TOPIC, MessageProperty.REAL_QUEUE_ID];
   return { ...withoutProperties(draft, names), ...place };
@@ -74,11 +75,11 @@ export function movedRecord(
   draft: MessageDraft,
   delayLevelsMs: readonly number[],
 ): MessageDraft {
-  if (message.topic !== scheduleTopic) return draft;
+  if (message.topic !== SystemTopic.SCHEDULE) return draft;
   const { properties } = withoutProperties(draft, [MessageProperty.DELAY]);
   const deliverMs = levelTimeMs(message.queueId, message.storeTimestampMs, delayLevelsMs);
   const timed = new Map([...properties, [MessageProperty.TIMER_OUT_MS, `${deliverMs}`]]);
-  return { ...draft, topic: timerTopic, queueId: 0, properties: timed };
+  return { ...draft, topic: SystemTopic.TIMER, queueId: 0, properties: timed };
 }
 
 function levelTimeMs(queueId: number, storeTimestampMs: number, delayLevelsMs: readonly number[]): number {

@@ -1,10 +1,12 @@
 import type { Log } from '../log.ts';
 import { MessageProperty } from '../remoting/message.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
+import { SystemTopic } from '../remoting/topic-names.ts';
 import { Alarm } from './alarm.ts';
-import { type DelayOptions, deliverMsOf, deliveryOf, movedRecord, routeDelayed, timerTopic } from './delay-records.ts';
+import { type DelayOptions, deliverMsOf, deliveryOf, movedRecord, routeDelayed } from './delay-records.ts';
 import { RequestRefused } from './refused.ts';
 import { type LogEntry, type MessageDraft, type MessageStore, StoreError } from './store/message-store.ts';
+import { engineTopicPrefix } from './store/store-options.ts';
 import { draftOf, readMessage, realPlaceOf } from './stored-draft.ts';
 import { TimerQueue } from './timer-queue.ts';
 
@@ -20,7 +22,7 @@ export interface DelayedMessagesParts {
 }
 
 /** Records whose only purpose is to take the place of a recalled one. */
-const recallTopic = 'rmq_sys_ENGINE_RECALL';
+const recallTopic = `${engineTopicPrefix}RECALL`;
 
 const delayedCountMaxDefault = 1_000_000;
 /** Messages and bytes of bodies of one append, and appends at a time: what one turn of the event loop may be held up by. */
@@ -317,7 +319,7 @@ interface WaitingRecord {
 /** The records of a message that wait or waited for a time. */
 function findRecords(store: DelayedMessagesParts['store'], topic: string, messageId: string): WaitingRecord[] {
   const candidates = store.find({
-    topic: timerTopic,
+    topic: SystemTopic.TIMER,
     key: messageId,
     unique: true,
     countMax: recallCandidatesMax,
@@ -326,7 +328,7 @@ function findRecords(store: DelayedMessagesParts['store'], topic: string, messag
   });
   return candidates.flatMap((offset) => {
     const message = readMessage(store, offset);
-    if (message?.topic !== timerTopic || realPlaceOf(message)?.topic !== topic) return [];
+    if (message?.topic !== SystemTopic.TIMER || realPlaceOf(message)?.topic !== topic) return [];
     if (message.properties.get(MessageProperty.UNIQ_KEY) !== messageId) return [];
     return [{ offset, deliverMs: timeOfRecord(message) }];
   });

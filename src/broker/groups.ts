@@ -1,24 +1,11 @@
 import { isJsonObject, type Json, type JsonObject } from '../remoting/json.ts';
 import { retryMaxTimesDefault } from '../remoting/requests/get-subscription-group.ts';
+import type { SubscriptionGroupSettings } from '../remoting/requests/subscription-groups.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
+import { attributesOf } from './attributes.ts';
 import { invalid, RequestRefused } from './refused.ts';
 import type { StateLog, StatePart } from './state-log.ts';
 import { queueCountMax } from './topics.ts';
-
-/** Settings of one consumer group (Java `SubscriptionGroupConfig`). */
-export interface GroupConfig {
-  readonly name: string;
-  readonly consumeEnable: boolean;
-  readonly consumeFromMinEnable: boolean;
-  readonly consumeBroadcastEnable: boolean;
-  readonly consumeMessageOrderly: boolean;
-  /** Queues of the retry topic; 0: the group wants no retries. */
-  readonly retryQueueCount: number;
-  /** Redeliveries after which a message goes to the dead letter queue. */
-  readonly retryMaxTimes: number;
-  readonly notifyConsumerIdsChanged: boolean;
-  readonly attributes: Readonly<Record<string, string>>;
-}
 
 /** Java `Validators.CHARACTER_MAX_LENGTH`. */
 const groupLengthMax = 255;
@@ -34,22 +21,22 @@ export interface GroupsOptions {
 export class Groups implements StatePart {
   readonly name = 'groups';
   readonly #options: GroupsOptions;
-  readonly #groups = new Map<string, GroupConfig>();
+  readonly #groups = new Map<string, SubscriptionGroupSettings>();
 
   constructor(options: GroupsOptions) {
     this.#options = options;
   }
 
-  get(name: string): GroupConfig | undefined {
+  get(name: string): SubscriptionGroupSettings | undefined {
     return this.#groups.get(name);
   }
 
-  all(): Iterable<GroupConfig> {
+  all(): Iterable<SubscriptionGroupSettings> {
     return this.#groups.values();
   }
 
   /** @throws RequestRefused when the settings cannot be; StoreError. */
-  async put(group: GroupConfig, state: StateLog): Promise<void> {
+  async put(group: SubscriptionGroupSettings, state: StateLog): Promise<void> {
     this.#check(group);
     await state.write(this, { put: group as unknown as Json });
   }
@@ -62,7 +49,7 @@ export class Groups implements StatePart {
    * The group of a consumer; where groups may be made by their first consumer, it is made.
    * @throws RequestRefused SUBSCRIPTION_GROUP_NOT_EXIST or INVALID_PARAMETER; StoreError.
    */
-  async getOrCreate(name: string, state: StateLog): Promise<GroupConfig> {
+  async getOrCreate(name: string, state: StateLog): Promise<SubscriptionGroupSettings> {
     const found = this.#groups.get(name);
     if (found !== undefined) return found;
     if (!this.#options.autoCreate) {
@@ -91,7 +78,7 @@ export class Groups implements StatePart {
     }
   }
 
-  #check({ name, retryMaxTimes, retryQueueCount }: GroupConfig): void {
+  #check({ name, retryMaxTimes, retryQueueCount }: SubscriptionGroupSettings): void {
     if (!/^[%|a-zA-Z0-9_-]+$/.test(name) || name.length > groupLengthMax) {
       throw invalid(`a group has 1 to ${groupLengthMax} letters, digits and characters % | _ -`);
     }
@@ -106,7 +93,7 @@ export class Groups implements StatePart {
 }
 
 /** A group as RocketMQ makes it when nobody says otherwise. */
-export function newGroup(name: string): GroupConfig {
+export function newGroup(name: string): SubscriptionGroupSettings {
   return {
     name,
     consumeEnable: true,
@@ -120,13 +107,13 @@ export function newGroup(name: string): GroupConfig {
   };
 }
 
-function readGroup(value: JsonObject): GroupConfig {
+function readGroup(value: JsonObject): SubscriptionGroupSettings {
   const { name, attributes } = value;
   if (typeof name !== 'string') throw new Error('the settings of a group make no sense');
   const start = newGroup(name);
-  const flag = (field: keyof GroupConfig & string, otherwise: boolean): boolean =>
+  const flag = (field: keyof SubscriptionGroupSettings & string, otherwise: boolean): boolean =>
     typeof value[field] === 'boolean' ? value[field] : otherwise;
-  const count = (field: keyof GroupConfig & string, otherwise: number): number =>
+  const count = (field: keyof SubscriptionGroupSettings & string, otherwise: number): number =>
     typeof value[field] === 'number' ? value[field] : otherwise;
   return {
     name,
@@ -137,10 +124,6 @@ function readGroup(value: JsonObject): GroupConfig {
     retryQueueCount: count('retryQueueCount', start.retryQueueCount),
     retryMaxTimes: count('retryMaxTimes', start.retryMaxTimes),
     notifyConsumerIdsChanged: flag('notifyConsumerIdsChanged', true),
-    attributes: isJsonObject(attributes)
-      ? Object.fromEntries(
-          Object.entries(attributes).filter((pair): pair is [string, string] => typeof pair[1] === 'string'),
-        )
-      : {},
+    attributes: attributesOf(attributes),
   };
 }

@@ -4,6 +4,7 @@ import { RemotingError } from '../remoting/errors.ts';
 import { MessageProperty } from '../remoting/message.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import type { StoredMessage } from '../remoting/stored-message.ts';
+import { SystemTopic } from '../remoting/topic-names.ts';
 import { Alarm } from './alarm.ts';
 import type { Clock } from './clock.ts';
 import {
@@ -13,9 +14,7 @@ import {
   endedBy,
   endedByOutcome,
   givenUpDraft,
-  givenUpTopic,
   halfDraft,
-  halfTopic,
   immunityMsOf,
   requireHalf,
   rollbackDraft,
@@ -112,7 +111,7 @@ export class HalfMessages {
   onEntry(entry: LogEntry): void {
     const { replaces, topic, commitLogOffset, storeTimestampMs } = entry;
     if (replaces !== 0) this.#forget(replaces, endedBy(topic));
-    const message = topic === halfTopic ? messageOf(entry.record) : undefined;
+    const message = topic === SystemTopic.HALF ? messageOf(entry.record) : undefined;
     if (message === undefined) return;
     const half: Half = {
       producerGroup: message.properties.get(MessageProperty.PGROUP) ?? '',
@@ -261,10 +260,10 @@ export class HalfMessages {
     const facts = { commitLogOffset: Number(message.commitLogOffset), producerGroup: half.producerGroup };
     try {
       await this.#end(half, 'given up', () => store.append([givenUpDraft(message)]));
-      log?.warn(facts, `nobody says how a transaction ended: its half message is in ${givenUpTopic} now`);
+      log?.warn(facts, `nobody says how a transaction ended: its half message is in ${SystemTopic.HALF_GIVEN_UP} now`);
     } catch (error) {
       if (error instanceof StoreError && error.kind === 'refused') this.#pending.delete(facts.commitLogOffset);
-      log?.warn({ ...facts, err: error }, `a half message could not be moved to ${givenUpTopic}`);
+      log?.warn({ ...facts, err: error }, `a half message could not be moved to ${SystemTopic.HALF_GIVEN_UP}`);
     }
   }
 }

@@ -6,16 +6,10 @@ import { TransactionOutcome } from '../remoting/requests/end-transaction.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import { encodeStoredMessage, type StoredMessage } from '../remoting/stored-message.ts';
 import { SysFlag } from '../remoting/sys-flag.ts';
+import { SystemTopic } from '../remoting/topic-names.ts';
 import { invalid, RequestRefused } from './refused.ts';
 import type { MessageDraft, MessageStore } from './store/message-store.ts';
 import { draftOf, readMessage, realPlaceOf, withRealPlace } from './stored-draft.ts';
-
-/** Where half messages wait (Java `TransactionalMessageUtil.buildHalfTopic`). */
-export const halfTopic = 'RMQ_SYS_TRANS_HALF_TOPIC';
-/** Records of half messages that were rolled back (Java `TransactionalMessageUtil.buildOpTopic`). */
-export const rollbackTopic = 'RMQ_SYS_TRANS_OP_HALF_TOPIC';
-/** Half messages whose producers never said how they ended (Java `TopicValidator.RMQ_SYS_TRANS_CHECK_MAX_TIME_TOPIC`). */
-export const givenUpTopic = 'TRANS_CHECK_MAX_TIME_TOPIC';
 
 /** How a half message ended. */
 export type Ended = 'committed' | 'rolled back' | 'given up';
@@ -38,7 +32,7 @@ export function halfDraft(draft: MessageDraft): MessageDraft {
   if ((draft.properties.get(MessageProperty.PGROUP) ?? '') === '') {
     throw new RequestRefused(ResponseCode.MESSAGE_ILLEGAL, 'a transaction message names its producer group in PGROUP');
   }
-  const half = withRealPlace(draft, { topic: halfTopic, queueId: 0 });
+  const half = withRealPlace(draft, { topic: SystemTopic.HALF, queueId: 0 });
   const uniqKey = draft.properties.get(MessageProperty.UNIQ_KEY);
   const properties = new Map(half.properties);
   if (uniqKey !== undefined) properties.set(MessageProperty.TRANSACTION_ID, uniqKey);
@@ -62,7 +56,7 @@ export function committedDraft(half: StoredMessage): MessageDraft | undefined {
 /** The record that ends a half message for good and delivers nothing. */
 export function rollbackDraft(half: StoredMessage): MessageDraft {
   return draftOf(half, {
-    topic: rollbackTopic,
+    topic: SystemTopic.HALF_ENDED,
     queueId: 0,
     sysFlag: 0,
     body: Buffer.from(`${half.queueOffset}`),
@@ -73,7 +67,7 @@ export function rollbackDraft(half: StoredMessage): MessageDraft {
 
 /** The record that keeps a half message for whoever looks into what became of it. */
 export function givenUpDraft(half: StoredMessage): MessageDraft {
-  return draftOf(half, { topic: givenUpTopic, queueId: 0, replaces: Number(half.commitLogOffset) });
+  return draftOf(half, { topic: SystemTopic.HALF_GIVEN_UP, queueId: 0, replaces: Number(half.commitLogOffset) });
 }
 
 /** Age at which a half message is checked for the first time (Java `TransactionalMessageUtil.getImmunityTime`). */
@@ -106,7 +100,7 @@ export function checkContent(half: StoredMessage, { offsetMessageId, brokerName,
       messageId: uniqKey,
       transactionId: uniqKey,
       offsetMessageId,
-      topic: halfTopic,
+      topic: SystemTopic.HALF,
       brokerName,
     },
     encodeIfItFits({ ...message, properties: counted }) ?? encodeStoredMessage(message),
@@ -125,8 +119,8 @@ function encodeIfItFits(message: StoredMessage): Buffer | undefined {
 
 /** How a half message ended whose place was taken by a record of this topic. */
 export function endedBy(topic: string): Ended {
-  if (topic === rollbackTopic) return 'rolled back';
-  return topic === givenUpTopic ? 'given up' : 'committed';
+  if (topic === SystemTopic.HALF_ENDED) return 'rolled back';
+  return topic === SystemTopic.HALF_GIVEN_UP ? 'given up' : 'committed';
 }
 
 /** Undefined for the outcome that says nothing. @throws RequestRefused INVALID_PARAMETER. */
@@ -147,7 +141,7 @@ export function endedByOutcome(outcome: number): Ended | undefined {
 export function requireHalf(store: Pick<MessageStore, 'read'>, end: TransactionEnd): StoredMessage {
   const { commitLogOffset, queueOffset, producerGroup } = end;
   const message = readMessage(store, commitLogOffset);
-  if (message?.topic !== halfTopic) {
+  if (message?.topic !== SystemTopic.HALF) {
     throw new RequestRefused(ResponseCode.SYSTEM_ERROR, `there is no half message at ${commitLogOffset}`);
   }
   if (message.properties.get(MessageProperty.PGROUP) !== producerGroup) {

@@ -1,7 +1,6 @@
 import { MessageProperty } from '../remoting/message.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
-import { isRetryTopic } from '../remoting/topic-names.ts';
-import { timerTopic } from './delay-records.ts';
+import { isRetryTopic, SystemTopic } from '../remoting/topic-names.ts';
 import { RequestRefused } from './refused.ts';
 import type { MessageDraft } from './store/message-store.ts';
 
@@ -22,7 +21,7 @@ const version = 'v1';
  */
 export function recallHandleOf(routed: MessageDraft, brokerName: string): string | undefined {
   const topic = routed.properties.get(MessageProperty.REAL_TOPIC);
-  if (routed.topic !== timerTopic || topic === undefined || isRetryTopic(topic)) return undefined;
+  if (routed.topic !== SystemTopic.TIMER || topic === undefined || isRetryTopic(topic)) return undefined;
   const deliverMs = routed.properties.get(MessageProperty.TIMER_OUT_MS) ?? '';
   const text = [version, topic, brokerName, deliverMs, routed.properties.get(MessageProperty.UNIQ_KEY) ?? ''].join(' ');
   // Java and Go want the padding, which Node's own form for URLs leaves out.

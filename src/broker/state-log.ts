@@ -2,9 +2,10 @@ import type { Json } from '../remoting/json.ts';
 import { readJson } from '../remoting/json.ts';
 import { decodeStoredMessages } from '../remoting/stored-message.ts';
 import { type LogEntry, type MessageDraft, type MessageStore, StoreError } from './store/message-store.ts';
+import { engineTopicPrefix } from './store/store-options.ts';
 
 /** Topic of the records that hold changes of state. */
-const stateTopic = 'rmq_sys_ENGINE_STATE';
+const stateTopic = `${engineTopicPrefix}STATE`;
 /** Most changes of one record: what one write may hold up. */
 const changesPerRecordMax = 1_000;
 /** Most characters of changes in one record, but for a first one that is larger by itself: the store takes records of 4 MiB. */

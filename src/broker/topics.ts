@@ -1,23 +1,12 @@
 import type { Json, JsonObject } from '../remoting/json.ts';
 import { isJsonObject } from '../remoting/json.ts';
 import { QueuePermission } from '../remoting/requests/get-route.ts';
+import type { TopicSettings } from '../remoting/requests/topic-config.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
-import { defaultTopic, validateTopic } from '../remoting/topic-names.ts';
+import { defaultTopic, SystemTopic, validateTopic } from '../remoting/topic-names.ts';
+import { attributesOf } from './attributes.ts';
 import { invalid, RequestRefused } from './refused.ts';
 import type { StateLog, StatePart } from './state-log.ts';
-
-/** Settings of one topic (Java `TopicConfig`). */
-export interface TopicConfig {
-  readonly name: string;
-  readonly readQueueCount: number;
-  readonly writeQueueCount: number;
-  /** `QueuePermission` bits. */
-  readonly permission: number;
-  readonly sysFlag: number;
-  readonly order: boolean;
-  /** As `message.type` → `NORMAL`. */
-  readonly attributes: Readonly<Record<string, string>>;
-}
 
 /** Queues of a topic that is made by its first message (Java `BrokerConfig.defaultTopicQueueNums`). */
 const autoCreatedQueueCountMax = 8;
@@ -39,9 +28,9 @@ export interface TopicsOptions {
 export class Topics implements StatePart {
   readonly name = 'topics';
   readonly #options: TopicsOptions;
-  readonly #topics = new Map<string, TopicConfig>();
+  readonly #topics = new Map<string, TopicSettings>();
   /** Those that a first message makes and that are not stored yet. */
-  readonly #creating = new Map<string, Promise<TopicConfig>>();
+  readonly #creating = new Map<string, Promise<TopicSettings>>();
   readonly #system: ReadonlySet<string>;
 
   constructor(options: TopicsOptions) {
@@ -51,17 +40,17 @@ export class Topics implements StatePart {
     for (const topic of own) this.#topics.set(topic.name, topic);
   }
 
-  get(name: string): TopicConfig | undefined {
+  get(name: string): TopicSettings | undefined {
     return this.#topics.get(name);
   }
 
   /** The same, unless its first message is still waiting for it: no message may be stored before its topic, or overtake the first. */
-  getStored(name: string): TopicConfig | undefined {
+  getStored(name: string): TopicSettings | undefined {
     return this.#creating.has(name) ? undefined : this.#topics.get(name);
   }
 
   /** @throws RequestRefused TOPIC_NOT_EXIST. */
-  require(name: string): TopicConfig {
+  require(name: string): TopicSettings {
     const topic = this.#topics.get(name);
     if (topic !== undefined) return topic;
     throw new RequestRefused(
@@ -70,7 +59,7 @@ export class Topics implements StatePart {
     );
   }
 
-  all(): Iterable<TopicConfig> {
+  all(): Iterable<TopicSettings> {
     return this.#topics.values();
   }
 
@@ -79,13 +68,13 @@ export class Topics implements StatePart {
   }
 
   /** @throws RequestRefused when the settings cannot be; StoreError. */
-  async put(topic: TopicConfig, state: StateLog): Promise<void> {
+  async put(topic: TopicSettings, state: StateLog): Promise<void> {
     this.#check(topic);
     await state.write(this, { put: topic as unknown as Json });
   }
 
   /** Makes a topic of the engine's own choosing, as those of a group's retries are, where it is not there. @throws StoreError */
-  async ensure(topic: TopicConfig, state: StateLog): Promise<void> {
+  async ensure(topic: TopicSettings, state: StateLog): Promise<void> {
     if (!this.#topics.has(topic.name)) await state.write(this, { put: topic as unknown as Json });
   }
 
@@ -98,7 +87,7 @@ export class Topics implements StatePart {
    * The topic of a message; where topics may be made by their first message, it is made.
    * @throws RequestRefused TOPIC_NOT_EXIST or INVALID_PARAMETER; StoreError.
    */
-  async getOrCreate(name: string, queueCount: number, state: StateLog): Promise<TopicConfig> {
+  async getOrCreate(name: string, queueCount: number, state: StateLog): Promise<TopicSettings> {
     const found = this.#creating.get(name) ?? this.#topics.get(name);
     if (found !== undefined) return found;
     if (!this.#options.autoCreate) return this.require(name);
@@ -108,7 +97,7 @@ export class Topics implements StatePart {
     return creating;
   }
 
-  async #create(topic: TopicConfig, state: StateLog): Promise<TopicConfig> {
+  async #create(topic: TopicSettings, state: StateLog): Promise<TopicSettings> {
     await this.put(topic, state);
     return topic;
   }
@@ -132,7 +121,7 @@ export class Topics implements StatePart {
     }
   }
 
-  #check(topic: TopicConfig): void {
+  #check(topic: TopicSettings): void {
     const why = validateTopic(topic.name);
     if (why !== undefined) throw invalid(why);
     if (this.isSystem(topic.name))
@@ -148,7 +137,7 @@ export class Topics implements StatePart {
 }
 
 /** A topic with as many queues for reading as for writing, and nothing special. */
-export function newTopic(name: string, queueCount: number): TopicConfig {
+export function newTopic(name: string, queueCount: number): TopicSettings {
   return {
     name,
     readQueueCount: queueCount,
@@ -160,25 +149,18 @@ export function newTopic(name: string, queueCount: number): TopicConfig {
   };
 }
 
-function systemTopics({ autoCreate, clusterName, brokerName }: TopicsOptions): TopicConfig[] {
+function systemTopics({ autoCreate, clusterName, brokerName }: TopicsOptions): TopicSettings[] {
   const template = { ...newTopic(defaultTopic, autoCreatedQueueCountMax), permission: readWrite | inherit };
   return [
     ...(autoCreate ? [template] : []),
-    newTopic('SCHEDULE_TOPIC_XXXX', 18),
-    newTopic('rmq_sys_wheel_timer', 1),
-    newTopic('RMQ_SYS_TRANS_HALF_TOPIC', 1),
-    newTopic('RMQ_SYS_TRANS_OP_HALF_TOPIC', 1),
-    newTopic('TRANS_CHECK_MAX_TIME_TOPIC', 1),
-    newTopic('RMQ_SYS_TRACE_TOPIC', 1),
-    newTopic('SELF_TEST_TOPIC', 1),
-    newTopic('OFFSET_MOVED_EVENT', 1),
+    ...Object.values(SystemTopic).map((name) => newTopic(name, name === SystemTopic.SCHEDULE ? 18 : 1)),
     newTopic(`${clusterName}_REPLY_TOPIC`, 1),
     newTopic(clusterName, 16),
     newTopic(brokerName, 1),
   ];
 }
 
-function readTopic(value: JsonObject): TopicConfig {
+function readTopic(value: JsonObject): TopicSettings {
   const { name, readQueueCount, writeQueueCount, permission, sysFlag, order, attributes } = value;
   if (typeof name !== 'string' || typeof readQueueCount !== 'number' || typeof writeQueueCount !== 'number') {
     throw new Error('the settings of a topic make no sense');
@@ -190,10 +172,6 @@ function readTopic(value: JsonObject): TopicConfig {
     permission: typeof permission === 'number' ? permission : readWrite,
     sysFlag: typeof sysFlag === 'number' ? sysFlag : 0,
     order: order === true,
-    attributes: isJsonObject(attributes)
-      ? Object.fromEntries(
-          Object.entries(attributes).filter((pair): pair is [string, string] => typeof pair[1] === 'string'),
-        )
-      : {},
+    attributes: attributesOf(attributes),
   };
 }

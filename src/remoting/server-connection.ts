@@ -98,10 +98,7 @@ export class ServerConnection {
       this.#resolveClosed = resolve;
     });
     stream.on('data', (chunk: Buffer) => this.#receive(chunk));
-    stream.on('drain', () => {
-      this.#work();
-      if (!this.isBackedUp) options.onDrained?.(this);
-    });
+    stream.on('drain', () => this.#resume());
     stream.on('error', (cause) => this.#end('lost the connection', cause));
     stream.on('end', () => this.#end('closed the connection'));
     stream.on('close', () => this.#end('closed the connection'));
@@ -126,8 +123,9 @@ export class ServerConnection {
     const release = (): void => {
       // By the next turn it was given, and counts as unsent.
       setImmediate(() => {
+        const wasBackedUp = this.isBackedUp;
         this.#reservedBytes -= bytes;
-        this.#work();
+        if (wasBackedUp) this.#resume();
       });
     };
     until.then(release, release);
@@ -186,6 +184,12 @@ export class ServerConnection {
       return;
     }
     if (!this.#isScheduled) this.#work();
+  }
+
+  /** Goes on after the client took what it had left. */
+  #resume(): void {
+    this.#work();
+    if (this.isOpen && !this.isBackedUp) this.#options.onDrained?.(this);
   }
 
   /** Works on some of what was read, as long as the client takes the answers; reads on when nothing is left. */

@@ -48,21 +48,35 @@ export function retryKindOf(topic: string): '0' | '1' | '2' {
   return topic.includes('+') ? '2' : '1';
 }
 
+/** Topics that every broker has for itself (Java `TopicValidator`). */
+export const SystemTopic = {
+  /** Messages that wait for the end of a delay level: one queue for each level. */
+  SCHEDULE: 'SCHEDULE_TOPIC_XXXX',
+  /** Messages that wait for a time of their own (Java `TimerMessageStore.TIMER_TOPIC`). */
+  TIMER: 'rmq_sys_wheel_timer',
+  /** Half messages of transactions. */
+  HALF: 'RMQ_SYS_TRANS_HALF_TOPIC',
+  /** How half messages ended. */
+  HALF_ENDED: 'RMQ_SYS_TRANS_OP_HALF_TOPIC',
+  /** Half messages whose producers never said how they ended. */
+  HALF_GIVEN_UP: 'TRANS_CHECK_MAX_TIME_TOPIC',
+  /** Where clients send their message traces, unless told another. */
+  TRACE: 'RMQ_SYS_TRACE_TOPIC',
+  SELF_TEST: 'SELF_TEST_TOPIC',
+  OFFSET_MOVED: 'OFFSET_MOVED_EVENT',
+} as const;
+
 const systemTopics: ReadonlySet<string> = new Set([
+  ...Object.values(SystemTopic),
   defaultTopic,
-  'SCHEDULE_TOPIC_XXXX',
   'BenchmarkTest',
-  'RMQ_SYS_TRANS_HALF_TOPIC',
-  'RMQ_SYS_TRANS_OP_HALF_TOPIC',
   'RMQ_SYS_ROCKSDB_TRANS_HALF_TOPIC',
   'RMQ_SYS_ROCKSDB_TRANS_OP_HALF_TOPIC',
-  'RMQ_SYS_TRACE_TOPIC',
-  'TRANS_CHECK_MAX_TIME_TOPIC',
-  'SELF_TEST_TOPIC',
-  'OFFSET_MOVED_EVENT',
   'CHECKPOINT_TOPIC',
 ]);
-const systemTopicPrefix = 'rmq_sys_';
+
+/** How the other topics begin that brokers have for themselves (Java `TopicValidator.SYSTEM_TOPIC_PREFIX`). */
+export const systemTopicPrefix = 'rmq_sys_';
 
 /** True for topics that brokers use for themselves (Java `TopicValidator.isSystemTopic`). Brokers let clients write to some. */
 export function isSystemTopic(name: string): boolean {

@@ -248,6 +248,26 @@ describe('a client that does not read', () => {
     }
   });
 
+  it('is said to have taken all also where only answers that were not yet given stood in its way', async () => {
+    const drained = vi.fn();
+    const { connection } = overMemory({ unsentBytesMax: 100, onDrained: drained });
+    let give = (): void => {};
+    const given = new Promise<void>((resolve) => {
+      give = resolve;
+    });
+    connection.reserve(60, Promise.resolve());
+    connection.reserve(100, given);
+    await nextTurn();
+    await nextTurn();
+    expect(connection.isBackedUp).toBe(true);
+    expect(drained).not.toHaveBeenCalled();
+    give();
+    await nextTurn();
+    await nextTurn();
+    expect(connection.isBackedUp).toBe(false);
+    expect(drained).toHaveBeenCalledExactlyOnceWith(connection);
+  });
+
   it('is closed when it takes nothing for too long, and not before', async () => {
     vi.useFakeTimers({ toFake: ['performance'] });
     const { connection, push } = overMemory({ stalledMsMax: 1_000, onRequest: () => large });

@@ -2,13 +2,13 @@ import type { Answer, Command } from '../../remoting/command.ts';
 import { RequestCode } from '../../remoting/request-code.ts';
 import { QueuePermission } from '../../remoting/requests/get-route.ts';
 import { PullFlag, pullMessage } from '../../remoting/requests/pull-message.ts';
+import type { SubscriptionGroupSettings } from '../../remoting/requests/subscription-groups.ts';
 import { ResponseCode } from '../../remoting/response-code.ts';
 import type { ServerConnection } from '../../remoting/server-connection.ts';
 import { readStoredProperties } from '../../remoting/stored-message.ts';
 import type { GroupQueue } from '../consumer-offsets.ts';
 import type { Engine, ProcessorTable } from '../engine.ts';
 import type { MessageFilter } from '../filters/message-filter.ts';
-import type { GroupConfig } from '../groups.ts';
 import { invalid, RequestRefused } from '../refused.ts';
 import { commit } from './offsets.ts';
 
@@ -38,7 +38,7 @@ interface Pull {
 /** At once where it can be: that a client takes no answers is then noticed before the next one is made for it. */
 function pull(request: Command, connection: ServerConnection, engine: Engine): Answer | Promise<Answer> {
   const fields = pullMessage.decode(request);
-  const answerTo = (group: GroupConfig): Answer | Promise<Answer> =>
+  const answerTo = (group: SubscriptionGroupSettings): Answer | Promise<Answer> =>
     pullNow(readPull(fields, group, engine), connection, engine);
   const group = engine.groups.get(fields.consumerGroup);
   if (group !== undefined) return answerTo(group);
@@ -59,7 +59,7 @@ function pullNow(asked: Pull, connection: ServerConnection, engine: Engine): Ans
 type PullFields = ReturnType<typeof pullMessage.decode>;
 
 /** @throws RequestRefused */
-function readPull(fields: PullFields, { name: group, consumeEnable }: GroupConfig, engine: Engine): Pull {
+function readPull(fields: PullFields, { name: group, consumeEnable }: SubscriptionGroupSettings, engine: Engine): Pull {
   const { topic: name, queueId, sysFlag } = fields;
   const topic = engine.topics.require(name);
   if (!consumeEnable || (topic.permission & QueuePermission.READ) === 0) {

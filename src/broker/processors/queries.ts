@@ -10,6 +10,7 @@ import { decodeStoredMessages } from '../../remoting/stored-message.ts';
 import type { Engine, ProcessorTable } from '../engine.ts';
 import { RequestRefused } from '../refused.ts';
 import type { KeySearch, MessageStore } from '../store/message-store.ts';
+import { engineTopicPrefix } from '../store/store-options.ts';
 
 /** Single messages, by their keys and ids. */
 export const queryProcessors: ProcessorTable = [
@@ -21,8 +22,6 @@ export const queryProcessors: ProcessorTable = [
 export const queryCountMax = 64;
 /** Most bytes of one answer: half of what a frame holds, and more than the largest message. */
 export const queryBytesMax = 8_388_608;
-/** Topics of records that are no messages. */
-const ownTopicPrefix = 'rmq_sys_ENGINE_';
 
 function queryMessage(request: Command, _connection: ServerConnection, { store, options }: Engine): Answer {
   const fields = queryMessageRequest.decode(request);
@@ -63,7 +62,7 @@ function viewMessage(request: Command, _connection: ServerConnection, { store }:
   const { offset } = viewMessageRequest.decode(request);
   const record = store.read(Number(offset));
   const [message] = record === undefined ? [] : decodeStoredMessages(record);
-  if (record === undefined || message === undefined || message.topic.startsWith(ownTopicPrefix)) {
+  if (record === undefined || message === undefined || message.topic.startsWith(engineTopicPrefix)) {
     throw new RequestRefused(ResponseCode.SYSTEM_ERROR, `no message starts at commit log offset ${offset}`);
   }
   return viewMessageRequest.answer({}, { body: record });

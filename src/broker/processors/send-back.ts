@@ -2,14 +2,13 @@ import type { Answer, Command } from '../../remoting/command.ts';
 import { MessageProperty } from '../../remoting/message.ts';
 import { RequestCode } from '../../remoting/request-code.ts';
 import { sendMessageBack } from '../../remoting/requests/send-message-back.ts';
+import type { SubscriptionGroupSettings } from '../../remoting/requests/subscription-groups.ts';
 import { ResponseCode } from '../../remoting/response-code.ts';
 import type { ServerConnection } from '../../remoting/server-connection.ts';
 import type { StoredMessage } from '../../remoting/stored-message.ts';
-import { deadLetterTopic, retryTopic } from '../../remoting/topic-names.ts';
-import { scheduleTopic, withoutDelay } from '../delay-records.ts';
+import { deadLetterTopic, retryTopic, SystemTopic, systemTopicPrefix } from '../../remoting/topic-names.ts';
+import { withoutDelay } from '../delay-records.ts';
 import type { Engine, ProcessorTable } from '../engine.ts';
-import type { GroupConfig } from '../groups.ts';
-import { halfTopic, rollbackTopic } from '../half-records.ts';
 import { RequestRefused } from '../refused.ts';
 import type { MessageDraft } from '../store/message-store.ts';
 import { draftOf, readMessage } from '../stored-draft.ts';
@@ -19,9 +18,8 @@ export const sendBackProcessors: ProcessorTable = [[RequestCode.CONSUMER_SEND_MS
 
 /** Delay level of the first retry where the consumer leaves it to the broker; each further one is a level higher. */
 const firstRetryLevel = 3;
-/** Topics whose records are none of a consumer's business, and the beginning of others. */
-const innerTopics: ReadonlySet<string> = new Set([scheduleTopic, halfTopic, rollbackTopic]);
-const innerTopicPrefix = 'rmq_sys_';
+/** Topics whose records are none of a consumer's business. */
+const innerTopics: ReadonlySet<string> = new Set([SystemTopic.SCHEDULE, SystemTopic.HALF, SystemTopic.HALF_ENDED]);
 
 /** Java `AbstractSendMessageProcessor.consumerSendMsgBack`. */
 async function sendBack(request: Command, _connection: ServerConnection, engine: Engine): Promise<Answer> {
@@ -59,7 +57,7 @@ export async function retryOrDeadLetter(
 /** @throws RequestRefused SYSTEM_ERROR where no message is that consumers could have got. */
 function readSentBack({ store }: Engine, commitLogOffset: number): StoredMessage {
   const message = readMessage(store, commitLogOffset);
-  if (message !== undefined && !innerTopics.has(message.topic) && !message.topic.startsWith(innerTopicPrefix)) {
+  if (message !== undefined && !innerTopics.has(message.topic) && !message.topic.startsWith(systemTopicPrefix)) {
     return message;
   }
   throw new RequestRefused(ResponseCode.SYSTEM_ERROR, `there is no message at commit log offset ${commitLogOffset}`);
@@ -77,7 +75,7 @@ function retryOf(message: StoredMessage, { offsetMessageId }: Engine): MessageDr
 
 async function toRetries(
   draft: MessageDraft,
-  group: GroupConfig,
+  group: SubscriptionGroupSettings,
   level: number,
   engine: Engine,
 ): Promise<MessageDraft> {
@@ -93,6 +91,9 @@ async function toDeadLetters(draft: MessageDraft, group: string, { topics, state
   return { ...withoutDelay(draft), topic, queueId: 0 };
 }
 
-async function ensureRetryTopic({ name, retryQueueCount }: GroupConfig, { topics, state }: Engine): Promise<void> {
+async function ensureRetryTopic(
+  { name, retryQueueCount }: SubscriptionGroupSettings,
+  { topics, state }: Engine,
+): Promise<void> {
   await topics.ensure(newTopic(retryTopic(name), Math.max(retryQueueCount, 1)), state);
 }

@@ -11,15 +11,15 @@ import {
   sendMessage,
   sendMessageV1,
 } from '../../remoting/requests/send-message.ts';
+import type { TopicSettings } from '../../remoting/requests/topic-config.ts';
 import { ResponseCode } from '../../remoting/response-code.ts';
 import type { ServerConnection } from '../../remoting/server-connection.ts';
 import { SysFlag } from '../../remoting/sys-flag.ts';
-import { isRetryTopic, validateTopic } from '../../remoting/topic-names.ts';
+import { isRetryTopic, SystemTopic, systemTopicPrefix, validateTopic } from '../../remoting/topic-names.ts';
 import type { Engine, ProcessorTable } from '../engine.ts';
 import { recallHandleOf } from '../recall-handle.ts';
 import { invalid, RequestRefused } from '../refused.ts';
 import type { MessageDraft, StoredPlace } from '../store/message-store.ts';
-import type { TopicConfig } from '../topics.ts';
 import { retryOrDeadLetter } from './send-back.ts';
 
 /** Queues of a topic that is made by a message which does not say how many it wants. */
@@ -30,14 +30,13 @@ const ownFlags = SysFlag.BORN_HOST_V6 | SysFlag.STORE_HOST_V6 | SysFlag.NEED_UNW
 const transientPrefix = '__RMQ.TRANSIENT.';
 /** Topics that only the engine itself writes to (Java `TopicValidator.NOT_ALLOWED_SEND_TOPIC_SET`, and all that begin like its inner ones). */
 const innerTopics: ReadonlySet<string> = new Set([
-  'SCHEDULE_TOPIC_XXXX',
-  'RMQ_SYS_TRANS_HALF_TOPIC',
-  'RMQ_SYS_TRANS_OP_HALF_TOPIC',
-  'TRANS_CHECK_MAX_TIME_TOPIC',
-  'SELF_TEST_TOPIC',
-  'OFFSET_MOVED_EVENT',
+  SystemTopic.SCHEDULE,
+  SystemTopic.HALF,
+  SystemTopic.HALF_ENDED,
+  SystemTopic.HALF_GIVEN_UP,
+  SystemTopic.SELF_TEST,
+  SystemTopic.OFFSET_MOVED,
 ]);
-const innerTopicPrefix = 'rmq_sys_';
 /** RocketMQ's own default: clients put it into traces. */
 const region = 'DefaultRegion';
 
@@ -89,18 +88,21 @@ async function toStore(draft: MessageDraft, fields: SendMessageFields, engine: E
   return engine.delayed.route(await retryOrDeadLetter(draft, fields.maxReconsumeTimes, engine));
 }
 
-async function createTopic({ topic, defaultTopicQueueCount }: SendMessageFields, engine: Engine): Promise<TopicConfig> {
+async function createTopic(
+  { topic, defaultTopicQueueCount }: SendMessageFields,
+  engine: Engine,
+): Promise<TopicSettings> {
   const why = validateTopic(topic);
   if (why !== undefined) throw invalid(why);
   return engine.topics.getOrCreate(topic, defaultTopicQueueCount ?? queueCountDefault, engine.state);
 }
 
 function isInner(topic: string): boolean {
-  return innerTopics.has(topic) || topic.startsWith(innerTopicPrefix);
+  return innerTopics.has(topic) || topic.startsWith(systemTopicPrefix);
 }
 
 /** @throws RequestRefused */
-function chooseQueue({ queueId }: SendMessageFields, topic: TopicConfig): number {
+function chooseQueue({ queueId }: SendMessageFields, topic: TopicSettings): number {
   const { name, writeQueueCount, readQueueCount, permission } = topic;
   if ((permission & QueuePermission.WRITE) === 0) throw notWritable(name);
   if (queueId < 0) return Math.floor(Math.random() * writeQueueCount);

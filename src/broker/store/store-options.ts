@@ -1,5 +1,6 @@
 import type { Log } from '../../log.ts';
 import { encodeStoredHost } from '../../remoting/stored-host.ts';
+import { systemTopicPrefix } from '../../remoting/topic-names.ts';
 import type { Clock } from '../clock.ts';
 import type { LogEntry, MessageStore } from './message-store.ts';
 
@@ -85,10 +86,13 @@ export function completeStoreOptions(options: StoreOptions): CompleteStoreOption
   return complete;
 }
 
-/** Topics of the store's own records: no message may have them. */
+/** How the topics of the engine's own records begin: no message may have one of them. */
+export const engineTopicPrefix = `${systemTopicPrefix}ENGINE_`;
+
+/** Topics of the store's own records. */
 export const engineTopics = {
   /** Starts each segment: format version and time, as JSON. */
-  log: 'rmq_sys_ENGINE_LOG',
+  log: `${engineTopicPrefix}LOG`,
   /** Says that the topic named by its body was dropped. */
-  drop: 'rmq_sys_ENGINE_DROP',
+  drop: `${engineTopicPrefix}DROP`,
 } as const;

@@ -54,7 +54,9 @@ export interface SubscriptionGroupSettings {
   readonly consumeFromMinEnable: boolean;
   readonly consumeBroadcastEnable: boolean;
   readonly consumeMessageOrderly: boolean;
+  /** Queues of the retry topic; 0: the group wants no retries. */
   readonly retryQueueCount: number;
+  /** Redeliveries after which a message goes to the dead letter queue. */
   readonly retryMaxTimes: number;
   readonly notifyConsumerIdsChanged: boolean;
   /** In a request: changes. */
