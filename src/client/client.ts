@@ -8,6 +8,7 @@ import { Acks } from './acks.ts';
 import { BrokerClocks } from './broker-clocks.ts';
 import { Channels } from './channels.ts';
 import { type Cluster, createCluster } from './cluster.ts';
+import type { ConsumerOptions } from './consumer.ts';
 import { ClientError } from './errors.ts';
 import { GroupSettings } from './group-settings.ts';
 import { Heartbeats } from './heartbeats.ts';
@@ -15,7 +16,7 @@ import { LiveStreams } from './live-streams.ts';
 import { NameServers } from './name-servers.ts';
 import type { ClientOptions } from './options.ts';
 import { PopConsumer } from './pop-consumer.ts';
-import type { PopConsumerOptions, PopParts } from './pop-options.ts';
+import type { PopParts } from './pop-options.ts';
 import { popReplyBytesMax } from './pop-requests.ts';
 import { Producer } from './producer.ts';
 import { ReleasedMessages } from './released-messages.ts';
@@ -89,7 +90,7 @@ export class RocketMQClient {
   }
 
   /** A consumer of one topic for one group; `open` it first, `close` it in the end. */
-  popConsumer(options: PopConsumerOptions): PopConsumer {
+  popConsumer(options: ConsumerOptions): PopConsumer {
     const consumer = new PopConsumer(this.#popParts, options, () => this.#consumers.delete(consumer));
     this.#consumers.add(consumer);
     return consumer;

@@ -3,9 +3,10 @@ import { Deadline } from '../remoting/deadline.ts';
 import type { PopReceipt } from '../remoting/pop-receipt.ts';
 import { defaultTopic } from '../remoting/topic-names.ts';
 import { isVersion5 } from '../remoting/version.ts';
+import type { ConsumerOptions, StreamOptions } from './consumer.ts';
 import { ClientError } from './errors.ts';
-import type { PopConsumerOptions, PopParts } from './pop-options.ts';
-import { PopStream, type PopStreamOptions } from './pop-stream.ts';
+import type { PopParts } from './pop-options.ts';
+import { PopStream } from './pop-stream.ts';
 import type { ReceivedMessage } from './received-message.ts';
 import { startRenewals } from './renewals.ts';
 import type { Route } from './route.ts';
@@ -25,7 +26,7 @@ interface ReadBroker {
 /** Receives messages of one topic for one group by POP: what is handed out stays invisible to the group until it is acknowledged. */
 export class PopConsumer {
   readonly #parts: PopParts;
-  readonly #options: PopConsumerOptions;
+  readonly #options: ConsumerOptions;
   readonly #onClosed: () => void;
   readonly #settler: Settler;
   /** Each stream with what ends it. */
@@ -35,7 +36,7 @@ export class PopConsumer {
   #leave: (() => boolean) | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(parts: PopParts, options: PopConsumerOptions, onClosed: () => void = () => {}) {
+  constructor(parts: PopParts, options: ConsumerOptions, onClosed: () => void = () => {}) {
     this.#parts = parts;
     this.#options = options;
     this.#onClosed = onClosed;
@@ -79,7 +80,7 @@ export class PopConsumer {
    * A new stream; several of one consumer share the messages. What it leaves un-acknowledged is released when it ends.
    * @throws ResponseError when the brokers refuse the group or the topic to us; ClientError `closed`.
    */
-  async *stream(options: PopStreamOptions): AsyncGenerator<ReceivedMessage> {
+  async *stream(options: StreamOptions): AsyncGenerator<ReceivedMessage<PopReceipt>> {
     this.#checkOpen();
     const { stream, end } = this.#startStream(options);
     try {
@@ -138,7 +139,7 @@ export class PopConsumer {
     return reached;
   }
 
-  #startStream(options: PopStreamOptions): { readonly stream: PopStream; readonly end: () => Promise<void> } {
+  #startStream(options: StreamOptions): { readonly stream: PopStream; readonly end: () => Promise<void> } {
     const ending = new AbortController();
     const stream = new PopStream(this.#parts, this.#options, { ...options, signal: ending.signal });
     const stopRenewals = startRenewals(stream.inFlight, this.#settler, this.#options);

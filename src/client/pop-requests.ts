@@ -8,8 +8,8 @@ import { PopInitMode, popMessage, popMessagesMax } from '../remoting/requests/po
 import { deadLetterDelayLevel, sendMessageBack } from '../remoting/requests/send-message-back.ts';
 import { decodeStoredMessages, type StoredMessage } from '../remoting/stored-message.ts';
 import type { BrokerClocks } from './broker-clocks.ts';
+import type { MessageFilter } from './message-filter.ts';
 import { receiptFields, type Subscriber } from './subscriber.ts';
-import type { TagFilter } from './tag-filter.ts';
 
 const allQueues = -1;
 /**
@@ -36,7 +36,7 @@ export function popReplyBytesMax(bodyBytesMax: number): number {
 /** One broker as one subscriber pops from it. */
 export interface PopSource {
   readonly subscriber: Subscriber;
-  readonly filter: TagFilter;
+  readonly filter: MessageFilter;
   readonly brokerName: string;
   readonly channel: Channel;
   readonly clocks: BrokerClocks;
@@ -68,7 +68,7 @@ export async function takeMessages(
     pollDurationMs: 0,
     bornTimeMs: Date.now() + birthLeadMs,
     initMode: PopInitMode.MAX,
-    expressionType: 'TAG',
+    expressionType: filter.type,
     expression: filter.expression,
     order: false,
   });

@@ -1,11 +1,13 @@
 import { Deadline } from '../remoting/deadline.ts';
 import { ResponseError } from '../remoting/errors.ts';
+import type { PopReceipt } from '../remoting/pop-receipt.ts';
 import { popMessagesMax } from '../remoting/requests/pop-message.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import { Bell } from './bell.ts';
+import type { ConsumerOptions, StreamOptions } from './consumer.ts';
 import { ClientError } from './errors.ts';
 import { InFlightMessages } from './in-flight-messages.ts';
-import type { PopConsumerOptions, PopParts } from './pop-options.ts';
+import type { PopParts } from './pop-options.ts';
 import { type PopSource, waitForMessages } from './pop-requests.ts';
 import { PopTaker } from './pop-taker.ts';
 import type { ReceivedMessage } from './received-message.ts';
@@ -18,15 +20,6 @@ const retryPauseMs = 1_000;
 const contendedPauseMs = 5;
 const contendedPauseMsMax = 200;
 
-export interface PopStreamOptions {
-  /** Messages that may be handed out and not yet acknowledged, at least 1. */
-  readonly messagesMax: number;
-  /** Ends the stream. */
-  readonly signal: AbortSignal;
-  /** Called each time that the stream stops polling because its reader has enough. */
-  readonly onPaused?: () => void;
-}
-
 /**
  * Messages of one consumer for one reader. Brokers are polled side by side, each once at a time and only while the reader waits for
  * a message, so first deliveries of a queue stay in order and a reader that is slow costs one batch per broker.
@@ -34,8 +27,8 @@ export interface PopStreamOptions {
 export class PopStream {
   readonly inFlight: InFlightMessages;
   readonly #parts: PopParts;
-  readonly #consumer: PopConsumerOptions;
-  readonly #options: PopStreamOptions;
+  readonly #consumer: ConsumerOptions;
+  readonly #options: StreamOptions;
   readonly #taker: PopTaker;
   /** The poll under way at each broker; none of them fails. */
   readonly #polls = new Map<string, Promise<void>>();
@@ -43,14 +36,14 @@ export class PopStream {
   /** Rings when there may be something to do for who waits for a message. */
   readonly #bell = new Bell();
   /** What was taken and waits for the reader. */
-  #inHand: ReceivedMessage[] = [];
+  #inHand: ReceivedMessage<PopReceipt>[] = [];
   /** How many messages the POPs under way may bring. */
   #expectedCount = 0;
   #turn = 0;
   #paused = false;
   #refusal: unknown;
 
-  constructor(parts: PopParts, consumer: PopConsumerOptions, options: PopStreamOptions) {
+  constructor(parts: PopParts, consumer: ConsumerOptions, options: StreamOptions) {
     this.#parts = parts;
     this.#consumer = consumer;
     this.#options = options;
@@ -62,7 +55,7 @@ export class PopStream {
    * Hands out messages until the signal ends it. A broker that fails is tried again.
    * @throws ResponseError when the brokers refuse the group or the topic to us; ClientError `closed`.
    */
-  async *messages(): AsyncGenerator<ReceivedMessage> {
+  async *messages(): AsyncGenerator<ReceivedMessage<PopReceipt>> {
     const { signal } = this.#options;
     const ring = (): void => this.#bell.ring();
     signal.addEventListener('abort', ring);
@@ -84,7 +77,7 @@ export class PopStream {
   }
 
   /** What was taken, or still will be, and no reader gets. To be called once the signal has ended the stream. */
-  async leftOver(): Promise<readonly ReceivedMessage[]> {
+  async leftOver(): Promise<readonly ReceivedMessage<PopReceipt>[]> {
     await Promise.all(this.#polls.values());
     return this.#inHand.splice(0);
   }
@@ -94,7 +87,7 @@ export class PopStream {
     return this.inFlight.room - this.#inHand.length - this.#expectedCount;
   }
 
-  #handOut(): ReceivedMessage | undefined {
+  #handOut(): ReceivedMessage<PopReceipt> | undefined {
     for (;;) {
       const message = this.#inHand.shift();
       if (message === undefined) return undefined;
@@ -207,7 +200,7 @@ export class PopStream {
       .catch(() => {});
   }
 
-  #visibleAtMs({ receipt }: ReceivedMessage): number {
+  #visibleAtMs({ receipt }: ReceivedMessage<PopReceipt>): number {
     const leftMs = receipt.popTimeMs + receipt.invisibleDurationMs - this.#parts.clocks.now(receipt.brokerName);
     return performance.now() + leftMs;
   }

@@ -1,9 +1,11 @@
 import { decompressBody } from '../remoting/compression.ts';
 import { Deadline } from '../remoting/deadline.ts';
 import { MessageProperty } from '../remoting/message.ts';
+import type { PopReceipt } from '../remoting/pop-receipt.ts';
 import { encodeStoredHost } from '../remoting/stored-host.ts';
 import type { StoredMessage } from '../remoting/stored-message.ts';
-import type { PopConsumerOptions, PopParts } from './pop-options.ts';
+import type { ConsumerOptions } from './consumer.ts';
+import type { PopParts } from './pop-options.ts';
 import { type PoppedMessage, type PopSource, sendToDeadLetters, takeMessages } from './pop-requests.ts';
 import type { ReceivedMessage } from './received-message.ts';
 
@@ -11,7 +13,7 @@ import type { ReceivedMessage } from './received-message.ts';
 export interface Taken {
   /** All that it brought, those too that nobody shall get. */
   readonly poppedCount: number;
-  readonly messages: readonly ReceivedMessage[];
+  readonly messages: readonly ReceivedMessage<PopReceipt>[];
 }
 
 /**
@@ -20,9 +22,9 @@ export interface Taken {
  */
 export class PopTaker {
   readonly #parts: PopParts;
-  readonly #consumer: PopConsumerOptions;
+  readonly #consumer: ConsumerOptions;
 
-  constructor(parts: PopParts, consumer: PopConsumerOptions) {
+  constructor(parts: PopParts, consumer: ConsumerOptions) {
     this.#parts = parts;
     this.#consumer = consumer;
   }
@@ -49,7 +51,7 @@ export class PopTaker {
     source: PopSource,
     popped: PoppedMessage,
     reconsumeTimesMax: number,
-  ): Promise<ReceivedMessage | undefined> {
+  ): Promise<ReceivedMessage<PopReceipt> | undefined> {
     const { stored, receipt } = popped;
     const { subscriber } = source;
     const tag = stored.properties.get(MessageProperty.TAGS);

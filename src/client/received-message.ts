@@ -1,7 +1,7 @@
-import type { PopReceipt } from '../remoting/pop-receipt.ts';
+import type { Receipt } from './receipt.ts';
 
-/** A message that a consumer has received and not yet acknowledged. */
-export interface ReceivedMessage {
+/** A message that a consumer has received and not yet acknowledged. @typeParam R receipts of the way by which it was received. */
+export interface ReceivedMessage<R extends Receipt = Receipt> {
   /** UNIQ_KEY; of a message whose producer set none, its offset message id. */
   readonly messageId: string;
   readonly topic: string;
@@ -13,5 +13,6 @@ export interface ReceivedMessage {
   readonly bornTimestampMs: number;
   /** 0 on the first delivery. */
   readonly reconsumeTimes: number;
-  readonly receipt: PopReceipt;
+  /** Names this delivery: what acknowledges it. */
+  readonly receipt: R;
 }

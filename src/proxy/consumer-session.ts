@@ -1,13 +1,13 @@
+import type { ConsumerOptions } from '../client/consumer.ts';
+import { parseTagFilter } from '../client/message-filter.ts';
 import type { PopConsumer } from '../client/pop-consumer.ts';
-import type { PopConsumerOptions } from '../client/pop-options.ts';
-import { parseTagFilter } from '../client/tag-filter.ts';
 import { Deadline } from '../remoting/deadline.ts';
 import { createTimeoutMs } from './call.ts';
 import type { Engines } from './engines.ts';
 import { type ConsumerFields, receiptOwner } from './session-specs.ts';
 
 /** How messages are handed out: the proxy's settings. */
-export type DeliverySettings = Pick<PopConsumerOptions, 'invisibleDurationMs' | 'renewalDurationMs' | 'pollDurationMs'>;
+export type DeliverySettings = Pick<ConsumerOptions, 'invisibleDurationMs' | 'renewalDurationMs' | 'pollDurationMs'>;
 
 /** What this proxy holds for a consumer id: made on first use, let go when idle or cleaned up; the id outlives it. */
 export class ConsumerSession {

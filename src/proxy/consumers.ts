@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { parseTagFilter } from '../client/tag-filter.ts';
+import { parseTagFilter } from '../client/message-filter.ts';
 import type {
   CleanupConsumerRequest,
   CleanupConsumerResponseSchema,

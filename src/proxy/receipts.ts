@@ -1,4 +1,4 @@
-import { decodePopReceipt, encodePopReceipt, type PopReceipt } from '../remoting/pop-receipt.ts';
+import { decodeReceipt, encodeReceipt, type Receipt } from '../client/receipt.ts';
 import { invalid } from './failures.ts';
 import { SealError, type Sealer } from './seal.ts';
 
@@ -12,12 +12,12 @@ export class Receipts {
     this.#sealer = sealer;
   }
 
-  seal(owner: string, receipt: PopReceipt): string {
-    return this.#sealer.seal('receipt', Buffer.from(owner + encodePopReceipt(receipt)));
+  seal(owner: string, receipt: Receipt): string {
+    return this.#sealer.seal('receipt', Buffer.from(owner + encodeReceipt(receipt)));
   }
 
   /** @throws ConnectError INVALID_ARGUMENT for a handle that is empty, forged, altered, or of another consumer group or topic. */
-  open(owner: string, handle: string): PopReceipt {
+  open(owner: string, handle: string): Receipt {
     if (handle === '') throw invalid('receipt_handle is empty: pass the one that came with the message');
     const text = this.#unseal(handle);
     if (text.slice(0, ownerLength) !== owner) {
@@ -25,7 +25,7 @@ export class Receipts {
         'receipt_handle belongs to another consumer group or topic: acknowledge by the consumer that received it',
       );
     }
-    return decodePopReceipt(text.slice(ownerLength));
+    return decodeReceipt(text.slice(ownerLength));
   }
 
   #unseal(handle: string): string {

@@ -178,7 +178,7 @@ for (const [title, apache] of waysOfTarget) {
       for (const queueId of [0, 1]) expect(await offsetOf(GET_MIN_OFFSET, topic, queueId)).toBeGreaterThan(0);
       const consumer = clients.create().popConsumer({
         subscriber: { group: 'g-old', topic },
-        filter: { expression: '*', matches: () => true },
+        filter: { type: 'TAG', expression: '*', matches: () => true },
         invisibleDurationMs: 30_000,
         renewalDurationMs: 0,
         pollDurationMs: 1_000,

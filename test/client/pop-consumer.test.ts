@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { RocketMQClient } from '../../src/client/client.ts';
+import type { ConsumerOptions } from '../../src/client/consumer.ts';
 import type { PopConsumer } from '../../src/client/pop-consumer.ts';
-import type { PopConsumerOptions } from '../../src/client/pop-options.ts';
 import type { ReceivedMessage } from '../../src/client/received-message.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
+import type { PopReceipt } from '../../src/remoting/pop-receipt.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
 import {
@@ -56,7 +57,7 @@ describe('PopConsumer', () => {
     await cluster.stop();
   });
 
-  const consumerOf = (changes: Partial<PopConsumerOptions> = {}) =>
+  const consumerOf = (changes: Partial<ConsumerOptions> = {}) =>
     client.popConsumer({ ...consumerDefaults, ...changes });
 
   const streamOf = (consumer: PopConsumer, messagesMax = 100) =>
@@ -195,7 +196,7 @@ describe('PopConsumer', () => {
   });
 
   describe('the end of a stream', () => {
-    async function inFlight(consumer: PopConsumer, ...offsets: number[]): Promise<ReceivedMessage[]> {
+    async function inFlight(consumer: PopConsumer, ...offsets: number[]): Promise<ReceivedMessage<PopReceipt>[]> {
       pop.arriveOffsets(...offsets);
       const stream = streamOf(consumer);
       return read(stream, offsets.length - 1);

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BrokerClocks } from '../../src/client/broker-clocks.ts';
+import { parseTagFilter } from '../../src/client/message-filter.ts';
 import { changeInvisible, type PopSource, takeMessages, waitForMessages } from '../../src/client/pop-requests.ts';
-import { parseTagFilter } from '../../src/client/tag-filter.ts';
 import { type Channel, channelDefaults } from '../../src/remoting/channel.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
 import { dial } from '../../src/remoting/dial.ts';

@@ -3,11 +3,11 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { RocketMQClient } from '../../src/client/client.ts';
+import type { ConsumerOptions, StreamOptions } from '../../src/client/consumer.ts';
 import type { ClientOptions } from '../../src/client/options.ts';
-import type { PopConsumerOptions } from '../../src/client/pop-options.ts';
-import type { PopStreamOptions } from '../../src/client/pop-stream.ts';
 import type { ReceivedMessage } from '../../src/client/received-message.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
+import type { PopReceipt } from '../../src/remoting/pop-receipt.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
 import {
@@ -50,8 +50,8 @@ describe('PopStream', () => {
   });
 
   function streamOf(
-    consumer: Partial<PopConsumerOptions> = {},
-    options: Partial<PopStreamOptions> = {},
+    consumer: Partial<ConsumerOptions> = {},
+    options: Partial<StreamOptions> = {},
     changes: Partial<ClientOptions> = {},
   ) {
     const made = (Object.keys(changes).length === 0 ? client : cluster.client(changes)).popConsumer({
@@ -180,7 +180,7 @@ describe('PopStream', () => {
       }
       const { consumer, stream } = streamOf({}, { messagesMax });
       const brokersSeen = new Set<string>();
-      const inFlight: ReceivedMessage[] = [];
+      const inFlight: ReceivedMessage<PopReceipt>[] = [];
       for (let count = 0; count < 200; count += 1) {
         // Acknowledges the oldest once it is full, sometimes sooner.
         if (inFlight.length === messagesMax || count % 7 === 0) {
@@ -341,7 +341,7 @@ describe('PopStream', () => {
         return popAnswer(request, { messages: [{ queueOffset: BigInt(left), properties: new Map([['TAGS', tag]]) }] });
       });
       broker.on(NOTIFICATION, () => ({ extFields: { hasMsg: 'true' } }));
-      const filter = { expression: 'Aa', matches: (tag: string | undefined) => tag === 'Aa' };
+      const filter = { type: 'TAG' as const, expression: 'Aa', matches: (tag: string | undefined) => tag === 'Aa' };
       const startedMs = performance.now();
       await read(streamOf({ filter }).stream, 1);
       expect(performance.now() - startedMs).toBeLessThan(1_500);

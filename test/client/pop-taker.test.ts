@@ -1,7 +1,8 @@
 import { deflateSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { type MessageFilter, parseTagFilter } from '../../src/client/message-filter.ts';
 import type { ReceivedMessage } from '../../src/client/received-message.ts';
-import { parseTagFilter, type TagFilter } from '../../src/client/tag-filter.ts';
+import type { PopReceipt } from '../../src/remoting/pop-receipt.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
 import { encodeStoredMessage } from '../../src/remoting/stored-message.ts';
@@ -37,9 +38,9 @@ describe('PopTaker', () => {
 
   function take(
     count: number,
-    filter: TagFilter = parseTagFilter('*'),
+    filter: MessageFilter = parseTagFilter('*'),
     bodyBytesMax = 4_194_304,
-  ): Promise<ReceivedMessage[]> {
+  ): Promise<ReceivedMessage<PopReceipt>[]> {
     const consumer = cluster.client({ bodyBytesMax }).popConsumer({ ...consumerDefaults, filter });
     return read(consumer.stream({ messagesMax: 100, signal: ending.signal }), count);
   }

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { ConsumerOptions } from '../../src/client/consumer.ts';
 import type { PopConsumer } from '../../src/client/pop-consumer.ts';
-import type { PopConsumerOptions } from '../../src/client/pop-options.ts';
 import type { ReceivedMessage } from '../../src/client/received-message.ts';
 import type { Command } from '../../src/remoting/command.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
+import type { PopReceipt } from '../../src/remoting/pop-receipt.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
 import {
@@ -44,7 +45,7 @@ describe('renewals', () => {
 
   const changes = (): Command[] => broker.requests(CHANGE_MESSAGE_INVISIBLE_TIME);
 
-  async function receive(options: Partial<PopConsumerOptions>): Promise<[PopConsumer, ReceivedMessage]> {
+  async function receive(options: Partial<ConsumerOptions>): Promise<[PopConsumer, ReceivedMessage<PopReceipt>]> {
     pop.arriveOffsets(5);
     const consumer = cluster.client().popConsumer({
       ...consumerDefaults,

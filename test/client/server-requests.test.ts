@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseTagFilter } from '../../src/client/tag-filter.ts';
+import { parseTagFilter } from '../../src/client/message-filter.ts';
 import type { Command } from '../../src/remoting/command.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { PopConsumer } from '../../src/client/pop-consumer.ts';
 import type { ReceivedMessage } from '../../src/client/received-message.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
+import type { PopReceipt } from '../../src/remoting/pop-receipt.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
 import {
@@ -34,7 +35,7 @@ describe('acks', () => {
 
   afterEach(() => cluster.stop());
 
-  async function receive(...messages: readonly PoppedDraft[]): Promise<ReceivedMessage[]> {
+  async function receive(...messages: readonly PoppedDraft[]): Promise<ReceivedMessage<PopReceipt>[]> {
     pop.arrive(messages);
     return read(consumer.stream({ messagesMax: 100, signal: ending.signal }), messages.length);
   }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RocketMQClient } from '../../src/client/client.ts';
-import { parseTagFilter } from '../../src/client/tag-filter.ts';
+import { parseTagFilter } from '../../src/client/message-filter.ts';
 import { freePort } from '../rocketmq/ports.ts';
 import { Changes } from '../support/changes.ts';
 import { outgoing, RealClients, soon } from '../support/real-client.ts';

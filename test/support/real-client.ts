@@ -1,12 +1,13 @@
 import { RocketMQClient } from '../../src/client/client.ts';
+import type { ConsumerOptions } from '../../src/client/consumer.ts';
+import { parseTagFilter } from '../../src/client/message-filter.ts';
 import { type ClientOptions, clientDefaults } from '../../src/client/options.ts';
 import type { OutgoingMessage } from '../../src/client/outgoing-message.ts';
 import type { PopConsumer } from '../../src/client/pop-consumer.ts';
-import type { PopConsumerOptions } from '../../src/client/pop-options.ts';
 import type { ReceivedMessage } from '../../src/client/received-message.ts';
-import { parseTagFilter } from '../../src/client/tag-filter.ts';
 import type { TransactionChecker } from '../../src/client/transactions.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
+import type { PopReceipt } from '../../src/remoting/pop-receipt.ts';
 import { MemoryLog } from './scripted-cluster.ts';
 
 export const soon = (): Deadline => Deadline.after(30_000);
@@ -51,7 +52,7 @@ export class RealClients {
 /** Reads a stream all the time, and lets a test wait for what came. */
 export class Reader {
   readonly consumer: PopConsumer;
-  readonly messages: ReceivedMessage[] = [];
+  readonly messages: ReceivedMessage<PopReceipt>[] = [];
   /** When each message came, by the wall clock in ms. */
   readonly receivedAtMs: number[] = [];
   /** Why acks failed that were made here. */
@@ -67,8 +68,8 @@ export class Reader {
   /** Opens a consumer and reads from it. With `ack` each message is acknowledged as it comes. */
   static async open(
     client: RocketMQClient,
-    subscriber: PopConsumerOptions['subscriber'],
-    options: Partial<Omit<PopConsumerOptions, 'filter'>> & { ack?: boolean; messagesMax?: number; tags?: string } = {},
+    subscriber: ConsumerOptions['subscriber'],
+    options: Partial<Omit<ConsumerOptions, 'filter'>> & { ack?: boolean; messagesMax?: number; tags?: string } = {},
   ): Promise<Reader> {
     const { ack = true, messagesMax = 1_000, tags = '*', ...changes } = options;
     const consumer = client.popConsumer({
@@ -90,7 +91,7 @@ export class Reader {
   }
 
   /** Waits until so many messages have come in all. */
-  async count(count: number): Promise<readonly ReceivedMessage[]> {
+  async count(count: number): Promise<readonly ReceivedMessage<PopReceipt>[]> {
     await this.until(() => this.messages.length >= count);
     return this.messages;
   }

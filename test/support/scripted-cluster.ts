@@ -1,8 +1,8 @@
 import { RocketMQClient } from '../../src/client/client.ts';
+import type { ConsumerOptions } from '../../src/client/consumer.ts';
+import { parseTagFilter } from '../../src/client/message-filter.ts';
 import { type ClientLog, type ClientOptions, clientDefaults } from '../../src/client/options.ts';
-import type { PopConsumerOptions } from '../../src/client/pop-options.ts';
 import type { ReceivedMessage } from '../../src/client/received-message.ts';
-import { parseTagFilter } from '../../src/client/tag-filter.ts';
 import type { TransactionChecker } from '../../src/client/transactions.ts';
 import type { Command } from '../../src/remoting/command.ts';
 import { encodePopReceipt, type PopReceipt } from '../../src/remoting/pop-receipt.ts';
@@ -294,11 +294,14 @@ export const consumerDefaults = {
   invisibleDurationMs: 30_000,
   renewalDurationMs: 0,
   pollDurationMs: 5_000,
-} as const satisfies PopConsumerOptions;
+} as const satisfies ConsumerOptions;
 
 /** The next so many messages of a stream. */
-export async function read(stream: AsyncIterator<ReceivedMessage>, count: number): Promise<ReceivedMessage[]> {
-  const messages: ReceivedMessage[] = [];
+export async function read(
+  stream: AsyncIterator<ReceivedMessage<PopReceipt>>,
+  count: number,
+): Promise<ReceivedMessage<PopReceipt>[]> {
+  const messages: ReceivedMessage<PopReceipt>[] = [];
   while (messages.length < count) {
     const { value, done } = await stream.next();
     if (done === true) throw new Error(`the stream ended after ${messages.length} messages`);
@@ -308,7 +311,7 @@ export async function read(stream: AsyncIterator<ReceivedMessage>, count: number
 }
 
 /** The bodies of messages, as text. */
-export function bodies(messages: readonly ReceivedMessage[]): string[] {
+export function bodies(messages: readonly ReceivedMessage<PopReceipt>[]): string[] {
   return messages.map(({ body }) => body.toString());
 }
 

@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { ClientError } from '../../src/client/errors.ts';
-import { parseTagFilter, tagExpressionLengthMax } from '../../src/client/tag-filter.ts';
+import {
+  parseTagFilter,
+  sqlConditionLengthMax,
+  sqlFilter,
+  tagExpressionLengthMax,
+} from '../../src/client/message-filter.ts';
 
 describe('parseTagFilter', () => {
   test.each(['', '  ', '*', ' * '])('%j means all messages', (expression) => {
@@ -48,5 +53,19 @@ describe('parseTagFilter', () => {
   test('expressions are allowed up to the limit', () => {
     expect(parseTagFilter('t'.repeat(tagExpressionLengthMax)).expression).toHaveLength(tagExpressionLengthMax);
     expect(() => parseTagFilter('t'.repeat(tagExpressionLengthMax + 1))).toThrow(ClientError);
+  });
+});
+
+describe('sqlFilter', () => {
+  test('keeps the condition, which only brokers judge', () => {
+    const filter = sqlFilter(" a > 1 AND TAGS = 'x' ");
+    expect(filter).toMatchObject({ type: 'SQL92', expression: "a > 1 AND TAGS = 'x'" });
+    expect(filter.matches(undefined)).toBe(true);
+  });
+
+  test('refuses none, and one that is too long', () => {
+    expect(sqlFilter('a'.repeat(sqlConditionLengthMax)).expression).toHaveLength(sqlConditionLengthMax);
+    expect(() => sqlFilter(' ')).toThrow('empty');
+    expect(() => sqlFilter('a'.repeat(sqlConditionLengthMax + 1))).toThrow(`at most ${sqlConditionLengthMax}`);
   });
 });

@@ -1,23 +1,27 @@
 import { ClientError } from './errors.ts';
 
-/** Which messages of a topic a consumer wants, by their tag. */
-export interface TagFilter {
-  /** What to send to brokers: `*`, or the tags joined by ` || `. */
+/** Which messages of a topic a consumer wants. */
+export interface MessageFilter {
+  /** `TAG`: by their tag; `SQL92`: by a condition on their properties, which brokers have to support. */
+  readonly type: 'TAG' | 'SQL92';
+  /** What to send to brokers: `*`, the tags joined by ` || `, or the condition. */
   readonly expression: string;
-  /** Brokers compare hashes only, so the client compares again. */
+  /** Of tags brokers compare hashes only, so the client compares again; it does not judge conditions again. */
   matches(tag: string | undefined): boolean;
 }
 
 /** Most characters of a tag expression: it travels in every poll. */
 export const tagExpressionLengthMax = 4_096;
+/** The same of an SQL92 condition. */
+export const sqlConditionLengthMax = 4_096;
 
-const all: TagFilter = { expression: '*', matches: () => true };
+const all: MessageFilter = { type: 'TAG', expression: '*', matches: () => true };
 
 /**
  * Reads `a || b`; `*` or nothing means all messages, also those without a tag.
  * @throws ClientError `invalid`, saying what to write instead.
  */
-export function parseTagFilter(expression: string): TagFilter {
+export function parseTagFilter(expression: string): MessageFilter {
   if (expression.length > tagExpressionLengthMax) {
     throw new ClientError(
       'invalid',
@@ -28,9 +32,26 @@ export function parseTagFilter(expression: string): TagFilter {
   if (trimmed === '' || trimmed === '*') return all;
   const tags = new Set(trimmed.split('||').map((tag) => checkedTag(tag.trim(), expression)));
   return {
+    type: 'TAG',
     expression: [...tags].join(' || '),
     matches: (tag) => tag !== undefined && tags.has(tag),
   };
+}
+
+/**
+ * A condition in SQL92 as RocketMQ knows it, such as `price > 10 AND region = 'north'`. Only brokers can tell whether it makes sense.
+ * @throws ClientError `invalid` when it is empty or too long.
+ */
+export function sqlFilter(condition: string): MessageFilter {
+  const expression = condition.trim();
+  if (expression === '') throw new ClientError('invalid', 'the SQL92 condition is empty; write one, or filter by *');
+  if (expression.length > sqlConditionLengthMax) {
+    throw new ClientError(
+      'invalid',
+      `the SQL92 condition has ${expression.length} characters; at most ${sqlConditionLengthMax} are allowed`,
+    );
+  }
+  return { type: 'SQL92', expression, matches: () => true };
 }
 
 function checkedTag(tag: string, expression: string): string {

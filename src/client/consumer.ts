@@ -1,0 +1,69 @@
+import type { Deadline } from '../remoting/deadline.ts';
+import type { MessageFilter } from './message-filter.ts';
+import type { Receipt } from './receipt.ts';
+import type { ReceivedMessage } from './received-message.ts';
+import type { RenewalOptions } from './renewals.ts';
+import type { Subscriber } from './subscriber.ts';
+
+/** What one consumer wants, whichever way it receives. */
+export interface ConsumerOptions extends RenewalOptions {
+  readonly subscriber: Subscriber;
+  readonly filter: MessageFilter;
+  /** How long brokers hold a request while there is nothing, in ms. POP is not woken by retried messages, so 5 s at most. */
+  readonly pollDurationMs: number;
+}
+
+export interface StreamOptions {
+  /** Messages that may be handed out and not yet acknowledged, at least 1. */
+  readonly messagesMax: number;
+  /** Ends the stream. */
+  readonly signal: AbortSignal;
+  /** Called each time that the stream stops polling because its reader has enough. */
+  readonly onPaused?: () => void;
+}
+
+/**
+ * Receives messages of one topic for one group. What is handed out is nobody else's until it is acknowledged, given back, or its
+ * invisible duration is over. @typeParam R receipts of the way by which it receives.
+ */
+export interface Consumer<R extends Receipt = Receipt> {
+  readonly streamCount: number;
+  /** Messages that its streams have handed out and that are not acknowledged. */
+  readonly inFlightCount: number;
+
+  /**
+   * Makes sure that the topic can be received, and fixes where a new group starts. A topic that does not exist is waited for where the
+   * brokers create topics by themselves.
+   * @returns whether the topic exists.
+   * @throws ClientError `noRoute`, `noBroker`, `closed`, `unsupported`, `invalid`; ResponseError; RemotingError.
+   */
+  open(deadline: Deadline): Promise<boolean>;
+
+  /**
+   * A new stream; several of one consumer share the messages. What it leaves un-acknowledged is given back when it ends.
+   * @throws ResponseError when the brokers refuse the group or the topic to us; ClientError `closed`.
+   */
+  stream(options: StreamOptions): AsyncGenerator<ReceivedMessage<R>>;
+
+  /**
+   * Ends the delivery of a message; a second time is a success too.
+   * @throws ClientError `expired` when the message is, or soon will be, visible to others again; RemotingError, ResponseError.
+   */
+  ack(receipt: R, deadline: Deadline): Promise<void>;
+
+  /**
+   * Gives a message back: it comes again, with one more of `reconsumeTimes`, after the delay, or as soon after it as the broker can.
+   * @param delayMs 0: as soon as it can be.
+   * @throws as `ack`.
+   */
+  nack(receipt: R, delayMs: number, deadline: Deadline): Promise<void>;
+
+  /**
+   * Counts the invisible duration anew from now on. The receipt is spent: go on with the one that is returned.
+   * @throws as `ack`.
+   */
+  changeInvisibleDuration(receipt: R, durationMs: number, deadline: Deadline): Promise<R>;
+
+  /** Ends every stream, and resolves when what they left behind is given back. */
+  close(): Promise<void>;
+}
