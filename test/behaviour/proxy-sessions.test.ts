@@ -261,7 +261,7 @@ describeOnTarget('producers, consumers and their ids', () => {
     const settings = {
       ROCKETMQ_ENDPOINT: cluster.nameServer,
       PROXY_SEAL_KEY: randomBytes(32).toString('hex'),
-      PROXY_INVISIBLE_DURATION: '2s',
+      PROXY_INVISIBLE_DURATION: '4s',
     };
     const proxies = await Promise.all([startProxy(settings), startProxy(settings)]);
     const [one, two] = proxies.map(({ address }) => new ProxyClient(address));
