@@ -22,7 +22,7 @@ const contendedPauseMsMax = 200;
 
 /**
  * Messages of one consumer for one reader. Brokers are polled side by side, each once at a time and only while the reader waits for
- * a message, so first deliveries of a queue stay in order and a reader that is slow costs one batch per broker.
+ * a message, so first deliveries of a queue stay in order and a reader that is slow costs at most two batches per broker.
  */
 export class PopStream {
   readonly inFlight: InFlightMessages;
@@ -149,27 +149,48 @@ export class PopStream {
     try {
       const channel = await cluster.broker(route, brokerName, Deadline.after(requestTimeoutMs, signal));
       const source: PopSource = { subscriber, filter, brokerName, channel, clocks };
-      if (await this.#take(source)) return;
+      if (!this.#canTake || (await this.#takeAhead(source))) return;
       if (!(await waitForMessages(source, pollDurationMs, signal))) return;
-      if (!(await this.#take(source))) await this.#pauseForOthers(brokerName);
+      if (this.#canTake && (await this.#take(source)) === 0) await this.#pauseForOthers(brokerName);
     } catch (error) {
       await this.#noteFailure(brokerName, error);
     }
   }
 
-  /** False when there was nothing to take. */
-  async #take(source: PopSource): Promise<boolean> {
+  /**
+   * Takes what there is. Behind a full batch there is more, of which the next is asked for before the reader gets the first, so that broker
+   * and reader work side by side. False when there was nothing to take.
+   */
+  async #takeAhead(source: PopSource): Promise<boolean> {
+    let poppedCount = await this.#take(source);
+    const found = poppedCount > 0;
+    while (poppedCount === popMessagesMax && this.#inHand.length <= popMessagesMax && this.#canTake) {
+      const next = this.#take(source);
+      setImmediate(() => this.#bell.ring());
+      poppedCount = await next;
+    }
+    return found;
+  }
+
+  get #canTake(): boolean {
+    return this.#room > 0 && !this.#options.signal.aborted;
+  }
+
+  /** How many there were. */
+  async #take(source: PopSource): Promise<number> {
     const countMax = Math.min(popMessagesMax, this.#room);
-    if (countMax <= 0 || this.#options.signal.aborted) return true;
+    let poppedCount = 0;
     this.#expectedCount += countMax;
     try {
-      const { poppedCount, messages } = await this.#taker.take(source, countMax);
-      this.#inHand.push(...messages);
+      const taken = await this.#taker.take(source, countMax);
+      poppedCount = taken.poppedCount;
+      this.#inHand.push(...taken.messages);
       if (poppedCount > 0) this.#contendedPauseMs.delete(source.brokerName);
-      return poppedCount > 0;
+      return poppedCount;
     } finally {
       this.#expectedCount -= countMax;
-      this.#bell.ring();
+      // Another broker may have the room that this one did not need.
+      if (poppedCount === 0) this.#bell.ring();
     }
   }
 

@@ -118,6 +118,16 @@ describe('PopStream', () => {
     expect(popCount()).toBe(2);
   });
 
+  test('asks behind a full batch for the next one, and no further, before its reader gets the first message', async () => {
+    const offsets = Array.from({ length: 96 }, (_, index) => index);
+    for (let start = 0; start < 96; start += 32) pop.arriveOffsets(...offsets.slice(start, start + 32));
+    const { stream } = streamOf();
+    await read(stream, 1);
+    await settled();
+    expect(popCount()).toBe(2);
+    expect(bodies(await read(stream, 95))).toEqual(offsets.slice(1).map(String));
+  });
+
   test('takes batches of the largest messages, which are more than any request may hold', async () => {
     const body = Buffer.alloc(4_194_304, 7);
     pop.arrive([0n, 1n, 2n, 3n, 4n, 5n].map((queueOffset) => ({ queueOffset, body })));
