@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RocketMQClient } from '../src/client/client.ts';
+import { ClusterClient } from '../src/client/client.ts';
 import { parseTagFilter } from '../src/client/message-filter.ts';
 import { clientDefaults } from '../src/client/options.ts';
 import { Deadline } from '../src/remoting/deadline.ts';
@@ -39,7 +39,7 @@ async function compare(): Promise<void> {
   const results = new Map<string, Result[]>();
   const cases: readonly (readonly [
     string,
-    (client: RocketMQClient, broker: BrokerProcess, topic: string) => Promise<Result>,
+    (client: ClusterClient, broker: BrokerProcess, topic: string) => Promise<Result>,
   ])[] = [
     ['send, 1 in flight', (client, broker, topic) => send(client, broker, { topic, inFlight: 1 })],
     ['send, 64 in flight', (client, broker, topic) => send(client, broker, { topic, inFlight: 64 })],
@@ -78,12 +78,12 @@ function row(key: string, rounds: readonly Result[]) {
   };
 }
 
-function clientOf({ nameServer }: BrokerProcess): RocketMQClient {
-  return new RocketMQClient({ ...clientDefaults, nameServers: [nameServer], log });
+function clientOf({ nameServer }: BrokerProcess): ClusterClient {
+  return new ClusterClient({ ...clientDefaults, nameServers: [nameServer], log });
 }
 
 async function send(
-  client: RocketMQClient,
+  client: ClusterClient,
   broker: BrokerProcess,
   { topic, inFlight }: { topic: string; inFlight: number },
 ): Promise<Result> {
@@ -102,7 +102,7 @@ async function send(
   return resultOf(broker, count, startedMs, cpuBefore);
 }
 
-async function popAndAck(client: RocketMQClient, broker: BrokerProcess, topic: string): Promise<Result> {
+async function popAndAck(client: ClusterClient, broker: BrokerProcess, topic: string): Promise<Result> {
   await fill(client, topic, popCount);
   // A broker may put messages into their queues a little after its answer.
   await sleep(1_000);
@@ -135,7 +135,7 @@ function resultOf(broker: BrokerProcess, count: number, startedMs: number, cpuBe
 }
 
 /** Stores so many messages, in batches, eight at a time. */
-async function fill(client: RocketMQClient, topic: string, count: number): Promise<void> {
+async function fill(client: ClusterClient, topic: string, count: number): Promise<void> {
   const batch = Array.from({ length: batchCount }, () => ({ topic, body, delivery: { kind: 'now' } }) as const);
   let left = count;
   const worker = async (): Promise<void> => {

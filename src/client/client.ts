@@ -25,7 +25,7 @@ import { createServerRequestHandler } from './server-requests.ts';
 import { type TransactionChecker, Transactions } from './transactions.ts';
 
 /** A client of one RocketMQ cluster, under one set of credentials: its connections are shared by all that is made from it. */
-export class RocketMQClient {
+export class ClusterClient {
   readonly producer: Producer;
   readonly transactions: Transactions;
   readonly #nameServerChannels: Channels;

@@ -1,5 +1,5 @@
 import { Code } from '@connectrpc/connect';
-import { RocketMQClient } from '../client/client.ts';
+import { ClusterClient } from '../client/client.ts';
 import { type ClientLog, type ClientOptions, clientDefaults, type Vendor } from '../client/options.ts';
 import { TransactionOutcome } from '../remoting/requests/end-transaction.ts';
 import { failure } from './failures.ts';
@@ -30,7 +30,7 @@ export interface EnginesOptions {
 }
 
 interface Engine {
-  readonly client: RocketMQClient;
+  readonly client: ClusterClient;
   usedAtMs: number;
 }
 
@@ -52,7 +52,7 @@ export class Engines {
    * @throws ConnectError RESOURCE_EXHAUSTED when there are too many, UNAVAILABLE when the proxy is closing; PolicyError for an endpoint
    * that is not allowed: an id may come from an instance, or a time, with other settings.
    */
-  get(key: EngineKey): RocketMQClient {
+  get(key: EngineKey): ClusterClient {
     if (this.#closed) throw failure(Code.Unavailable, 'SHUTTING_DOWN', 'the proxy is shutting down');
     const text = JSON.stringify([key.endpoint, key.accessKeyId, key.accessKeySecret]);
     const engine = this.#engines.get(text) ?? this.#create(text, key);
@@ -90,7 +90,7 @@ export class Engines {
       );
     }
     const { endpoint, accessKeyId: accessKey, accessKeySecret: secretKey } = key;
-    const client = new RocketMQClient(
+    const client = new ClusterClient(
       {
         ...clientDefaults,
         nameServers: endpoint.split(';'),

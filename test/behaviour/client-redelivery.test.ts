@@ -1,7 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import type { RocketMQClient } from '../../src/client/client.ts';
+import type { ClusterClient } from '../../src/client/client.ts';
 import { type Config, quickRedelivery } from '../rocketmq/cluster.ts';
 import { outgoing, Reader, RealClients, soon } from '../support/real-client.ts';
 import { describeOnTarget, differs, startTarget, type Target, targetName } from './target.ts';
@@ -22,7 +22,7 @@ for (const [title, apache] of waysOfTarget) {
   describeOnTarget(`the client, POPs remembered ${title}`, () => {
     let cluster: Target;
     let clients: RealClients;
-    let client: RocketMQClient;
+    let client: ClusterClient;
 
     beforeAll(async () => {
       cluster = await startTarget({ apache, autoCreateTopics: false, durable: true, logFileBytes: 1_048_576 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import type { RocketMQClient } from '../../src/client/client.ts';
+import type { ClusterClient } from '../../src/client/client.ts';
 import { ClientError } from '../../src/client/errors.ts';
 import type { SendResult } from '../../src/client/outgoing-message.ts';
 import { ResponseError } from '../../src/remoting/errors.ts';
@@ -14,7 +14,7 @@ const numbers = (count: number): number[] => Array.from({ length: count }, (_, i
 describeOnTarget('the client', () => {
   let cluster: Target;
   let clients: RealClients;
-  let client: RocketMQClient;
+  let client: ClusterClient;
 
   beforeAll(async () => {
     cluster = await startTarget({ transactionTimeoutMs: 1_000, transactionCheckIntervalMs: 500, durable: true });

@@ -17,7 +17,7 @@ const { GET_ROUTEINFO_BY_TOPIC, HEART_BEAT, SEND_MESSAGE_V2 } = RequestCode;
 const soon = (): Deadline => Deadline.after(10_000);
 const message = { topic: 'topic', body: Buffer.from('hello'), delivery: { kind: 'now' } } as const;
 
-describe('RocketMQClient', () => {
+describe('ClusterClient', () => {
   let cluster: ScriptedCluster;
 
   beforeEach(async () => {

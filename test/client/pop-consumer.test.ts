@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { RocketMQClient } from '../../src/client/client.ts';
+import type { ClusterClient } from '../../src/client/client.ts';
 import type { ConsumerOptions } from '../../src/client/consumer.ts';
 import type { PopConsumer } from '../../src/client/pop-consumer.ts';
 import type { ReceivedMessage } from '../../src/client/received-message.ts';
@@ -39,7 +39,7 @@ describe('PopConsumer', () => {
   let cluster: ScriptedCluster;
   let broker: ScriptedPeer;
   let pop: ScriptedPop;
-  let client: RocketMQClient;
+  let client: ClusterClient;
   let ending: AbortController;
 
   async function start(brokerCount = 1, version = peerVersions.v5): Promise<void> {

@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { RocketMQClient } from '../../src/client/client.ts';
+import type { ClusterClient } from '../../src/client/client.ts';
 import type { ConsumerOptions, StreamOptions } from '../../src/client/consumer.ts';
 import type { ClientOptions } from '../../src/client/options.ts';
 import type { ReceivedMessage } from '../../src/client/received-message.ts';
@@ -30,7 +30,7 @@ describe('PopStream', () => {
   let cluster: ScriptedCluster;
   let broker: ScriptedPeer;
   let pop: ScriptedPop;
-  let client: RocketMQClient;
+  let client: ClusterClient;
   let ending: AbortController;
 
   async function start(brokerCount = 1): Promise<void> {

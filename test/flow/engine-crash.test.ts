@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { RocketMQClient } from '../../src/client/client.ts';
+import type { ClusterClient } from '../../src/client/client.ts';
 import { parseTagFilter } from '../../src/client/message-filter.ts';
 import { freePort } from '../rocketmq/ports.ts';
 import { Changes } from '../support/changes.ts';
@@ -107,7 +107,7 @@ class History {
   }
 }
 
-async function consume(client: RocketMQClient, history: History, signal: AbortSignal): Promise<void> {
+async function consume(client: ClusterClient, history: History, signal: AbortSignal): Promise<void> {
   const consumer = client.popConsumer({
     subscriber: { group: 'crash-readers', topic },
     filter: parseTagFilter('*'),

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { RocketMQClient } from '../../src/client/client.ts';
+import type { ClusterClient } from '../../src/client/client.ts';
 import type { Delivery } from '../../src/client/delivery.ts';
 import { TransactionOutcome } from '../../src/remoting/requests/end-transaction.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
@@ -15,7 +15,7 @@ const subscriptionInRequest = '4';
 describe.skipIf(skipRocketMQ())('the client on RocketMQ 4.9.7', () => {
   let cluster: RocketMQCluster;
   let clients: RealClients;
-  let client: RocketMQClient;
+  let client: ClusterClient;
 
   beforeAll(async () => {
     cluster = await startRocketMQ({

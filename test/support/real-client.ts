@@ -1,4 +1,4 @@
-import { RocketMQClient } from '../../src/client/client.ts';
+import { ClusterClient } from '../../src/client/client.ts';
 import type { ConsumerOptions } from '../../src/client/consumer.ts';
 import { parseTagFilter } from '../../src/client/message-filter.ts';
 import { type ClientOptions, clientDefaults } from '../../src/client/options.ts';
@@ -31,15 +31,15 @@ export async function countOf(readers: readonly Reader[], count: number): Promis
 export class RealClients {
   readonly log = new MemoryLog();
   readonly #nameServer: string;
-  readonly #clients: RocketMQClient[] = [];
+  readonly #clients: ClusterClient[] = [];
 
   constructor(nameServer: string) {
     this.#nameServer = nameServer;
   }
 
-  create(changes: Partial<ClientOptions> = {}, checker?: TransactionChecker): RocketMQClient {
+  create(changes: Partial<ClientOptions> = {}, checker?: TransactionChecker): ClusterClient {
     const options = { ...clientDefaults, nameServers: [this.#nameServer], log: this.log, ...changes };
-    const client = new RocketMQClient(options, checker);
+    const client = new ClusterClient(options, checker);
     this.#clients.push(client);
     return client;
   }
@@ -67,7 +67,7 @@ export class Reader {
 
   /** Opens a consumer and reads from it. With `ack` each message is acknowledged as it comes. */
   static async open(
-    client: RocketMQClient,
+    client: ClusterClient,
     subscriber: ConsumerOptions['subscriber'],
     options: Partial<Omit<ConsumerOptions, 'filter'>> & { ack?: boolean; messagesMax?: number; tags?: string } = {},
   ): Promise<Reader> {

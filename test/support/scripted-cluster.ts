@@ -1,4 +1,4 @@
-import { RocketMQClient } from '../../src/client/client.ts';
+import { ClusterClient } from '../../src/client/client.ts';
 import type { ConsumerOptions } from '../../src/client/consumer.ts';
 import { parseTagFilter } from '../../src/client/message-filter.ts';
 import { type ClientLog, type ClientOptions, clientDefaults } from '../../src/client/options.ts';
@@ -121,7 +121,7 @@ export interface ScriptedCluster {
   readonly log: MemoryLog;
   /** `name:address` of each broker, for routes. */
   readonly queues: readonly ScriptedQueues[];
-  client(changes?: Partial<ClientOptions>, checker?: TransactionChecker): RocketMQClient;
+  client(changes?: Partial<ClientOptions>, checker?: TransactionChecker): ClusterClient;
   stop(): Promise<void>;
 }
 
@@ -143,7 +143,7 @@ export async function startScriptedCluster(brokerCount = 1, version = peerVersio
       .on(RequestCode.GET_SUBSCRIPTION_GROUP_CONFIG, () => ({ body: Buffer.from('{"retryMaxTimes":16}') }))
       .on(RequestCode.QUERY_CONSUMER_OFFSET, () => ({ extFields: { offset: '0' } }));
   }
-  const clients: RocketMQClient[] = [];
+  const clients: ClusterClient[] = [];
   return {
     nameServer,
     brokers,
@@ -152,7 +152,7 @@ export async function startScriptedCluster(brokerCount = 1, version = peerVersio
     queues,
     client(changes = {}, checker) {
       const options = { ...clientDefaults, nameServers: [nameServer.address], log, ...changes };
-      const client = new RocketMQClient(options, checker);
+      const client = new ClusterClient(options, checker);
       clients.push(client);
       return client;
     },
