@@ -19,6 +19,7 @@ import { PopConsumer } from './pop-consumer.ts';
 import type { PopParts } from './pop-options.ts';
 import { popReplyBytesMax } from './pop-requests.ts';
 import { Producer } from './producer.ts';
+import { PullGroups } from './pull/pull-groups.ts';
 import { ReleasedMessages } from './released-messages.ts';
 import { Routes } from './routes.ts';
 import { createServerRequestHandler } from './server-requests.ts';
@@ -39,8 +40,14 @@ export class ClusterClient {
   /** @param checkTransaction asked when a broker wants to know how a transaction ended that this client has not ended. */
   constructor(options: ClientOptions, checkTransaction: TransactionChecker = () => TransactionOutcome.UNKNOWN) {
     const { log, producerGroup } = options;
-    const heartbeats = new Heartbeats(createClientId(), producerGroup, log);
-    const onServerRequest = createServerRequestHandler(heartbeats, () => this.transactions);
+    const clientId = createClientId();
+    const heartbeats = new Heartbeats(clientId, producerGroup, log);
+    const pullGroups = new PullGroups();
+    const onServerRequest = createServerRequestHandler({
+      heartbeats,
+      pullGroups,
+      transactions: () => this.transactions,
+    });
     const frameBytesMax = popReplyBytesMax(options.bodyBytesMax);
     const brokers = new Channels({ ...options, onServerRequest, frameBytesMax }, (channel) =>
       heartbeats.greet(channel),
@@ -48,7 +55,7 @@ export class ClusterClient {
     this.#nameServerChannels = new Channels(options);
     this.#nameServers = new NameServers(options.nameServers, this.#nameServerChannels);
     const routes = new Routes(this.#nameServers, options.routesMax);
-    this.#cluster = createCluster({ routes, heartbeats, brokers }, options.brokerAllowed);
+    this.#cluster = createCluster({ clientId, routes, heartbeats, pullGroups, brokers }, options.brokerAllowed);
     this.producer = new Producer(this.#cluster, options, createMessageIds());
     this.transactions = new Transactions(this.producer, producerGroup, checkTransaction, log);
     this.#popParts = {

@@ -4,13 +4,18 @@ import { RemotingError } from '../remoting/errors.ts';
 import type { Channels } from './channels.ts';
 import { ClientError } from './errors.ts';
 import type { Heartbeats } from './heartbeats.ts';
+import type { PullGroups } from './pull/pull-groups.ts';
 import type { Route } from './route.ts';
 import type { Routes } from './routes.ts';
 
 /** The brokers of one cluster as producers and consumers see them: routes, connections, versions. */
 export interface Cluster {
+  /** Under which brokers and other members of a group know this client. */
+  readonly clientId: string;
   readonly routes: Routes;
   readonly heartbeats: Heartbeats;
+  /** The groups that receive by pull here, by name. */
+  readonly pullGroups: PullGroups;
   /** The broker connections; name servers have theirs apart. */
   readonly brokers: Channels;
   /**

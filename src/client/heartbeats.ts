@@ -2,9 +2,12 @@ import type { Channel } from '../remoting/channel.ts';
 import { Deadline } from '../remoting/deadline.ts';
 import { RemotingError } from '../remoting/errors.ts';
 import {
-  type ConsumerHeartbeat,
+  type ClientConsumer,
+  type ConsumeFromWhere,
+  type ConsumeType,
   decodeHeartbeatReply,
   encodeHeartbeat,
+  type MessageModel,
   type Subscription,
 } from '../remoting/requests/heartbeat.ts';
 import { unregisterClient } from '../remoting/requests/unregister-client.ts';
@@ -12,8 +15,12 @@ import type { ClientLog } from './options.ts';
 
 const heartbeatTimeoutMs = 3_000;
 
-interface Member {
+/** One topic that a consumer of this client reads for its group, and how it does. */
+export interface Membership {
   readonly group: string;
+  readonly consumeType: ConsumeType;
+  readonly messageModel: MessageModel;
+  readonly consumeFromWhere: ConsumeFromWhere;
   readonly subscription: Subscription;
 }
 
@@ -25,7 +32,7 @@ export class Heartbeats {
   readonly #clientId: string;
   readonly #producerGroup: string;
   readonly #log: ClientLog;
-  readonly #members = new Set<Member>();
+  readonly #members = new Set<Membership>();
   readonly #greetings = new WeakMap<Channel, Promise<number>>();
 
   constructor(clientId: string, producerGroup: string, log: ClientLog) {
@@ -34,24 +41,34 @@ export class Heartbeats {
     this.#log = log;
   }
 
-  /** Consumers and what they subscribe to, from the next heartbeat on, until the returned function is called. */
-  join(group: string, topic: string, expression: string): () => boolean {
-    const member: Member = { group, subscription: { topic, expression, version: Date.now() } };
+  /**
+   * A consumer and what it subscribes to, from the next heartbeat on, until the returned function is called: that says whether it was
+   * the last of its group here. How a group receives is told as its newest member does.
+   */
+  join(membership: Membership): () => boolean {
+    const member = { ...membership };
     this.#members.add(member);
     return () => {
       this.#members.delete(member);
-      return ![...this.#members].some((other) => other.group === group);
+      return ![...this.#members].some(({ group }) => group === member.group);
     };
   }
 
   /** What each consumer group here subscribes to. */
-  get consumers(): readonly ConsumerHeartbeat[] {
-    const groups = new Map<string, Map<string, Subscription>>();
-    for (const { group, subscription } of this.#members) {
-      const topics = groups.get(group) ?? new Map<string, Subscription>();
-      groups.set(group, topics.set(subscription.topic, subscription));
+  get consumers(): readonly ClientConsumer[] {
+    const groups = new Map<string, { readonly newest: Membership; readonly topics: Map<string, Subscription> }>();
+    for (const newest of this.#members) {
+      const topics = groups.get(newest.group)?.topics ?? new Map<string, Subscription>();
+      topics.set(newest.subscription.topic, newest.subscription);
+      groups.set(newest.group, { newest, topics });
     }
-    return [...groups].map(([groupName, topics]) => ({ groupName, subscriptions: [...topics.values()] }));
+    return Array.from(groups, ([groupName, { newest, topics }]) => ({
+      groupName,
+      consumeType: newest.consumeType,
+      messageModel: newest.messageModel,
+      consumeFromWhere: newest.consumeFromWhere,
+      subscriptions: [...topics.values()],
+    }));
   }
 
   /** Sends the first heartbeat of a connection; `versionOf` waits for its answer. */

@@ -72,7 +72,18 @@ export class PopConsumer {
       }),
     );
     this.#checkOpen();
-    this.#leave ??= heartbeats.join(subscriber.group, subscriber.topic, filter.expression);
+    this.#leave ??= heartbeats.join({
+      group: subscriber.group,
+      consumeType: 'CONSUME_POP',
+      messageModel: 'CLUSTERING',
+      consumeFromWhere: 'CONSUME_FROM_LAST_OFFSET',
+      subscription: {
+        topic: subscriber.topic,
+        expression: filter.expression,
+        expressionType: filter.type,
+        version: Date.now(),
+      },
+    });
     return own !== undefined;
   }
 

@@ -3,20 +3,31 @@ import type { Answer } from '../remoting/command.ts';
 import { RequestCode } from '../remoting/request-code.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import type { Heartbeats } from './heartbeats.ts';
+import type { PullGroups } from './pull/pull-groups.ts';
 import type { Transactions } from './transactions.ts';
 
+/** Who knows what brokers may ask. */
+export interface ServerRequestParts {
+  readonly heartbeats: Heartbeats;
+  readonly pullGroups: PullGroups;
+  readonly transactions: () => Transactions;
+}
+
 /** Answers what brokers ask their clients. Codes that are not listed here are answered "not supported" by the channel. */
-export function createServerRequestHandler(
-  heartbeats: Heartbeats,
-  transactions: () => Transactions,
-): ServerRequestHandler {
+export function createServerRequestHandler({
+  heartbeats,
+  pullGroups,
+  transactions,
+}: ServerRequestParts): ServerRequestHandler {
   return async (request, channel): Promise<Answer | undefined> => {
     switch (request.code) {
       case RequestCode.CHECK_TRANSACTION_STATE:
         transactions().answerCheck(request, channel);
         return success;
-      // With POP the broker keeps offsets and shares out messages: nothing here changes.
+      // Of groups that receive by POP the broker keeps offsets and shares out messages: nothing changes for them.
       case RequestCode.NOTIFY_CONSUMER_IDS_CHANGED:
+        pullGroups.find(request.extFields['consumerGroup'] ?? '')?.membersChanged();
+        return success;
       case RequestCode.RESET_CONSUMER_CLIENT_OFFSET:
         return success;
       case RequestCode.GET_CONSUMER_STATUS_FROM_CLIENT:

@@ -3,6 +3,7 @@ import { Channels } from '../../src/client/channels.ts';
 import { type Cluster, createCluster } from '../../src/client/cluster.ts';
 import { Heartbeats } from '../../src/client/heartbeats.ts';
 import { NameServers } from '../../src/client/name-servers.ts';
+import { PullGroups } from '../../src/client/pull/pull-groups.ts';
 import type { Route } from '../../src/client/route.ts';
 import { Routes } from '../../src/client/routes.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
@@ -33,7 +34,8 @@ describe('the broker of a route', () => {
 
   function clusterOf(brokerAllowed: (address: string) => boolean): Cluster {
     const routes = new Routes(new NameServers([], brokers), 1);
-    return createCluster({ routes, brokers, heartbeats: new Heartbeats('id', 'g', new MemoryLog()) }, brokerAllowed);
+    const heartbeats = new Heartbeats('id', 'g', new MemoryLog());
+    return createCluster({ clientId: 'id', routes, brokers, heartbeats, pullGroups: new PullGroups() }, brokerAllowed);
   }
 
   test('is reached at its master', async () => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Heartbeats } from '../../src/client/heartbeats.ts';
+import { Heartbeats, type Membership } from '../../src/client/heartbeats.ts';
 import { type Channel, channelDefaults } from '../../src/remoting/channel.ts';
 import type { Command } from '../../src/remoting/command.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
@@ -11,6 +11,16 @@ import { deferred, peerVersions, ScriptedPeer } from '../support/scripted-peer.t
 
 const { HEART_BEAT, UNREGISTER_CLIENT } = RequestCode;
 const soon = (): Deadline => Deadline.after(10_000);
+
+function popMembership(group: string, topic: string, expression: string): Membership {
+  return {
+    group,
+    consumeType: 'CONSUME_POP',
+    messageModel: 'CLUSTERING',
+    consumeFromWhere: 'CONSUME_FROM_LAST_OFFSET',
+    subscription: { topic, expression, version: 1 },
+  };
+}
 
 function bodyOf(request: Command): unknown {
   return JSON.parse(request.body.toString());
@@ -41,9 +51,9 @@ describe('Heartbeats', () => {
   }
 
   test('tell who lives here: producers, and each consumer group once with all that it reads', async () => {
-    heartbeats.join('readers', 'one', '*');
-    heartbeats.join('readers', 'two', 'a || b');
-    heartbeats.join('others', 'one', '*');
+    heartbeats.join(popMembership('readers', 'one', '*'));
+    heartbeats.join(popMembership('readers', 'two', 'a || b'));
+    heartbeats.join(popMembership('others', 'one', '*'));
     heartbeats.greet(await connect());
     expect(bodyOf(await peer.request(HEART_BEAT))).toMatchObject({
       clientID: 'client-1',
@@ -63,8 +73,8 @@ describe('Heartbeats', () => {
   });
 
   test('a member that left is not told any more; the last of a group says so', async () => {
-    const leaveOne = heartbeats.join('readers', 'one', '*');
-    const leaveTwo = heartbeats.join('readers', 'two', '*');
+    const leaveOne = heartbeats.join(popMembership('readers', 'one', '*'));
+    const leaveTwo = heartbeats.join(popMembership('readers', 'two', '*'));
     expect(leaveOne()).toBe(false);
     expect(heartbeats.consumers.map(({ subscriptions }) => subscriptions.map(({ topic }) => topic))).toEqual([['two']]);
     expect(leaveTwo()).toBe(true);
@@ -72,8 +82,8 @@ describe('Heartbeats', () => {
   });
 
   test('two members that read the same: it is told until both have left', () => {
-    const leaveOne = heartbeats.join('readers', 'one', '*');
-    const leaveOther = heartbeats.join('readers', 'one', 'a');
+    const leaveOne = heartbeats.join(popMembership('readers', 'one', '*'));
+    const leaveOther = heartbeats.join(popMembership('readers', 'one', 'a'));
     expect(heartbeats.consumers[0]?.subscriptions.length).toBe(1);
     leaveOne();
     expect(heartbeats.consumers[0]?.subscriptions).toMatchObject([{ topic: 'one', expression: 'a' }]);

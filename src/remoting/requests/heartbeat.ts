@@ -2,6 +2,7 @@ import { integer, listOfObjects, oneOf, optionalText, requiredText } from '../bo
 import type { Command, CommandContent } from '../command.ts';
 import { RemotingError } from '../errors.ts';
 import { defineRequest } from '../fields.ts';
+import { javaStringHash } from '../java-hash.ts';
 import { type JsonObject, readJsonObject } from '../json.ts';
 import { RequestCode } from '../request-code.ts';
 
@@ -32,8 +33,12 @@ export interface Subscription {
   readonly version: number;
 }
 
+/** One consumer group of a client. Where it does not say how it receives, it is a group that receives by POP in clustering mode. */
 export interface ConsumerHeartbeat {
   readonly groupName: string;
+  readonly consumeType?: ConsumeType;
+  readonly messageModel?: MessageModel;
+  readonly consumeFromWhere?: ConsumeFromWhere;
   readonly subscriptions: readonly Subscription[];
 }
 
@@ -41,7 +46,6 @@ export interface ConsumerHeartbeat {
 export interface Heartbeat {
   readonly clientId: string;
   readonly producerGroups: readonly string[];
-  /** Groups that receive by POP, in clustering mode. */
   readonly consumers: readonly ConsumerHeartbeat[];
 }
 
@@ -49,22 +53,7 @@ export function encodeHeartbeat({ clientId, producerGroups, consumers }: Heartbe
   const body = {
     clientID: clientId,
     producerDataSet: producerGroups.map((groupName) => ({ groupName })),
-    consumerDataSet: consumers.map(({ groupName, subscriptions }) => ({
-      groupName,
-      consumeType: 'CONSUME_POP',
-      messageModel: 'CLUSTERING',
-      consumeFromWhere: 'CONSUME_FROM_LAST_OFFSET',
-      subscriptionDataSet: subscriptions.map(({ topic, expression, expressionType = 'TAG', version }) => ({
-        topic,
-        subString: expression,
-        tagsSet: [],
-        codeSet: [],
-        subVersion: version,
-        expressionType,
-        classFilterMode: false,
-      })),
-      unitMode: false,
-    })),
+    consumerDataSet: consumers.map(consumerData),
     heartbeatFingerprint: 0,
     withoutSub: false,
   };
@@ -73,7 +62,33 @@ export function encodeHeartbeat({ clientId, producerGroups, consumers }: Heartbe
 
 export const decodeHeartbeatReply = heartbeat.decodeReply;
 
-/** How a group receives (Java `ConsumeType`): pull that the application drives, push on pull, push on POP. */
+function consumerData(consumer: ConsumerHeartbeat): object {
+  return {
+    groupName: consumer.groupName,
+    consumeType: consumer.consumeType ?? 'CONSUME_POP',
+    messageModel: consumer.messageModel ?? 'CLUSTERING',
+    consumeFromWhere: consumer.consumeFromWhere ?? 'CONSUME_FROM_LAST_OFFSET',
+    subscriptionDataSet: consumer.subscriptions.map(subscriptionData),
+    unitMode: false,
+  };
+}
+
+/** Java `SubscriptionData`: a pull that brings no subscription of its own is filtered by these hashes of the tags. */
+function subscriptionData({ topic, expression, expressionType = 'TAG', version }: Subscription): object {
+  const isTags = expressionType === 'TAG' && expression !== '*' && expression !== '';
+  const tags = isTags ? expression.split('||').map((tag) => tag.trim()) : [];
+  return {
+    topic,
+    subString: expression,
+    tagsSet: tags,
+    codeSet: tags.map(javaStringHash),
+    subVersion: version,
+    expressionType,
+    classFilterMode: false,
+  };
+}
+
+/** How a group receives (Java `ConsumeType`): push on pull, pull that the application drives, push on POP. */
 export const consumeTypes = ['CONSUME_PASSIVELY', 'CONSUME_ACTIVELY', 'CONSUME_POP'] as const;
 export type ConsumeType = (typeof consumeTypes)[number];
 

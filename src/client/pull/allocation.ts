@@ -1,0 +1,33 @@
+import type { MessageQueue } from '../../remoting/message.ts';
+
+/** The question that every member of a group answers for itself. All must come to the same sharing, so they sort alike first. */
+export interface AllocationRequest {
+  readonly group: string;
+  /** The member that asks; it is one of `clientIds`. */
+  readonly clientId: string;
+  /** All members of the group, in the order of Java's strings (UTF-16 code units). */
+  readonly clientIds: readonly string[];
+  /** The queues of one topic, by topic, broker name, queue id. */
+  readonly queues: readonly MessageQueue[];
+}
+
+/** Decides which queues of a topic a member of a group reads. All members, also those in other languages, must have the same one. */
+export interface AllocationStrategy {
+  /** As Java has it (`AllocateMessageQueueStrategy.getName`). */
+  readonly name: string;
+  /** The queues of the member that asks; it must depend on nothing but the request. */
+  allocate(request: AllocationRequest): readonly MessageQueue[];
+}
+
+/** Consecutive queues for each member; the first members get one more where it does not come out even (Java `AllocateMessageQueueAveragely`). */
+export const averageAllocation: AllocationStrategy = {
+  name: 'AVG',
+  allocate({ clientId, clientIds, queues }) {
+    const index = clientIds.indexOf(clientId);
+    if (index < 0) return [];
+    const rest = queues.length % clientIds.length;
+    const share = Math.floor(queues.length / clientIds.length);
+    const start = index * share + Math.min(index, rest);
+    return queues.slice(start, start + share + (index < rest ? 1 : 0));
+  },
+};
