@@ -21,6 +21,7 @@ import { popReplyBytesMax } from './pop-requests.ts';
 import { Producer } from './producer.ts';
 import { PullGroups } from './pull/pull-groups.ts';
 import { ReleasedMessages } from './released-messages.ts';
+import { RequestReply } from './request-reply.ts';
 import { Routes } from './routes.ts';
 import { createServerRequestHandler } from './server-requests.ts';
 import { type TransactionChecker, Transactions } from './transactions.ts';
@@ -29,6 +30,7 @@ import { type TransactionChecker, Transactions } from './transactions.ts';
 export class ClusterClient {
   readonly producer: Producer;
   readonly transactions: Transactions;
+  readonly requestReply: RequestReply;
   readonly #nameServerChannels: Channels;
   readonly #nameServers: NameServers;
   readonly #cluster: Cluster;
@@ -41,12 +43,14 @@ export class ClusterClient {
   constructor(options: ClientOptions, checkTransaction: TransactionChecker = () => TransactionOutcome.UNKNOWN) {
     const { log, producerGroup } = options;
     const clientId = createClientId();
+    const createMessageId = createMessageIds();
     const heartbeats = new Heartbeats(clientId, producerGroup, log);
     const pullGroups = new PullGroups();
     const onServerRequest = createServerRequestHandler({
       heartbeats,
       pullGroups,
       transactions: () => this.transactions,
+      requestReply: () => this.requestReply,
     });
     const frameBytesMax = popReplyBytesMax(options.bodyBytesMax);
     const brokers = new Channels({ ...options, onServerRequest, frameBytesMax }, (channel) =>
@@ -56,8 +60,10 @@ export class ClusterClient {
     this.#nameServers = new NameServers(options.nameServers, this.#nameServerChannels);
     const routes = new Routes(this.#nameServers, options.routesMax);
     this.#cluster = createCluster({ clientId, routes, heartbeats, pullGroups, brokers }, options.brokerAllowed);
-    this.producer = new Producer(this.#cluster, options, createMessageIds());
+    this.producer = new Producer(this.#cluster, options, createMessageId);
     this.transactions = new Transactions(this.producer, producerGroup, checkTransaction, log);
+    const send: Producer['send'] = (message, deadline) => this.producer.send(message, deadline);
+    this.requestReply = new RequestReply({ ...options, cluster: this.#cluster, createMessageId, send });
     this.#popParts = {
       ...options,
       cluster: this.#cluster,
@@ -116,6 +122,7 @@ export class ClusterClient {
 
   async #close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
+    this.requestReply.close();
     await Promise.all([...this.#consumers].map((consumer) => consumer.close()));
     this.#cluster.brokers.close();
     this.#nameServerChannels.close();

@@ -4,6 +4,7 @@ import { RequestCode } from '../remoting/request-code.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import type { Heartbeats } from './heartbeats.ts';
 import type { PullGroups } from './pull/pull-groups.ts';
+import type { RequestReply } from './request-reply.ts';
 import type { Transactions } from './transactions.ts';
 
 /** Who knows what brokers may ask. */
@@ -11,6 +12,7 @@ export interface ServerRequestParts {
   readonly heartbeats: Heartbeats;
   readonly pullGroups: PullGroups;
   readonly transactions: () => Transactions;
+  readonly requestReply: () => RequestReply;
 }
 
 /** Answers what brokers ask their clients. Codes that are not listed here are answered "not supported" by the channel. */
@@ -18,6 +20,7 @@ export function createServerRequestHandler({
   heartbeats,
   pullGroups,
   transactions,
+  requestReply,
 }: ServerRequestParts): ServerRequestHandler {
   return async (request, channel): Promise<Answer | undefined> => {
     switch (request.code) {
@@ -42,6 +45,8 @@ export function createServerRequestHandler({
           remark: 'this client hands messages to readers of its own and cannot be made to consume one',
           spentTimeMills: 0,
         });
+      case RequestCode.PUSH_REPLY_MESSAGE_TO_CLIENT:
+        return requestReply().take(request);
       default:
         return undefined;
     }

@@ -12,7 +12,10 @@ const inflateBytes = promisify(inflate);
  * @param bodyBytesMax Most bytes that the body may unfold to.
  * @throws RemotingError `malformed` on a body that is damaged, too large, or compressed in a way that is not zlib.
  */
-export async function decompressBody(message: StoredMessage, bodyBytesMax: number): Promise<Buffer> {
+export async function decompressBody(
+  message: Pick<StoredMessage, 'body' | 'sysFlag'>,
+  bodyBytesMax: number,
+): Promise<Buffer> {
   const { body, sysFlag } = message;
   if ((sysFlag & SysFlag.COMPRESSED) === 0 || body.length === 0) return body;
   const type = sysFlag & SysFlag.COMPRESSION_TYPE_MASK;

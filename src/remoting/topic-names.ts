@@ -29,6 +29,11 @@ export function deadLetterTopic(group: string): string {
   return deadLetterPrefix + group;
 }
 
+/** Topic by which replies to requests go to their broker; every broker of the cluster has it (Java `MixAll.getReplyTopic`). */
+export function replyTopic(clusterName: string): string {
+  return `${clusterName}_REPLY_TOPIC`;
+}
+
 /** Topic of what comes again after a POP, as brokers have it by default. The form is ambiguous: never split it without the group. */
 export function popRetryTopicV1(group: string, topic: string): string {
   return `${retryPrefix}${group}_${topic}`;

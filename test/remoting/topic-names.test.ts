@@ -6,6 +6,7 @@ import {
   isSystemTopic,
   popRetryTopicV1,
   popRetryTopicV2,
+  replyTopic,
   retryKindOf,
   retryTopic,
   topicLengthMax,
@@ -18,6 +19,7 @@ import {
 test('topics that brokers make for a group', () => {
   expect(retryTopic('g')).toBe('%RETRY%g');
   expect(deadLetterTopic('g')).toBe('%DLQ%g');
+  expect(replyTopic('c')).toBe('c_REPLY_TOPIC');
   expect(popRetryTopicV1('g', 't')).toBe('%RETRY%g_t');
   expect(popRetryTopicV2('g', 't')).toBe('%RETRY%g+t');
 });
