@@ -2,6 +2,12 @@ import type { Channel } from '../remoting/channel.ts';
 import { MessageProperty, type MessageQueue } from '../remoting/message.ts';
 import type { Delivery } from './delivery.ts';
 
+/**
+ * Most bytes of all properties of a user together, tag and keys included. Brokers take 32,767 with their own, which are up to 1,000 by the
+ * time that a message has been delayed, retried and given up.
+ */
+export const userPropertiesBytesMax = 31_744;
+
 /** A message to be sent. */
 export interface OutgoingMessage {
   readonly topic: string;

@@ -1,6 +1,6 @@
 import type { ConnectError } from '@connectrpc/connect';
 import type { Delivery } from '../client/delivery.ts';
-import type { OutgoingMessage } from '../client/outgoing-message.ts';
+import { type OutgoingMessage, userPropertiesBytesMax } from '../client/outgoing-message.ts';
 import type { MessageProperties } from '../gen/rocketmq/rocketmq_pb.ts';
 import { delayLevelsMs, isReservedProperty } from '../remoting/message.ts';
 import { invalid } from './failures.ts';
@@ -14,11 +14,6 @@ export const deliveredBytesMax = 4_194_304;
 export const deliveredOverheadBytes = 2_048;
 /** What protobuf takes for each property beyond its name, its value and the byte that ends each: lengths, mostly. */
 const propertyHeaderBytes = 8;
-/**
- * Most bytes of all properties together. Brokers take 32,767 with their own, which are up to 1,000 by the time that a message has been
- * delayed, retried and given up.
- */
-export const propertiesBytesMax = 31_744;
 /** Longest immunity against transaction checks, in s: a day. */
 export const checkImmunitySecondsMax = 86_400;
 
@@ -105,8 +100,8 @@ function checkSize(body: Buffer, userProperties: readonly [string, string][], te
     (bytes, text) => bytes + Buffer.byteLength(text) + 1,
     0,
   );
-  if (propertiesBytes > propertiesBytesMax)
-    throw tooLarge('properties, tag and keys', propertiesBytes, propertiesBytesMax);
+  if (propertiesBytes > userPropertiesBytesMax)
+    throw tooLarge('properties, tag and keys', propertiesBytes, userPropertiesBytesMax);
   const aroundBytes = propertiesBytes + userProperties.length * propertyHeaderBytes + deliveredOverheadBytes;
   const bodyBytesMax = deliveredBytesMax - aroundBytes;
   if (body.length > bodyBytesMax) throw tooLarge('message_body', body.length, bodyBytesMax);

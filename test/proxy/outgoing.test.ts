@@ -2,13 +2,12 @@ import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { OutgoingMessage } from '../../src/client/outgoing-message.ts';
+import { type OutgoingMessage, userPropertiesBytesMax } from '../../src/client/outgoing-message.ts';
 import { MessagePropertiesSchema, MessageSchema } from '../../src/gen/rocketmq/rocketmq_pb.ts';
 import { toMessage } from '../../src/proxy/incoming.ts';
 import {
   checkImmunitySecondsMax,
   deliveredBytesMax,
-  propertiesBytesMax,
   type SendOverrides,
   toCheckImmunity,
   toOutgoing,
@@ -244,8 +243,10 @@ describe('sizes', () => {
 
   /** So many properties with values of so many characters as are taken. */
   function many(valueChars: number, nameChars = 3): Record<string, string> {
-    const names = Array.from({ length: propertiesBytesMax }, (_, index) => index.toString(36).padStart(nameChars, '-'));
-    let left = propertiesBytesMax - 4;
+    const names = Array.from({ length: userPropertiesBytesMax }, (_, index) =>
+      index.toString(36).padStart(nameChars, '-'),
+    );
+    let left = userPropertiesBytesMax - 4;
     const taken = names.filter((name) => {
       left -= name.length + valueChars + 2;
       return left >= 0;
@@ -284,16 +285,16 @@ describe('sizes', () => {
 
   it('of properties end where brokers take no more', () => {
     const name = 'n'.repeat(10);
-    const fits = 'ü'.repeat((propertiesBytesMax - 10 - 2 - 4) / 2);
+    const fits = 'ü'.repeat((userPropertiesBytesMax - 10 - 2 - 4) / 2);
     const message = outgoing({ properties: { properties: { [name]: fits } } });
     expect(encodeProperties(message.properties ?? [])).toHaveLength(10 + fits.length + 2);
     expect(refusal(() => outgoing({ properties: { properties: { [name]: `${fits}x` } } }))).toBe(
-      `properties, tag and keys has ${propertiesBytesMax + 1} bytes; at most ${propertiesBytesMax} can be delivered`,
+      `properties, tag and keys has ${userPropertiesBytesMax + 1} bytes; at most ${userPropertiesBytesMax} can be delivered`,
     );
   });
 
   it('of tag and keys count too', () => {
-    const half = 'x'.repeat(propertiesBytesMax / 2);
+    const half = 'x'.repeat(userPropertiesBytesMax / 2);
     for (const draft of [
       { tag: half },
       { properties: { messageKey: half, shardingKey: half } },
