@@ -65,8 +65,16 @@ export function skipGo(): boolean {
   return skip('tests with the official Go client', missing);
 }
 
-/** Class path of the Java programs for one client version. */
+/** Class path of the Java programs that judge, for one client version. */
 export async function buildJava(version: JavaClientVersion): Promise<string> {
+  const sources = join(sourceDirectory(), 'java', 'src');
+  const line = version.startsWith('4.') ? 'v4' : 'v5';
+  return compileJava(version, [join(sources, 'common'), join(sources, line)]);
+}
+
+/** Class path of what is below some folders, compiled against one version of the Java client. */
+export async function compileJava(version: JavaClientVersion, sources: readonly string[]): Promise<string> {
+  const files = (await Promise.all(sources.map(filesBelow))).flat();
   const jars = await makeDirectory(jarsDirectory(version), (partial) => ({
     command: 'mvn',
     arguments: [
@@ -74,9 +82,6 @@ export async function buildJava(version: JavaClientVersion): Promise<string> {
       ...[`-Drocketmq.version=${version}`, `-DoutputDirectory=${partial}`],
     ],
   }));
-  const sources = join(sourceDirectory(), 'java', 'src');
-  const line = version.startsWith('4.') ? 'v4' : 'v5';
-  const files = [...(await filesBelow(join(sources, 'common'))), ...(await filesBelow(join(sources, line)))];
   const classes = await makeDirectory(await outputDirectory(`java-${version}`, files), (partial) => ({
     command: 'javac',
     arguments: [
@@ -87,15 +92,19 @@ export async function buildJava(version: JavaClientVersion): Promise<string> {
   return `${classes}:${join(jars, '*')}`;
 }
 
-/** Path of the Go program. */
-export async function buildGo(): Promise<string> {
-  const cwd = join(sourceDirectory(), 'go');
+/** Path of the Go program that judges. */
+export function buildGo(): Promise<string> {
+  return compileGo(join(sourceDirectory(), 'go'));
+}
+
+/** Path of the program that is made of a folder with a Go module. */
+export async function compileGo(cwd: string): Promise<string> {
   const directory = await makeDirectory(await outputDirectory('go', await filesBelow(cwd)), (partial) => ({
     command: 'go',
-    arguments: ['build', '-buildvcs=false', '-o', join(partial, 'judge'), '.'],
+    arguments: ['build', '-buildvcs=false', '-o', join(partial, 'program'), '.'],
     cwd,
   }));
-  return join(directory, 'judge');
+  return join(directory, 'program');
 }
 
 async function filesBelow(directory: string): Promise<string[]> {

@@ -1,0 +1,74 @@
+/** This client as a peer of the benchmark: one measurement, told on stdout in lines of JSON. See `client.ts` for the arguments. */
+import { ClusterClient } from '../../src/client/client.ts';
+import { parseTagFilter } from '../../src/client/message-filter.ts';
+import { clientDefaults } from '../../src/client/options.ts';
+import { Deadline } from '../../src/remoting/deadline.ts';
+import { percentile } from '../run.ts';
+
+const [mode = '', nameServer = '', topic = '', ...rest] = process.argv.slice(2);
+const log = { debug() {}, info() {}, warn: console.error, error: console.error };
+const soon = () => Deadline.after(60_000);
+const client = new ClusterClient({ ...clientDefaults, nameServers: [nameServer], log });
+
+if (mode === 'send') await send(rest.map(Number));
+else if (mode === 'receive') await receive(rest[0] ?? '', Number(rest[1]));
+else throw new Error('give send or receive');
+await client.close();
+// Until its memory has been read.
+for await (const _ of process.stdin);
+
+/** IN_FLIGHT WARM_MS MEASURED_MS BODY_BYTES */
+async function send([inFlight = 1, warmMs = 0, measuredMs = 0, bodyBytes = 0]: readonly number[]): Promise<void> {
+  const message = { topic, body: Buffer.alloc(bodyBytes, 'x'), delivery: { kind: 'now' } } as const;
+  const load = async (durationMs: number): Promise<number[]> => {
+    const latencies: number[] = [];
+    const untilMs = performance.now() + durationMs;
+    const sender = async (): Promise<void> => {
+      for (let nowMs = performance.now(); nowMs < untilMs; ) {
+        await client.producer.send(message, soon());
+        const doneMs = performance.now();
+        latencies.push(doneMs - nowMs);
+        nowMs = doneMs;
+      }
+    };
+    await Promise.all(Array.from({ length: inFlight }, sender));
+    return latencies;
+  };
+  await load(warmMs);
+  console.log(JSON.stringify({ event: 'measured' }));
+  const startedMs = performance.now();
+  const latencies = await load(measuredMs);
+  done(latencies.length, performance.now() - startedMs, latencies);
+}
+
+/** GROUP COUNT: the first fifth is for getting warm. */
+async function receive(group: string, count: number): Promise<void> {
+  const warmCount = Math.floor(count / 5);
+  const consumer = client.popConsumer({
+    subscriber: { group, topic },
+    filter: parseTagFilter('*'),
+    invisibleDurationMs: 60_000,
+    renewalDurationMs: 0,
+    pollDurationMs: 1_000,
+  });
+  await consumer.open(soon());
+  const acks: Promise<unknown>[] = [];
+  let startedMs = 0;
+  for await (const { receipt } of consumer.stream({ messagesMax: 1_000, signal: new AbortController().signal })) {
+    acks.push(consumer.ack(receipt, soon()));
+    if (acks.length === warmCount) {
+      startedMs = performance.now();
+      console.log(JSON.stringify({ event: 'measured' }));
+    }
+    if (acks.length === count) break;
+  }
+  await Promise.all(acks);
+  done(count - warmCount, performance.now() - startedMs, []);
+  await consumer.close();
+}
+
+function done(count: number, durationMs: number, latencies: number[]): void {
+  latencies.sort((one, other) => one - other);
+  const at = (part: number): number => (latencies.length === 0 ? 0 : percentile(latencies, part));
+  console.log(JSON.stringify({ event: 'done', count, seconds: durationMs / 1_000, p50Ms: at(0.5), p99Ms: at(0.99) }));
+}
