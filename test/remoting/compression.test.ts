@@ -1,6 +1,6 @@
 import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { decompressBody } from '../../src/remoting/compression.ts';
+import { canCompress, compressBody, decompressBody } from '../../src/remoting/compression.ts';
 import { RemotingError } from '../../src/remoting/errors.ts';
 import { bodyCrcOf, type StoredMessage } from '../../src/remoting/stored-message.ts';
 import { SysFlag } from '../../src/remoting/sys-flag.ts';
@@ -79,13 +79,44 @@ describe('decompressBody', () => {
     await expect(failure).rejects.toMatchObject({ kind: 'malformed', cause: expect.any(Error) });
   });
 
+  test('names a type that it does not know', async () => {
+    const failure = decompressBody(stored(byJava, SysFlag.COMPRESSED | 0x400), mebibyte);
+    await expect(failure).rejects.toThrow(RemotingError);
+    await expect(failure).rejects.toThrow('unknown type 4');
+  });
+
   test.each([
     ['LZ4', SysFlag.COMPRESSION_LZ4],
     ['ZSTD', SysFlag.COMPRESSION_ZSTD],
-    ['the unknown type 4', 0x400],
-  ])('names %s, which it cannot read', async (name, type) => {
+  ])('refuses as %s what is none', async (name, type) => {
     const failure = decompressBody(stored(byJava, SysFlag.COMPRESSED | type), mebibyte);
     await expect(failure).rejects.toThrow(RemotingError);
     await expect(failure).rejects.toThrow(name);
+  });
+});
+
+describe('compressBody', () => {
+  const text = Buffer.from('some text that repeats; '.repeat(400));
+
+  test.each(['zlib', 'lz4'] as const)('%s makes it smaller, and says how', async (type) => {
+    const { body, sysFlag } = await compressBody(text, type);
+    expect(body.length).toBeLessThan(text.length / 10);
+    expect(sysFlag & SysFlag.COMPRESSED).toBe(SysFlag.COMPRESSED);
+    expect((await decompressBody(stored(body, sysFlag), text.length)).equals(text)).toBe(true);
+  });
+
+  test.each(['zlib', 'lz4'] as const)('%s leaves as it is what would not become smaller', async (type) => {
+    const body = Uint8Array.of(1, 2, 3);
+    expect(await compressBody(body, type)).toEqual({ body: Buffer.from(body), sysFlag: 0 });
+  });
+
+  test('ZSTD is written where Node can, and nowhere else', async () => {
+    if (!canCompress('zstd')) {
+      await expect(compressBody(text, 'zstd')).rejects.toThrow(TypeError);
+      return;
+    }
+    const { body, sysFlag } = await compressBody(text, 'zstd');
+    expect(sysFlag).toBe(SysFlag.COMPRESSED | SysFlag.COMPRESSION_ZSTD);
+    expect((await decompressBody(stored(body, sysFlag), text.length)).equals(text)).toBe(true);
   });
 });
