@@ -37,6 +37,20 @@ export function integer(object: JsonObject, name: string, otherwise: number): nu
   throw malformed(name, 'is not an int32');
 }
 
+/** A number of up to 53 bits; 0 where there is none. @throws RemotingError `malformed`, naming the field. */
+export function safeInteger(object: JsonObject, name: string): number {
+  const value = object[name] ?? 0;
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return value;
+  throw malformed(name, 'is not an integer');
+}
+
+/** A list of texts; empty where there is none. @throws RemotingError `malformed`, naming the field. */
+export function listOfTexts(object: JsonObject, name: string): readonly string[] {
+  const value = object[name] ?? [];
+  if (isList(value) && value.every((item) => typeof item === 'string')) return value;
+  throw malformed(name, 'is not a list of texts');
+}
+
 /**
  * A list of objects; empty where there is none.
  * @throws RemotingError `malformed`, naming the field, also when it has more than `countMax`.

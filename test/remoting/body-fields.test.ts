@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest';
-import { integer, listOfObjects, oneOf, optionalText, requiredText } from '../../src/remoting/body-fields.ts';
+import {
+  integer,
+  listOfObjects,
+  listOfTexts,
+  oneOf,
+  optionalText,
+  requiredText,
+  safeInteger,
+} from '../../src/remoting/body-fields.ts';
 
 function malformed(text: string): unknown {
   return expect.objectContaining({ name: 'RemotingError', kind: 'malformed', message: expect.stringContaining(text) });
@@ -46,4 +54,19 @@ test('a list has as many objects as are allowed', () => {
   expect(() => listOfObjects({ all: {} }, 'all', 2)).toThrow(malformed('not a list'));
   for (const item of ['x', null, [], 3])
     expect(() => listOfObjects({ all: [item] }, 'all', 2)).toThrow(malformed('all'));
+});
+
+test('a longer integer keeps to what a number holds', () => {
+  expect([{ n: 2 ** 53 - 1 }, { n: -1 }, { n: null }, {}].map((object) => safeInteger(object, 'n'))).toEqual([
+    2 ** 53 - 1,
+    -1,
+    0,
+    0,
+  ]);
+  for (const n of [2 ** 53, 0.5, '1']) expect(() => safeInteger({ n }, 'n')).toThrow(malformed('not an integer'));
+});
+
+test('a list of texts holds texts', () => {
+  expect([{ l: ['a', ''] }, { l: null }, {}].map((object) => listOfTexts(object, 'l'))).toEqual([['a', ''], [], []]);
+  for (const l of ['a', {}, [1]]) expect(() => listOfTexts({ l }, 'l')).toThrow(malformed('not a list of texts'));
 });

@@ -26,6 +26,12 @@ export function parseAttributes(text: string): Readonly<Record<string, string>> 
   );
 }
 
+/** What `parseAttributes` reads. */
+export function writeAttributes(attributes: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(attributes);
+  return pairs.map(([name, value]) => (value === '' ? name : `${name}=${value}`)).join(',');
+}
+
 function malformed(): RemotingError {
   return new RemotingError('malformed', 'the field attributes of a body makes no sense');
 }

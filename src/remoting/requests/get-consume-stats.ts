@@ -1,6 +1,10 @@
+import { safeInteger } from '../body-fields.ts';
+import type { Command } from '../command.ts';
 import { defineRequest } from '../fields.ts';
+import { isJsonObject, readJsonObject } from '../json.ts';
 import { encodeJson } from '../json-writer.ts';
 import type { MessageQueue } from '../message.ts';
+import { readQueueTable } from '../message-queues.ts';
 import { RequestCode } from '../request-code.ts';
 import { writeMessageQueue } from './get-topic-stats.ts';
 
@@ -41,5 +45,21 @@ export function encodeConsumeStats(queues: readonly ConsumedQueue[], gotPerSecon
         { brokerOffset, consumerOffset, lastTimestamp: lastTimestampMs, pullOffset },
       ]),
     ),
+  });
+}
+
+/** The queues of a reply. @throws ResponseError; RemotingError `malformed`. */
+export function decodeConsumeStats(reply: Command, address: string): readonly ConsumedQueue[] {
+  getConsumeStats.decodeReply(reply, address);
+  const rows = readQueueTable(readJsonObject(reply.body, 'the progress of a group'), 'offsetTable');
+  return rows.map(([queue, value]) => {
+    const row = isJsonObject(value) ? value : {};
+    return {
+      queue,
+      brokerOffset: safeInteger(row, 'brokerOffset'),
+      consumerOffset: safeInteger(row, 'consumerOffset'),
+      pullOffset: safeInteger(row, 'pullOffset'),
+      lastTimestampMs: safeInteger(row, 'lastTimestamp'),
+    };
   });
 }

@@ -91,7 +91,8 @@ function decodeQueueData(data: JsonObject): QueueData {
   };
 }
 
-function decodeBrokerData(data: JsonObject): BrokerData {
+/** A broker as routes and clusters name it. @throws RemotingError `malformed`. */
+export function decodeBrokerData(data: JsonObject): BrokerData {
   const addresses = new Map<number, string>();
   const table = data['brokerAddrs'];
   if (!isJsonObject(table)) throw malformed('brokerAddrs');

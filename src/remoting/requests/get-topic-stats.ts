@@ -1,6 +1,10 @@
+import { safeInteger } from '../body-fields.ts';
+import type { Command } from '../command.ts';
 import { defineRequest } from '../fields.ts';
+import { isJsonObject, readJsonObject } from '../json.ts';
 import { encodeJson, type WritableObject } from '../json-writer.ts';
 import type { MessageQueue } from '../message.ts';
+import { readQueueTable } from '../message-queues.ts';
 import { RequestCode } from '../request-code.ts';
 
 /** Asks a broker how full the queues of a topic are (Java `GetTopicStatsInfoRequestHeader`). TOPIC_NOT_EXIST: there is none. */
@@ -30,6 +34,21 @@ export function encodeTopicStats(queues: readonly QueueStats[], putPerSecond: nu
       ]),
     ),
     topicPutTps: putPerSecond,
+  });
+}
+
+/** The queues of a reply. @throws ResponseError; RemotingError `malformed`. */
+export function decodeTopicStats(reply: Command, address: string): readonly QueueStats[] {
+  getTopicStats.decodeReply(reply, address);
+  const rows = readQueueTable(readJsonObject(reply.body, 'the state of a topic'), 'offsetTable');
+  return rows.map(([queue, value]) => {
+    const row = isJsonObject(value) ? value : {};
+    return {
+      queue,
+      minOffset: safeInteger(row, 'minOffset'),
+      maxOffset: safeInteger(row, 'maxOffset'),
+      lastUpdateTimestampMs: safeInteger(row, 'lastUpdateTimestamp'),
+    };
   });
 }
 

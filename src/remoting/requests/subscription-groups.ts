@@ -1,9 +1,11 @@
 import { integer, listOfObjects, requiredText } from '../body-fields.ts';
 import type { Command } from '../command.ts';
+import { RemotingError, ResponseError } from '../errors.ts';
 import { defineRequest } from '../fields.ts';
-import { type JsonObject, readJsonObject } from '../json.ts';
+import { isJsonObject, type JsonObject, readJsonObject } from '../json.ts';
 import { encodeJson, type WritableObject } from '../json-writer.ts';
 import { RequestCode } from '../request-code.ts';
+import { ResponseCode } from '../response-code.ts';
 import { readAttributes } from './attributes.ts';
 import { type DataVersion, writeDataVersion } from './data-version.ts';
 import { retryMaxTimesDefault } from './get-subscription-group.ts';
@@ -75,6 +77,17 @@ export function decodeGroupSettings({ body }: Command): SubscriptionGroupSetting
 export function decodeGroupSettingsList({ body }: Command): readonly SubscriptionGroupSettings[] {
   const list = readJsonObject(body, 'a list of subscription groups');
   return listOfObjects(list, 'groupConfigList', groupListCountMax).map(readGroupSettings);
+}
+
+/** The groups of a reply with many (Java `SubscriptionGroupWrapper`). @throws ResponseError; RemotingError `malformed`. */
+export function decodeGroupSettingsTable(reply: Command, address: string): readonly SubscriptionGroupSettings[] {
+  // Brokers 4.x do not count them.
+  if (reply.code !== ResponseCode.SUCCESS) throw new ResponseError(reply.code, reply.remark ?? '', address);
+  const table = readJsonObject(reply.body, 'a table of subscription groups')['subscriptionGroupTable'] ?? {};
+  return Object.values(isJsonObject(table) ? table : {}).map((value) => {
+    if (isJsonObject(value)) return readGroupSettings(value);
+    throw new RemotingError('malformed', 'a subscription group of a table is not an object');
+  });
 }
 
 function readGroupSettings(value: JsonObject): SubscriptionGroupSettings {

@@ -1,4 +1,7 @@
+import { listOfTexts } from '../body-fields.ts';
+import type { Command } from '../command.ts';
 import { defineRequest } from '../fields.ts';
+import { readJsonObject } from '../json.ts';
 import { encodeJson } from '../json-writer.ts';
 import { RequestCode } from '../request-code.ts';
 
@@ -58,4 +61,14 @@ export function encodeTopicList(topics: Iterable<string>, brokerAddress?: string
 /** The body of an answer with groups (Java `GroupList`). */
 export function encodeGroupList(groups: Iterable<string>): Buffer {
   return encodeJson({ groupList: [...groups] });
+}
+
+/** The topics of an answer. @throws RemotingError `malformed`. */
+export function decodeTopicList({ body }: Command): readonly string[] {
+  return listOfTexts(readJsonObject(body, 'a list of topics'), 'topicList');
+}
+
+/** The groups of an answer. @throws RemotingError `malformed`. */
+export function decodeGroupList({ body }: Command): readonly string[] {
+  return listOfTexts(readJsonObject(body, 'a list of groups'), 'groupList');
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseAttributes, readAttributes } from '../../../src/remoting/requests/attributes.ts';
+import { parseAttributes, readAttributes, writeAttributes } from '../../../src/remoting/requests/attributes.ts';
 
 test.each([
   ['', {}],
@@ -22,4 +22,9 @@ test('attributes of a body are texts, or left out', () => {
       expect.objectContaining({ kind: 'malformed', message: expect.stringContaining('attributes') }),
     );
   }
+});
+
+test('changes are written as they are read', () => {
+  for (const text of ['', '+message.type=FIFO', '+a=1,-b,+c=1=2'])
+    expect(writeAttributes(parseAttributes(text))).toBe(text);
 });

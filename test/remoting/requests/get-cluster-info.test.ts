@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import {
   decodeBrokerNames,
+  decodeBrokers,
   encodeClusterInfo,
   getClusterInfo,
 } from '../../../src/remoting/requests/get-cluster-info.ts';
@@ -15,6 +16,13 @@ test.each(['cluster-info-4.9.7', 'cluster-info-5.5.0'])('reads %s of a real name
   const reply = capturedCommand(name);
   expect(getClusterInfo.decodeReply(reply, 'h:1')).toEqual({});
   expect(decodeBrokerNames(reply)).toEqual(['broker-a']);
+  expect(decodeBrokers(reply)).toEqual([
+    {
+      brokerName: 'broker-a',
+      cluster: 'DefaultCluster',
+      addresses: new Map([[0, expect.stringMatching(/^127\.0\.0\.1:\d+$/)]]),
+    },
+  ]);
 });
 
 test('reads a cluster without brokers', () => {
@@ -40,4 +48,9 @@ test('writes which brokers are in which cluster', () => {
   const body = encodeClusterInfo([broker('a', 'one'), broker('b', 'two'), broker('c', 'one')]);
   expect(decodeBrokerNames({ ...blankCommand, body })).toEqual(['a', 'b', 'c']);
   expect(body.toString()).toMatch(/"clusterAddrTable":\{"one":\["a","c"\],"two":\["b"\]\}\}$/);
+});
+
+test('refuses a broker that is none', () => {
+  const body = Buffer.from('{"brokerAddrTable":{"broker-a":5}}');
+  expect(() => decodeBrokers({ ...blankCommand, body })).toThrow('brokerAddrTable');
 });

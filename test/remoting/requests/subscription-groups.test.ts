@@ -3,6 +3,7 @@ import { readJson } from '../../../src/remoting/json.ts';
 import {
   decodeGroupSettings,
   decodeGroupSettingsList,
+  decodeGroupSettingsTable,
   deleteSubscriptionGroup,
   encodeGroupSettings,
   encodeGroupSettingsTable,
@@ -81,4 +82,14 @@ test('a list has as many groups as its limit says', () => {
   const list = (count: number) => command(`{"groupConfigList":[${Array(count).fill('{"groupName":"g"}').join(',')}]}`);
   expect(decodeGroupSettingsList(list(groupListCountMax))).toHaveLength(groupListCountMax);
   expect(() => decodeGroupSettingsList(list(groupListCountMax + 1))).toThrow('at most');
+});
+
+test('a table is read again, also that of a broker 4.x, which does not count', () => {
+  const body = encodeGroupSettingsTable([group, { ...group, name: 'other' }], { counter: 1, timestampMs: 2 });
+  expect(decodeGroupSettingsTable({ ...blankCommand, body }, 'h:1')).toEqual([group, { ...group, name: 'other' }]);
+  expect(decodeGroupSettingsTable(command('{}'), 'h:1')).toEqual([]);
+  expect(() => decodeGroupSettingsTable(command('{"subscriptionGroupTable":{"g":1}}'), 'h:1')).toThrow('not an object');
+  expect(() => decodeGroupSettingsTable({ ...blankCommand, code: 1 }, 'h:1')).toThrow(
+    expect.objectContaining({ code: 1 }),
+  );
 });

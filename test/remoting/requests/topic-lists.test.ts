@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import {
+  decodeGroupList,
+  decodeTopicList,
   encodeGroupList,
   encodeTopicList,
   getAllTopics,
@@ -9,6 +11,7 @@ import {
   getTopicsOfCluster,
   getTopicsOfGroup,
 } from '../../../src/remoting/requests/topic-lists.ts';
+import { blankCommand } from '../../support/loopback-server.ts';
 
 test('have the codes and the fields that Java writes', () => {
   expect([getAllTopics, getSystemTopics, getSystemTopicsOfBroker].map(({ encode }) => encode({}))).toEqual([
@@ -25,4 +28,11 @@ test('lists are written as Java writes them', () => {
   expect(encodeTopicList(['T', 'U']).toString()).toBe('{"topicList":["T","U"]}');
   expect(encodeTopicList([], 'h:1').toString()).toBe('{"brokerAddr":"h:1","topicList":[]}');
   expect(encodeGroupList(new Set(['g'])).toString()).toBe('{"groupList":["g"]}');
+});
+
+test('lists are read again', () => {
+  expect(decodeTopicList({ ...blankCommand, body: encodeTopicList(['T', 'U'], 'h:1') })).toEqual(['T', 'U']);
+  expect(decodeGroupList({ ...blankCommand, body: encodeGroupList(['g']) })).toEqual(['g']);
+  expect(decodeTopicList({ ...blankCommand, body: Buffer.from('{}') })).toEqual([]);
+  expect(() => decodeGroupList({ ...blankCommand, body: Buffer.from('{"groupList":[1]}') })).toThrow('groupList');
 });
