@@ -1,22 +1,12 @@
 import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
-
-/** Most name servers in one endpoint. */
-export const addressesMax = 16;
-
-/** Longest address, `http://` included: a host name has at most 253 characters. */
-export const addressCharsMax = 255;
-
-/** Port of a name server where an endpoint names none; `NamesrvStartup` listens there. */
-const nameServerPort = 9876;
-
-/** One name server or broker, in the one spelling that stands for it. */
-export interface NameServerAddress {
-  /** Lower case; IPv4 in four decimal parts, also where it came as IPv6; IPv6 shortened, without brackets. */
-  readonly host: string;
-  readonly port: number;
-  /** `host:port`, with brackets around IPv6: what a channel connects to. */
-  readonly address: string;
-}
+import {
+  normalizeHost,
+  parseAddress,
+  parseNameServers,
+  type ServerAddress,
+  splitAddresses,
+} from '../client/addresses.ts';
+import { ClientError } from '../client/errors.ts';
 
 /**
  * Why an address was not taken:
@@ -99,7 +89,7 @@ export class EndpointPolicy {
    * The name servers of an endpoint that a client named.
    * @throws PolicyError `malformed` or `refused`.
    */
-  checkEndpoint(text: string): NameServerAddress[] {
+  checkEndpoint(text: string): ServerAddress[] {
     const addresses = parseEndpoint(text);
     const refused = addresses.find((address) => !allows(this.#endpoints, address));
     if (refused === undefined) return addresses;
@@ -121,22 +111,17 @@ export class EndpointPolicy {
  * between addresses. The order is kept, repetitions are dropped.
  * @throws PolicyError `malformed`.
  */
-export function parseEndpoint(text: string): NameServerAddress[] {
-  if (text.length > addressesMax * (addressCharsMax + 2)) throw malformed('it is too long');
-  const texts = splitList(text);
-  if (texts.length === 0) throw malformed('it is empty');
-  if (texts.length > addressesMax)
-    throw malformed(`it names ${texts.length} addresses, at most ${addressesMax} are allowed`);
-  const addresses = texts.map((one) => {
-    const address = parseAddress(one);
-    if (address === undefined) throw malformed(`${JSON.stringify(one.slice(0, 60))} is no host:port`);
-    return address;
-  });
-  return addresses.filter(({ address }, index) => index === addresses.findIndex((other) => other.address === address));
+export function parseEndpoint(text: string): ServerAddress[] {
+  try {
+    return parseNameServers(text);
+  } catch (error) {
+    if (error instanceof ClientError) throw malformed(error.message);
+    throw error;
+  }
 }
 
 /** The one text that stands for these name servers: what engines are kept by. */
-export function endpointText(addresses: readonly NameServerAddress[]): string {
+export function endpointText(addresses: readonly ServerAddress[]): string {
   return addresses.map(({ address }) => address).join(';');
 }
 
@@ -147,42 +132,12 @@ function malformed(why: string): PolicyError {
   );
 }
 
-function splitList(text: string): string[] {
-  return text.split(/[;,\s]+/).filter((one) => one !== '');
-}
-
-/** A host name, IPv4 or IPv6 in brackets, then perhaps a port; undefined for anything else. */
-function parseAddress(text: string): NameServerAddress | undefined {
-  if (text.length > addressCharsMax) return undefined;
-  const parts = /^(?:https?:\/\/)?(\[[\da-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?\/?$/i.exec(text);
-  const host = parts?.[1] === undefined ? undefined : normalizeHost(parts[1]);
-  const port = parts?.[2] === undefined ? nameServerPort : Number(parts[2]);
-  if (host === undefined || port < 1 || port > 65_535) return undefined;
-  return { host, port, address: isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}` };
-}
-
-/**
- * One spelling per host. `URL` reads every form of IPv4 that the system's resolver takes (2130706433, 0x7f.1, 0177.0.0.1) and shortens
- * IPv6; IPv4 inside IPv6 is the IPv4 address, because that is where the connection goes.
- */
-function normalizeHost(text: string): string | undefined {
-  if (!URL.canParse(`http://${text}`)) return undefined;
-  const host = new URL(`http://${text}`).hostname.replace(/\.$/, '');
-  const mapped = /^\[::ffff:([\da-f]{1,4}):([\da-f]{1,4})\]$/.exec(host);
-  if (mapped?.[1] !== undefined && mapped[2] !== undefined) {
-    const [high, low] = [Number.parseInt(mapped[1], 16), Number.parseInt(mapped[2], 16)];
-    return [high >> 8, high & 255, low >> 8, low & 255].join('.');
-  }
-  const bare = host.replace(/^\[|\]$/g, '');
-  return bare === '' ? undefined : bare;
-}
-
 function isLoopback(host: string): boolean {
   const bare = normalizeHost(isIPv6(host) ? `[${host}]` : host);
   return bare === 'localhost' || bare === '::1' || (bare !== undefined && isIPv4(bare) && bare.startsWith('127.'));
 }
 
-function ownAddresses(defaultEndpoint: string): NameServerAddress[] {
+function ownAddresses(defaultEndpoint: string): ServerAddress[] {
   try {
     return parseEndpoint(defaultEndpoint);
   } catch (error) {
@@ -192,7 +147,7 @@ function ownAddresses(defaultEndpoint: string): NameServerAddress[] {
 }
 
 function splitRules(text: string, setting: string): string[] {
-  const rules = splitList(text);
+  const rules = splitAddresses(text);
   if (rules.length === 0)
     throw new PolicyError('configuration', `${setting} lists nothing: list what is allowed, or set it to *`);
   return rules;
@@ -237,7 +192,7 @@ function withoutPorts(rules: Rules): Rules {
   return { ...rules, hosts: new Set(hosts), suffixes: rules.suffixes.map((suffix) => suffix.replace(/:\d+$/, '')) };
 }
 
-function allows(rules: Rules, { host, port, address }: NameServerAddress): boolean {
+function allows(rules: Rules, { host, port, address }: ServerAddress): boolean {
   if (rules.anything || rules.hosts.has(host) || rules.hosts.has(address)) return true;
   const version = isIP(host);
   if (version !== 0) return rules.ranges.check(host, version === 4 ? 'ipv4' : 'ipv6');
