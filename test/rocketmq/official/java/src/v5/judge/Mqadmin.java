@@ -17,8 +17,9 @@ import org.apache.rocketmq.tools.command.MQAdminStartup;
 
 /**
  * Runs mqadmin commands in one JVM: each line of the standard input is a command with its arguments, tabs between them; each line of
- * the standard output is {@code {"output":...}} with what the command has printed. Three commands of its own, which mqadmin has not,
- * give it something to look at: {@code @send topic producerGroup count}, {@code @consume topic group count}, {@code @leave group}.
+ * the standard output is {@code {"output":...}} with what the command has printed. Commands of its own, which mqadmin has not,
+ * give it something to look at: {@code @send topic producerGroup count}, {@code @consume topic group count}, {@code @leave group},
+ * {@code @request topic producerGroup timeoutMs body}, {@code @answer topic group}.
  */
 public final class Mqadmin {
     private final Context context;
@@ -84,17 +85,15 @@ public final class Mqadmin {
             case "@send": return send(command[1], command[2], Integer.parseInt(command[3]));
             case "@consume": return consume(command[1], command[2], Integer.parseInt(command[3]));
             case "@leave": return leave(command[1]);
+            case "@request": return Requests.request(producer(command[2]), command[1], Long.parseLong(command[3]), command[4]);
+            case "@answer": return answer(command[1], command[2]);
             default: throw new IllegalArgumentException("unknown command " + Arrays.toString(command));
         }
     }
 
     /** Sends messages with keys key0, key1 and so on; a line for each: message id, offset id, queue id, queue offset. */
     private String send(String topic, String group, int count) throws Exception {
-        DefaultMQProducer producer = producers.get(group);
-        if (producer == null) {
-            producer = context.started(new DefaultMQProducer(group, context.settings.hook()));
-            producers.put(group, producer);
-        }
+        DefaultMQProducer producer = producer(group);
         StringBuilder lines = new StringBuilder();
         for (int i = 0; i < count; i++) {
             SendResult sent = context.send(producer, new Message(topic, "tag", "key" + i, Context.bytes("body" + i)));
@@ -104,6 +103,23 @@ public final class Mqadmin {
         // A producer is known to the broker from its first heartbeat on.
         Thread.sleep(1_500);
         return lines.toString();
+    }
+
+    private DefaultMQProducer producer(String group) throws Exception {
+        DefaultMQProducer producer = producers.get(group);
+        if (producer == null) {
+            producer = context.started(new DefaultMQProducer(group, context.settings.hook()));
+            producers.put(group, producer);
+        }
+        return producer;
+    }
+
+    /** Starts a consumer that stays, and replies to each message. */
+    private String answer(String topic, String group) throws Exception {
+        DefaultMQPushConsumer consumer = context.pushConsumer(group);
+        Requests.answer(consumer, topic, producer(group + "-replies"));
+        consumers.put(group, consumer);
+        return "";
     }
 
     /** Starts a consumer that stays, and waits until it has taken that many and the broker knows it. */
