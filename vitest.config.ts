@@ -10,7 +10,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/rocketmq/**'],
+          exclude: ['test/rocketmq/**', 'test/faults/**'],
           env: { ROCKETMQ_TARGET: 'embedded' },
           // Tests that may run side by side mostly wait.
           maxConcurrency: 12,
@@ -26,6 +26,18 @@ export default defineConfig({
           // And one test at a time: a cold JVM that does much at once keeps no time that tests could hold it to.
           maxConcurrency: 1,
           testTimeout: 120_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          globalSetup: ['test/faults/table.ts'],
+          // Figures are of one fault at a time.
+          fileParallelism: false,
+          maxConcurrency: 1,
+          testTimeout: 150_000,
           hookTimeout: 180_000,
         },
       },

@@ -1,0 +1,130 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ClusterClient } from '../../src/client/client.ts';
+import { ClientError } from '../../src/client/errors.ts';
+import { Deadline } from '../../src/remoting/deadline.ts';
+import { RemotingError } from '../../src/remoting/errors.ts';
+import { ResponseCode } from '../../src/remoting/response-code.ts';
+import type { EngineClient } from '../support/engine-client.ts';
+import type { History, SendEvent, SendOutcome } from '../support/history.ts';
+import { outgoing } from '../support/real-client.ts';
+
+/** How often the load looks at the clock, in ms. */
+const tickMs = 10;
+
+/** One way to send a message with this id as its body; rejects when it failed. */
+export type Send = (id: string) => Promise<unknown>;
+
+/** Sends at a steady rate, whatever becomes of the sends before, and writes down what each was told. */
+export class Load {
+  readonly #history: History;
+  readonly #send: Send;
+  readonly #outcomeOf: (error: unknown) => SendOutcome;
+  readonly #underWay = new Set<Promise<void>>();
+  /** Why sends failed. */
+  readonly failures: unknown[] = [];
+  readonly sends: SendEvent[] = [];
+  #count = 0;
+  #running = true;
+  #ended: Promise<void> = Promise.resolve();
+
+  constructor(history: History, send: Send, outcomeOf: (error: unknown) => SendOutcome = outcomeOfClientError) {
+    this.#history = history;
+    this.#send = send;
+    this.#outcomeOf = outcomeOf;
+  }
+
+  /** @param prefix of the ids. */
+  start(perSecond: number, prefix = 'm'): this {
+    this.#ended = this.#run(perSecond, prefix);
+    return this;
+  }
+
+  /** Starts no more sends, and waits for the answers of the others. */
+  async stop(): Promise<void> {
+    this.#running = false;
+    await this.#ended;
+    await Promise.all(this.#underWay);
+  }
+
+  get underWayCount(): number {
+    return this.#underWay.size;
+  }
+
+  /** The first success of a send that started at or after this time; undefined before there is one. */
+  firstSuccessMs(sinceMs: number): number | undefined {
+    const ends = this.sends.flatMap(({ outcome, startMs, endMs }) =>
+      outcome === 'stored' && startMs >= sinceMs ? [endMs] : [],
+    );
+    return ends.length === 0 ? undefined : Math.min(...ends);
+  }
+
+  /** Longest time that a send took, in ms. */
+  get longestMs(): number {
+    return this.sends.reduce((most, { startMs, endMs }) => Math.max(most, endMs - startMs), 0);
+  }
+
+  async #run(perSecond: number, prefix: string): Promise<void> {
+    const startMs = performance.now();
+    let started = 0;
+    while (this.#running) {
+      const due = ((performance.now() - startMs) / 1_000) * perSecond;
+      for (; started < due; started += 1) this.#start(`${prefix}${this.#count++}`);
+      await sleep(tickMs);
+    }
+  }
+
+  #start(id: string): void {
+    const startMs = performance.now();
+    const end = (outcome: SendOutcome): void => {
+      const event: SendEvent = { op: 'send', id, startMs, endMs: performance.now(), outcome };
+      this.sends.push(event);
+      this.#history.add(event);
+    };
+    const sent = this.#send(id)
+      .then(
+        () => end('stored'),
+        (error: unknown) => {
+          this.failures.push(error);
+          end(this.#outcomeOf(error));
+        },
+      )
+      .finally(() => this.#underWay.delete(sent));
+    this.#underWay.add(sent);
+  }
+}
+
+/** What the errors of a client say about whether the message is stored. */
+export function outcomeOfClientError(error: unknown): SendOutcome {
+  if (error instanceof ClientError) return error.kind === 'outcomeUnknown' ? 'unknown' : 'notStored';
+  return error instanceof RemotingError && error.outcomeUnknown ? 'unknown' : 'notStored';
+}
+
+/** Sends by a client, each with this deadline. */
+export function sendBy(client: ClusterClient, topic: string, deadlineMs: number): Send {
+  return (id) => client.producer.send(outgoing(topic, id), Deadline.after(deadlineMs));
+}
+
+/** Writes down every copy that lies in the queues of a topic: what a consumer that misses nothing would be given. */
+export async function drain(
+  history: History,
+  broker: EngineClient,
+  { topic, queueCount, name = 'broker' }: { topic: string; queueCount: number; name?: string },
+): Promise<void> {
+  for (let queueId = 0; queueId < queueCount; queueId += 1) {
+    for (let offset = 0; ; ) {
+      const pulled = await broker.pull(topic, { group: 'drain', queueId, offset });
+      if (pulled.code === ResponseCode.PULL_NOT_FOUND || pulled.nextBeginOffset === offset) break;
+      for (const { body, bornTimestampMs, queueOffset } of pulled.messages) {
+        history.add({
+          op: 'delivery',
+          id: body.toString(),
+          queue: `${name}/${topic}/${queueId}`,
+          queueOffset: Number(queueOffset),
+          attempt: String(bornTimestampMs),
+          atMs: performance.now(),
+        });
+      }
+      offset = pulled.nextBeginOffset;
+    }
+  }
+}
