@@ -1,31 +1,37 @@
 import type { PopReceipt } from '../remoting/pop-receipt.ts';
 
-/** A message that was handed out and not yet acknowledged. Its receipt is spent by one at a time. */
+/** A message that was handed out and not yet settled. Its receipt is spent by one at a time. */
 export interface InFlightMessage {
-  /** The receipt that the reader has. */
-  readonly handedOut: PopReceipt;
+  /** Where it is in flight. */
+  readonly owner: InFlightMessages;
+  /** The receipt that the reader has to use; the last that it was given. */
+  handedOut: PopReceipt;
   /** The receipt that the broker takes now; a renewal replaces it. */
   receipt: PopReceipt;
   /** When the message was handed out, on the monotonic clock, in ms. */
   readonly handedOutAtMs: number;
   /** When the broker makes it visible again, on the monotonic clock, in ms. */
   visibleAtMs: number;
-  /** A renewal under way, which never fails; who spends the receipt next waits for it. */
-  renewing: Promise<void> | undefined;
-  /** An ack under way, which all who acknowledge the message meanwhile share. */
-  acking: Promise<void> | undefined;
+  /** Its reader has said how long it stays invisible, so nothing renews it. */
+  isTimedByReader: boolean;
+  /** What is done with the receipt now, which never fails; who comes next waits for it. */
+  busy: Promise<void> | undefined;
+  /** An ack of it got no answer: it may be acknowledged, so it is not given back. */
+  isAckLost: boolean;
+  /** Why a renewal got no answer: the receipt may be spent, and spending it twice makes two deliveries. Undefined: it is good. */
+  renewalLost: unknown;
 }
 
 /** What one stream has handed out: how much more it may, and what to give back when it ends. */
 export class InFlightMessages {
   readonly #messagesMax: number;
-  readonly #onRoom: () => void;
+  readonly #onRemoved: (message: InFlightMessage, wasFull: boolean) => void;
   readonly #messages = new Map<string, InFlightMessage>();
 
-  /** @param onRoom called when there is room again after there was none. */
-  constructor(messagesMax: number, onRoom: () => void = () => {}) {
+  /** @param onRemoved called with each message that is in flight no longer, and whether there was no room before. */
+  constructor(messagesMax: number, onRemoved: (message: InFlightMessage, wasFull: boolean) => void = () => {}) {
     this.#messagesMax = messagesMax;
-    this.#onRoom = onRoom;
+    this.#onRemoved = onRemoved;
   }
 
   get size(): number {
@@ -41,15 +47,20 @@ export class InFlightMessages {
     return [...this.#messages.values()];
   }
 
-  add(receipt: PopReceipt, visibleAtMs: number): void {
-    this.#messages.set(receiptKey(receipt), {
+  add(receipt: PopReceipt, visibleAtMs: number): InFlightMessage {
+    const message: InFlightMessage = {
+      owner: this,
       handedOut: receipt,
       receipt,
       handedOutAtMs: performance.now(),
       visibleAtMs,
-      renewing: undefined,
-      acking: undefined,
-    });
+      isTimedByReader: false,
+      busy: undefined,
+      isAckLost: false,
+      renewalLost: undefined,
+    };
+    this.#messages.set(receiptKey(receipt), message);
+    return message;
   }
 
   /** The message that was handed out with this receipt, if it is still in flight here. */
@@ -57,17 +68,34 @@ export class InFlightMessages {
     return this.#messages.get(receiptKey(handedOut));
   }
 
-  remove(handedOut: PopReceipt): void {
+  has(message: InFlightMessage): boolean {
+    return this.find(message.handedOut) === message;
+  }
+
+  /** From now on the reader has another receipt of the message. */
+  replace(message: InFlightMessage, receipt: PopReceipt, visibleAtMs: number): void {
+    if (!this.#delete(message)) return;
+    message.handedOut = receipt;
+    message.receipt = receipt;
+    message.visibleAtMs = visibleAtMs;
+    this.#messages.set(receiptKey(receipt), message);
+  }
+
+  remove(message: InFlightMessage): void {
     const wasFull = this.room === 0;
-    this.#messages.delete(receiptKey(handedOut));
-    if (wasFull && this.room > 0) this.#onRoom();
+    if (this.#delete(message)) this.#onRemoved(message, wasFull);
   }
 
   /** Forgets what the broker has made visible again: its receipt is worth nothing any more. */
   removeExpired(nowMs: number): void {
-    for (const { handedOut, visibleAtMs, renewing, acking } of this.#messages.values()) {
-      if (visibleAtMs <= nowMs && renewing === undefined && acking === undefined) this.remove(handedOut);
+    for (const message of this.#messages.values()) {
+      if (message.visibleAtMs <= nowMs && message.busy === undefined) this.remove(message);
     }
+  }
+
+  #delete(message: InFlightMessage): boolean {
+    const key = receiptKey(message.handedOut);
+    return this.#messages.get(key) === message && this.#messages.delete(key);
   }
 }
 

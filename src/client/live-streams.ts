@@ -1,5 +1,5 @@
 import type { PopReceipt } from '../remoting/pop-receipt.ts';
-import type { InFlightMessages } from './in-flight-messages.ts';
+import type { InFlightMessage, InFlightMessages } from './in-flight-messages.ts';
 import type { Subscriber } from './subscriber.ts';
 
 /**
@@ -20,10 +20,11 @@ export class LiveStreams {
     };
   }
 
-  /** Where the message of this receipt is in flight, if it is so here. */
-  find(subscriber: Subscriber, handedOut: PopReceipt): InFlightMessages | undefined {
+  /** The message of this receipt, if it is in flight here. */
+  find(subscriber: Subscriber, handedOut: PopReceipt): InFlightMessage | undefined {
     for (const inFlight of this.#streams.get(keyOf(subscriber)) ?? []) {
-      if (inFlight.find(handedOut) !== undefined) return inFlight;
+      const message = inFlight.find(handedOut);
+      if (message !== undefined) return message;
     }
     return undefined;
   }

@@ -3,7 +3,7 @@ import { Deadline } from '../remoting/deadline.ts';
 import type { PopReceipt } from '../remoting/pop-receipt.ts';
 import { defaultTopic } from '../remoting/topic-names.ts';
 import { isVersion5 } from '../remoting/version.ts';
-import type { ConsumerOptions, StreamOptions } from './consumer.ts';
+import type { Consumer, ConsumerOptions, StreamOptions } from './consumer.ts';
 import { ClientError } from './errors.ts';
 import type { PopParts } from './pop-options.ts';
 import { PopStream } from './pop-stream.ts';
@@ -24,7 +24,7 @@ interface ReadBroker {
 }
 
 /** Receives messages of one topic for one group by POP: what is handed out stays invisible to the group until it is acknowledged. */
-export class PopConsumer {
+export class PopConsumer implements Consumer<PopReceipt> {
   readonly #parts: PopParts;
   readonly #options: ConsumerOptions;
   readonly #onClosed: () => void;
@@ -101,13 +101,18 @@ export class PopConsumer {
     }
   }
 
-  /**
-   * Ends the delivery of a message; a second time is a success too.
-   * @throws ClientError `expired` when the message is, or soon will be, visible to others again; RemotingError, ResponseError.
-   */
   async ack(receipt: PopReceipt, deadline: Deadline): Promise<void> {
-    const inFlight = this.#parts.liveStreams.find(this.#options.subscriber, receipt);
-    await this.#settler.ack(receipt, inFlight, deadline);
+    await this.#settler.ack(receipt, deadline);
+  }
+
+  /** @throws ClientError `invalid` for a delay that is not 0 to 12 h; as `ack`. */
+  async nack(receipt: PopReceipt, delayMs: number, deadline: Deadline): Promise<void> {
+    await this.#settler.nack(receipt, delayMs, deadline);
+  }
+
+  /** @throws ClientError `invalid` for a duration that is not 1 ms to 12 h; as `ack`. */
+  async changeInvisibleDuration(receipt: PopReceipt, durationMs: number, deadline: Deadline): Promise<PopReceipt> {
+    return this.#settler.change(receipt, durationMs, deadline);
   }
 
   /** Ends every stream, and resolves when what they left behind is released. Its group is taken off the brokers where nobody else here is a member. */
@@ -118,7 +123,7 @@ export class PopConsumer {
 
   async #close(): Promise<void> {
     const { cluster } = this.#parts;
-    if (this.#leave?.() === true) cluster.heartbeats.leave(this.#options.subscriber.group, cluster.brokers.all);
+    if (this.#leave?.() === true) void cluster.heartbeats.leave(this.#options.subscriber.group, cluster.brokers.all);
     for (const end of this.#streams.values()) void end();
     await Promise.all(this.#releases);
     this.#onClosed();

@@ -8,6 +8,7 @@ import { PopInitMode, popMessage, popMessagesMax } from '../remoting/requests/po
 import { deadLetterDelayLevel, sendMessageBack } from '../remoting/requests/send-message-back.ts';
 import { decodeStoredMessages, type StoredMessage } from '../remoting/stored-message.ts';
 import type { BrokerClocks } from './broker-clocks.ts';
+import { ClientError } from './errors.ts';
 import type { MessageFilter } from './message-filter.ts';
 import { receiptFields, type Subscriber } from './subscriber.ts';
 
@@ -111,7 +112,10 @@ export async function waitForMessages(
   return hasMessage;
 }
 
-/** Spends the receipt and returns the one that replaces it; 0 ms makes the message visible at once. */
+/**
+ * Spends the receipt and returns the one that replaces it; 0 ms makes the message visible at once.
+ * @throws ClientError `expired` when the broker knows that the receipt is good for nothing; ResponseError, RemotingError.
+ */
 export async function changeInvisible(
   subscriber: Subscriber,
   receipt: PopReceipt,
@@ -121,7 +125,11 @@ export async function changeInvisible(
 ): Promise<PopReceipt> {
   const request = changeInvisibleDuration.encode({ ...receiptFields(subscriber, receipt), invisibleDurationMs });
   const reply = changeInvisibleDuration.decodeReply(await channel.invoke(request, deadline), channel.address);
-  return { ...receipt, ...reply, startOffset: receipt.queueOffset };
+  const { popTimeMs, invisibleDurationMs: grantedMs, reviveQueueId = receipt.reviveQueueId } = reply;
+  if (popTimeMs === undefined || grantedMs === undefined) {
+    throw new ClientError('expired', 'the broker says that the message is acknowledged already');
+  }
+  return { ...receipt, popTimeMs, invisibleDurationMs: grantedMs, reviveQueueId, startOffset: receipt.queueOffset };
 }
 
 /** Puts a message into the dead letter queue of its group; it still has to be acknowledged. */

@@ -3,26 +3,47 @@ import type { PopReceipt } from '../remoting/pop-receipt.ts';
 import { receiptKey } from './in-flight-messages.ts';
 import type { Subscriber } from './subscriber.ts';
 
+/** How a receipt was spent here: by its ack; because its message was given back; because another receipt replaced it. */
+export type Spent = 'acknowledged' | 'givenBack' | 'replaced';
+
+/** Receipts remembered of those that were spent otherwise than by an ack. */
 const receiptsMax = 65_536;
+/** Acks remembered: at least so many, and less than twice as many. */
+export const acksMin = 8_192;
 
 /**
- * Receipts that were spent here because their stream ended: brokers answer success to an ack with a spent receipt, and deliver the
- * message again all the same.
+ * Receipts that were spent here. Brokers answer success to whatever is done with a spent receipt: an ack then counts for nothing, and
+ * a change of the duration makes a second delivery of the same message.
  */
 export class ReleasedMessages {
   /** A cache with sizes grows with use; one with a `max` takes all of its memory at once, for every client. */
-  readonly #receipts = new LRUCache<string, true>({ maxSize: receiptsMax, sizeCalculation: () => 1 });
+  readonly #receipts = new LRUCache<string, Spent>({ maxSize: receiptsMax, sizeCalculation: () => 1 });
+  /** Acks are many, so they are dropped by the thousand. */
+  #acks = new Set<string>();
+  #olderAcks = new Set<string>();
 
-  add(subscriber: Subscriber, receipt: PopReceipt): void {
-    this.#receipts.set(keyOf(subscriber, receipt), true, { ttl: Math.max(1, receipt.invisibleDurationMs) });
+  /** Remembered until the receipt would be late anyway. */
+  add(subscriber: Subscriber, receipt: PopReceipt, how: Exclude<Spent, 'acknowledged'>): void {
+    this.#receipts.set(keyOf(subscriber, receipt), how, { ttl: Math.max(1, receipt.invisibleDurationMs) });
   }
 
+  addAcknowledged(subscriber: Subscriber, receipt: PopReceipt): void {
+    this.#acks.add(keyOf(subscriber, receipt));
+    if (this.#acks.size < acksMin) return;
+    this.#olderAcks = this.#acks;
+    this.#acks = new Set();
+  }
+
+  /** It was not spent after all. */
   delete(subscriber: Subscriber, receipt: PopReceipt): void {
-    if (this.#receipts.size > 0) this.#receipts.delete(keyOf(subscriber, receipt));
+    this.#receipts.delete(keyOf(subscriber, receipt));
   }
 
-  has(subscriber: Subscriber, receipt: PopReceipt): boolean {
-    return this.#receipts.size > 0 && this.#receipts.has(keyOf(subscriber, receipt));
+  /** Undefined for one that was not spent here, or long ago. */
+  find(subscriber: Subscriber, receipt: PopReceipt): Spent | undefined {
+    const key = keyOf(subscriber, receipt);
+    if (this.#acks.has(key) || this.#olderAcks.has(key)) return 'acknowledged';
+    return this.#receipts.get(key);
   }
 }
 

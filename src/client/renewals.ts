@@ -25,10 +25,9 @@ function renewDue(inFlight: InFlightMessages, settler: Settler, options: Renewal
   for (const message of inFlight.all) {
     const endMs = message.handedOutAtMs + renewalDurationMs;
     const isDue = message.visibleAtMs > nowMs && message.visibleAtMs - nowMs < invisibleDurationMs / 2;
-    const isFree = message.renewing === undefined && message.acking === undefined;
-    if (!isDue || !isFree || endMs <= message.visibleAtMs) continue;
-    message.renewing = settler.renew(message, Math.min(invisibleDurationMs, endMs - nowMs)).finally(() => {
-      message.renewing = undefined;
-    });
+    const isFree = message.busy === undefined && message.renewalLost === undefined && !message.isTimedByReader;
+    if (isDue && isFree && endMs > message.visibleAtMs) {
+      void settler.renew(message, Math.min(invisibleDurationMs, endMs - nowMs));
+    }
   }
 }

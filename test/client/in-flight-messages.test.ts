@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { InFlightMessages, receiptKey } from '../../src/client/in-flight-messages.ts';
+import { type InFlightMessage, InFlightMessages, receiptKey } from '../../src/client/in-flight-messages.ts';
 import type { PopReceipt } from '../../src/remoting/pop-receipt.ts';
 
 function receipt(queueOffset: bigint, change: Partial<PopReceipt> = {}): PopReceipt {
@@ -31,43 +31,64 @@ describe('InFlightMessages', () => {
     expect(messages.find(receipt(3n))).toBeUndefined();
     messages.add(receipt(3n), 100);
     expect(messages.room).toBe(0);
-    messages.remove(receipt(9n));
-    messages.remove(receipt(1n));
+    expect(messages.find(receipt(9n))).toBeUndefined();
+    messages.remove(found(messages, 1n));
     expect([messages.size, messages.room]).toEqual([2, 0]);
   });
 
-  test('tell when there is room after there was none, and only then', () => {
-    let roomCount = 0;
-    const messages = new InFlightMessages(2, () => {
-      roomCount += 1;
+  test('tell of each that is removed, once, and whether there was no room before', () => {
+    const removed: (readonly [bigint, boolean])[] = [];
+    const messages = new InFlightMessages(2, ({ receipt: { queueOffset } }, wasFull) => {
+      removed.push([queueOffset, wasFull]);
     });
-    messages.add(receipt(1n), 100);
-    messages.remove(receipt(1n));
-    expect(roomCount).toBe(0);
+    const first = messages.add(receipt(1n), 100);
+    messages.remove(first);
+    messages.remove(first);
     for (const offset of [1n, 2n]) messages.add(receipt(offset), 100);
-    messages.remove(receipt(1n));
-    messages.remove(receipt(2n));
-    expect(roomCount).toBe(1);
+    messages.remove(first);
+    messages.remove(found(messages, 1n));
+    messages.remove(found(messages, 2n));
+    expect(removed).toEqual([
+      [1n, false],
+      [1n, true],
+      [2n, false],
+    ]);
   });
 
-  test('forget what is visible again, but not what is being renewed or acknowledged', () => {
-    let roomCount = 0;
-    const messages = new InFlightMessages(4, () => {
-      roomCount += 1;
-    });
-    for (const offset of [1n, 2n, 3n, 4n]) messages.add(receipt(offset), Number(offset) * 100);
-    const [, , third, fourth] = messages.all;
-    if (third !== undefined) third.renewing = Promise.resolve();
-    if (fourth !== undefined) fourth.acking = Promise.resolve();
+  test('know a message by the receipt that its reader was given last', () => {
+    const messages = new InFlightMessages(2);
+    const message = messages.add(receipt(1n), 100);
+    const next = receipt(1n, { popTimeMs: 2, invisibleDurationMs: 5 });
+    messages.replace(message, next, 200);
+    expect(messages.find(receipt(1n))).toBeUndefined();
+    expect(messages.find(next)).toBe(message);
+    expect(message).toMatchObject({ handedOut: next, receipt: next, visibleAtMs: 200 });
+    expect(messages.has(message)).toBe(true);
+    messages.remove(message);
+    expect([messages.has(message), messages.size]).toEqual([false, 0]);
+    // It was removed meanwhile: no change brings it back.
+    messages.replace(message, receipt(1n), 300);
+    expect(messages.size).toBe(0);
+  });
+
+  test('forget what is visible again, but not what something is done with', () => {
+    const messages = new InFlightMessages(3);
+    for (const offset of [1n, 2n, 3n]) messages.add(receipt(offset), Number(offset) * 100);
+    found(messages, 3n).busy = Promise.resolve();
     messages.removeExpired(99);
-    expect(messages.size).toBe(4);
+    expect(messages.size).toBe(3);
     messages.removeExpired(200);
-    expect(messages.all.map(({ receipt: { queueOffset } }) => queueOffset)).toEqual([3n, 4n]);
+    expect(messages.all.map(({ receipt: { queueOffset } }) => queueOffset)).toEqual([3n]);
     messages.removeExpired(1_000);
-    expect(messages.size).toBe(2);
-    expect(roomCount).toBe(1);
+    expect(messages.size).toBe(1);
   });
 });
+
+function found(messages: InFlightMessages, queueOffset: bigint): InFlightMessage {
+  const message = messages.find(receipt(queueOffset));
+  if (message === undefined) throw new Error('it must be there');
+  return message;
+}
 
 test('a receipt key names one delivery of one message', () => {
   const others: Partial<PopReceipt>[] = [

@@ -204,4 +204,59 @@ describe('renewals', () => {
     expect(releasedOffsets(broker)).toEqual([5]);
     expect(changes()[1]?.extFields['extraInfo']).toBe('5 1795000000000 6000 0 0 broker-a 0 5');
   });
+
+  test('one without an answer is the last: nobody knows the receipt, so an ack cannot promise anything', async () => {
+    const [consumer, message] = await receive({});
+    broker.on(CHANGE_MESSAGE_INVISIBLE_TIME, () => undefined);
+    vi.advanceTimersByTime(4_000);
+    await broker.request(CHANGE_MESSAGE_INVISIBLE_TIME);
+    const told = cluster.log.trouble();
+    broker.dropConnections();
+    expect(await told).toBe('a message could not be kept invisible');
+    vi.advanceTimersByTime(1_000);
+    const unknown = { kind: 'timeout', outcomeUnknown: true, cause: { kind: 'closed' } };
+    await expect(consumer.nack(message.receipt, 0, soon())).rejects.toMatchObject(unknown);
+    await expect(consumer.ack(message.receipt, soon())).rejects.toMatchObject(unknown);
+    // The broker heard it all the same: where the renewal got lost, the ack counts.
+    expect(broker.requests(ACK_MESSAGE).length).toBe(1);
+    await consumer.close();
+    expect(changes().length).toBe(1);
+  });
+
+  test('a message without an answer to its renewal is not given back: that could deliver it twice', async () => {
+    const [consumer] = await receive({});
+    broker.on(CHANGE_MESSAGE_INVISIBLE_TIME, () => undefined);
+    vi.advanceTimersByTime(4_000);
+    await broker.request(CHANGE_MESSAGE_INVISIBLE_TIME);
+    broker.dropConnections();
+    await consumer.close();
+    expect(changes().length).toBe(1);
+  });
+
+  test('none for a message whose reader has said how long', async () => {
+    const [consumer, message] = await receive({});
+    await consumer.changeInvisibleDuration(message.receipt, 10_000, soon());
+    vi.advanceTimersByTime(9_000);
+    await settled();
+    expect(changes().length).toBe(1);
+  });
+
+  test('a nack comes after one under way, by its receipt', async () => {
+    const [consumer, message] = await receive({});
+    const held = deferred<void>();
+    broker.on(CHANGE_MESSAGE_INVISIBLE_TIME, async ({ extFields }) => {
+      if (extFields['invisibleTime'] !== '0') await held.promise;
+      return { extFields: { popTime: '1795000000000', invisibleTime: '6000', reviveQid: '0' } };
+    });
+    vi.advanceTimersByTime(4_000);
+    await broker.request(CHANGE_MESSAGE_INVISIBLE_TIME);
+    vi.setSystemTime(1_795_000_001_000);
+    const given = consumer.nack(message.receipt, 0, soon());
+    await settled();
+    expect(changes().length).toBe(1);
+    held.resolve();
+    await given;
+    expect(changes()[1]?.extFields['extraInfo']).toBe('5 1795000000000 6000 0 0 broker-a 0 5');
+    expect(consumer.inFlightCount).toBe(0);
+  });
 });

@@ -302,7 +302,7 @@ describe('receiving', { timeout: 30_000 }, () => {
       onTestFinished(() => void vi.useRealTimers());
       expect(await refusalOf(ack(receiptHandle))).toEqual([
         'RECEIPT_EXPIRED',
-        'the ack came after the 30000 ms that a receiver has; the message is delivered again',
+        'the receipt came after the 30000 ms that a receiver has; the message is delivered again',
       ]);
       expect(ackCount()).toBe(0);
     });
@@ -315,7 +315,7 @@ describe('receiving', { timeout: 30_000 }, () => {
       await stream.next();
       expect(await refusalOf(ack(receiptHandle))).toEqual([
         'RECEIPT_EXPIRED',
-        'the message was given back when its stream ended; it is delivered again',
+        'the message was given back, by a nack or by the end of its stream; it is delivered again',
       ]);
     });
 

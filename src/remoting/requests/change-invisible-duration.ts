@@ -16,9 +16,10 @@ export const changeInvisibleDuration = defineRequest({
     offset: { kind: 'int64' },
     invisibleDurationMs: { wire: 'invisibleTime', kind: 'millis' },
   },
+  /** Without fields where the message is acknowledged already, which brokers notice of ordered POPs only. */
   reply: {
-    popTimeMs: { wire: 'popTime', kind: 'millis' },
-    invisibleDurationMs: { wire: 'invisibleTime', kind: 'millis' },
-    reviveQueueId: { wire: 'reviveQid', kind: 'int32' },
+    popTimeMs: { wire: 'popTime', kind: 'millis', optional: true },
+    invisibleDurationMs: { wire: 'invisibleTime', kind: 'millis', optional: true },
+    reviveQueueId: { wire: 'reviveQid', kind: 'int32', optional: true },
   },
 });
