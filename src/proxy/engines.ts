@@ -1,6 +1,7 @@
 import { Code } from '@connectrpc/connect';
 import { ClusterClient } from '../client/client.ts';
 import { type ClientLog, type ClientOptions, clientDefaults, type Vendor } from '../client/options.ts';
+import { vendorOf } from '../client/vendor.ts';
 import { TransactionOutcome } from '../remoting/requests/end-transaction.ts';
 import { failure } from './failures.ts';
 
@@ -98,6 +99,8 @@ export class Engines {
         vendor: vendorOf(endpoint, this.#options.vendor),
         brokerAllowed,
         log,
+        // Whoever reads what the proxy sends may be of any age, and what it may send is measured as it is delivered.
+        compression: { ...clientDefaults.compression, type: 'none' },
         ...changes,
       },
       // The published API has no way to end a transaction: what is stored is committed.
@@ -107,15 +110,4 @@ export class Engines {
     this.#engines.set(text, engine);
     return engine;
   }
-}
-
-const vendorHosts: readonly (readonly [Vendor, RegExp])[] = [
-  ['volcengine', /\.i?volces\.com(?=[:;]|$)/],
-  ['aliyun', /\.aliyuncs\.com(?=[:;]|$)/],
-];
-
-/** By the endpoint's host where the setting leaves it open. */
-export function vendorOf(endpoint: string, setting: Vendor | 'auto'): Vendor {
-  if (setting !== 'auto') return setting;
-  return vendorHosts.find(([, host]) => host.test(endpoint))?.[0] ?? 'apache';
 }

@@ -1,8 +1,7 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Vendor } from '../../src/client/options.ts';
 import { PolicyError } from '../../src/proxy/endpoint-policy.ts';
-import { type EngineKey, Engines, engineIdleMs, enginesMax, vendorOf } from '../../src/proxy/engines.ts';
+import { type EngineKey, Engines, engineIdleMs, enginesMax } from '../../src/proxy/engines.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import {
@@ -14,28 +13,6 @@ import {
 } from '../support/scripted-cluster.ts';
 
 const soon = (): Deadline => Deadline.after(10_000);
-
-describe('vendorOf', () => {
-  it.each<[string, Vendor]>([
-    ['rmq-1.rocketmq.volces.com:9876', 'volcengine'],
-    ['rmq-1.rocketmq.ivolces.com:9876', 'volcengine'],
-    ['mq_inst_1_abc.cn-hangzhou.mq-internal.aliyuncs.com:8080', 'aliyun'],
-    ['10.0.0.1:9876;x.aliyuncs.com:8080', 'aliyun'],
-    ['127.0.0.1:9876', 'apache'],
-    ['volces.com.example.org:9876', 'apache'],
-    ['x.volces.com.example.org:9876', 'apache'],
-    ['xvolces.com:9876', 'apache'],
-    ['x.yvolces.com:9876', 'apache'],
-    ['aliyuncs.com.evil:9876', 'apache'],
-    ['', 'apache'],
-  ])('%s is run by %s', (endpoint, vendor) => {
-    expect(vendorOf(endpoint, 'auto')).toBe(vendor);
-  });
-
-  it.each<Vendor>(['apache', 'aliyun', 'volcengine'])('is %s where the setting says so', (vendor) => {
-    expect(vendorOf('x.aliyuncs.com:8080', vendor)).toBe(vendor);
-  });
-});
 
 describe('Engines', () => {
   let cluster: ScriptedCluster;
