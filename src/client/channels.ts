@@ -1,7 +1,9 @@
 import { type Channel, channelDefaults } from '../remoting/channel.ts';
+import type { Command } from '../remoting/command.ts';
 import { Deadline } from '../remoting/deadline.ts';
 import { dial } from '../remoting/dial.ts';
 import { RemotingError } from '../remoting/errors.ts';
+import { checkDenied } from './denied.ts';
 import { ClientError } from './errors.ts';
 import type { ConnectionOptions } from './options.ts';
 
@@ -34,11 +36,13 @@ export class Channels {
   }
 
   /**
-   * The channel to `host:port`.
-   * @throws RemotingError `connect` when there is none to be had, `timeout`, `cancelled`; ClientError `closed`.
+   * The channel to `host:port`. What is asked on it fails as ClientError `unauthenticated` or `denied` where the server says so.
+   * @throws RemotingError `connect` when there is none to be had, `timeout`, `cancelled`; ClientError `closed`, `unauthenticated`.
    */
   async get(address: string, deadline: Deadline): Promise<Channel> {
     if (this.#closing.signal.aborted) throw closedError();
+    const { credentials } = this.#options;
+    if (credentials?.isReady === false) await credentials.ready(deadline);
     const open = this.#open.get(address);
     if (open?.isOpen === true) return open;
     const refusal = this.#refused.get(address);
@@ -58,10 +62,16 @@ export class Channels {
   }
 
   #dial(address: string): Promise<Channel> {
-    const { connectTimeoutMs } = this.#options;
+    const { connectTimeoutMs, credentials } = this.#options;
     // Callers with different deadlines share it, so it has one of its own.
     const deadline = Deadline.after(connectTimeoutMs, this.#closing.signal);
-    const opening = dial(address, { ...channelDefaults, ...this.#options }, deadline).then(
+    const options = {
+      ...channelDefaults,
+      ...this.#options,
+      credentials: () => credentials?.current,
+      checkReply: (reply: Command, from: string) => checkDenied(reply, from, credentials?.current),
+    };
+    const opening = dial(address, options, deadline).then(
       (channel) => this.#opened(channel),
       (error: unknown) => {
         this.#opening.delete(address);

@@ -9,6 +9,7 @@ import { BrokerClocks } from './broker-clocks.ts';
 import { Channels } from './channels.ts';
 import { type Cluster, createCluster } from './cluster.ts';
 import type { ConsumerOptions } from './consumer.ts';
+import { CredentialsKeeper } from './credentials.ts';
 import { ClientError } from './errors.ts';
 import { GroupSettings } from './group-settings.ts';
 import { Heartbeats } from './heartbeats.ts';
@@ -31,6 +32,7 @@ export class ClusterClient {
   readonly producer: Producer;
   readonly transactions: Transactions;
   readonly requestReply: RequestReply;
+  readonly #credentials: CredentialsKeeper;
   readonly #nameServerChannels: Channels;
   readonly #nameServers: NameServers;
   readonly #cluster: Cluster;
@@ -53,10 +55,12 @@ export class ClusterClient {
       requestReply: () => this.requestReply,
     });
     const frameBytesMax = popReplyBytesMax(options.bodyBytesMax);
-    const brokers = new Channels({ ...options, onServerRequest, frameBytesMax }, (channel) =>
+    this.#credentials = new CredentialsKeeper(options);
+    const connections = { ...options, credentials: this.#credentials };
+    const brokers = new Channels({ ...connections, onServerRequest, frameBytesMax }, (channel) =>
       heartbeats.greet(channel),
     );
-    this.#nameServerChannels = new Channels(options);
+    this.#nameServerChannels = new Channels(connections);
     this.#nameServers = new NameServers(options.nameServers, this.#nameServerChannels);
     const routes = new Routes(this.#nameServers, options.routesMax);
     this.#cluster = createCluster({ clientId, routes, heartbeats, pullGroups, brokers }, options.brokerAllowed);
@@ -126,6 +130,7 @@ export class ClusterClient {
     await Promise.all([...this.#consumers].map((consumer) => consumer.close()));
     this.#cluster.brokers.close();
     this.#nameServerChannels.close();
+    this.#credentials.close();
   }
 }
 

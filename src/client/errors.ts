@@ -4,6 +4,8 @@
  * - `noBroker`: the topic is known, but none of its brokers can take the request now; nothing was stored.
  * - `notStored`: every try was refused; nothing was stored.
  * - `outcomeUnknown`: at least one try got no answer, so the message may be stored.
+ * - `unauthenticated`: the credentials are missing, unknown, disabled or wrong.
+ * - `denied`: the credentials are right, but not enough for this.
  * - `unsupported`: the brokers are too old for it.
  * - `invalid`: it can never work; the text says why.
  * - `expired`: the receipt's invisible duration is over; the message is delivered again.
@@ -14,6 +16,8 @@ export type ClientErrorKind =
   | 'noBroker'
   | 'notStored'
   | 'outcomeUnknown'
+  | 'unauthenticated'
+  | 'denied'
   | 'unsupported'
   | 'invalid'
   | 'expired'

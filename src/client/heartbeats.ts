@@ -118,13 +118,12 @@ export class Heartbeats {
   async #beat(channel: Channel, deadline: Deadline): Promise<number> {
     const { consumers } = this;
     const content = encodeHeartbeat({ clientId: this.#clientId, producerGroups: [this.#producerGroup], consumers });
-    const reply = await channel.invoke(content, deadline);
     try {
-      decodeHeartbeatReply(reply, channel.address);
+      decodeHeartbeatReply(await channel.invoke(content, deadline), channel.address);
     } catch (error) {
       if (error instanceof RemotingError) throw error;
       this.#log.warn({ err: error, broker: channel.address }, 'a broker refused a heartbeat');
     }
-    return reply.version;
+    return channel.serverVersion ?? 0;
   }
 }

@@ -1,6 +1,7 @@
 import type { ServerRequestHandler } from '../remoting/channel.ts';
 import { connectTimeoutMsDefault, type TlsOptions } from '../remoting/dial.ts';
 import type { Credentials } from '../remoting/signature.ts';
+import type { CredentialsKeeper, CredentialsProvider } from './credentials.ts';
 
 /** Whose brokers they are: which property delays a message, since cloud brokers say version 4 and can do more than it. */
 export type Vendor = 'apache' | 'aliyun' | 'volcengine';
@@ -16,7 +17,8 @@ export interface ClientLog {
 export interface ClientOptions {
   /** Name servers as `host:port`. One is used until it fails, then the next. */
   readonly nameServers: readonly string[];
-  readonly credentials?: Credentials | undefined;
+  /** What every request is signed with, or who gives it; unset: requests are not signed. */
+  readonly credentials?: Credentials | CredentialsProvider | undefined;
   /** TLS on every connection. */
   readonly tls?: TlsOptions | undefined;
   readonly vendor: Vendor;
@@ -62,7 +64,8 @@ export const clientDefaults = {
 } as const satisfies Partial<ClientOptions>;
 
 /** What of the options a connection needs, and who answers the server's requests on it. */
-export type ConnectionOptions = Pick<ClientOptions, 'credentials' | 'tls' | 'connectTimeoutMs'> & {
+export type ConnectionOptions = Pick<ClientOptions, 'tls' | 'connectTimeoutMs'> & {
+  readonly credentials?: CredentialsKeeper | undefined;
   /** Largest frame, in bytes; what official clients and servers allow by default. */
   readonly frameBytesMax?: number;
   readonly onServerRequest?: ServerRequestHandler | undefined;

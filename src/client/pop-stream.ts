@@ -229,7 +229,6 @@ export class PopStream {
 
 /** True for what trying again cannot change. */
 function isRefusal(error: unknown): boolean {
-  if (error instanceof ClientError) return error.kind === 'closed';
-  if (!(error instanceof ResponseError)) return false;
-  return error.code === ResponseCode.NO_PERMISSION || error.code === ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST;
+  if (error instanceof ClientError) return ['closed', 'denied', 'unauthenticated'].includes(error.kind);
+  return error instanceof ResponseError && error.code === ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST;
 }

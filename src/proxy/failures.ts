@@ -10,6 +10,7 @@ export type Reason =
   | 'INVALID_REQUEST'
   | 'ID_NOT_FOUND'
   | 'RECEIPT_EXPIRED'
+  | 'CREDENTIALS_REFUSED'
   | 'ENDPOINT_NOT_ALLOWED'
   | 'ENDPOINT_UNREACHABLE'
   | 'TOPIC_NOT_FOUND'
@@ -76,6 +77,8 @@ const clientCodes: Readonly<Record<ClientErrorKind, readonly [Code, Reason]>> = 
   noBroker: [Code.Unavailable, 'BROKER_UNREACHABLE'],
   notStored: [Code.Unavailable, 'NOT_STORED'],
   outcomeUnknown: [Code.Unavailable, 'OUTCOME_UNKNOWN'],
+  unauthenticated: [Code.Unauthenticated, 'CREDENTIALS_REFUSED'],
+  denied: [Code.PermissionDenied, 'BROKER_REFUSED'],
   unsupported: [Code.FailedPrecondition, 'NOT_SUPPORTED'],
   invalid: [Code.InvalidArgument, 'INVALID_REQUEST'],
   expired: [Code.FailedPrecondition, 'RECEIPT_EXPIRED'],

@@ -31,8 +31,10 @@ export interface ChannelOptions {
   readonly serverRequestsMax: number;
   /** Header serialisation of requests whose code allows the choice. */
   readonly serialization: Serialization;
-  /** Signs every request. */
-  readonly credentials?: Credentials | undefined;
+  /** Signs every request; a function is asked each time. */
+  readonly credentials?: Credentials | (() => Credentials | undefined) | undefined;
+  /** Sees every reply before the caller does, who gets what it throws instead. */
+  readonly checkReply?: ((reply: Command, address: string) => void) | undefined;
   readonly onServerRequest?: ServerRequestHandler | undefined;
 }
 
@@ -107,11 +109,14 @@ export class Channel {
   /**
    * Sends a request and waits for its reply, whatever its code.
    * @throws RemotingError: `timeout` and `cancelled` by the deadline, `closed` when the connection ends (each with
-   * `outcomeUnknown`, once the request was written), `overloaded` when a limit keeps it from being written.
+   * `outcomeUnknown`, once the request was written), `overloaded` when a limit keeps it from being written; what `checkReply` throws.
    */
   async invoke(content: CommandContent, deadline: Deadline): Promise<Command> {
     this.#checkWritable();
-    return this.#inFlight.request((opaque) => this.#writer.write(this.#encodeRequest(content, opaque, 0)), deadline);
+    const write = (opaque: number): void => this.#writer.write(this.#encodeRequest(content, opaque, 0));
+    const reply = await this.#inFlight.request(write, deadline);
+    this.#options.checkReply?.(reply, this.address);
+    return reply;
   }
 
   /**
@@ -152,7 +157,8 @@ export class Channel {
   }
 
   #encodeRequest(content: CommandContent, opaque: number, flag: number): Buffer[] {
-    const { credentials, serialization, frameBytesMax } = this.#options;
+    const { credentials: given, serialization, frameBytesMax } = this.#options;
+    const credentials = typeof given === 'function' ? given() : given;
     const signed = credentials === undefined ? content : signRequest(content, credentials);
     return encodeCommand(requestOf(signed, opaque, flag), serialization, frameBytesMax);
   }

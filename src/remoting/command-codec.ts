@@ -52,8 +52,9 @@ export function asBuffer(bytes: Uint8Array | undefined): Buffer {
 }
 
 /** A request as a command. @param flag `CommandFlag` bits. */
-export function requestOf({ code, extFields, body }: CommandContent, opaque: number, flag: number): Command {
-  return { code, opaque, flag, version: claimedVersion, remark: undefined, extFields, body: asBuffer(body) };
+export function requestOf(content: CommandContent, opaque: number, flag: number): Command {
+  const { code, extFields, body, version = claimedVersion } = content;
+  return { code, opaque, flag, version, remark: undefined, extFields, body: asBuffer(body) };
 }
 
 /** The reply to a request, as a command. */

@@ -31,6 +31,8 @@ export interface CommandContent {
   readonly code: number;
   readonly extFields: ExtFields;
   readonly body?: Uint8Array;
+  /** Version to be claimed for this one (`ProtocolVersion`). Default: ours. */
+  readonly version?: number;
 }
 
 /** What a request is answered with. */

@@ -360,12 +360,21 @@ describe('PopStream', () => {
 
   describe('ends', () => {
     test.each([
-      ['the group may not read', ResponseCode.NO_PERMISSION],
-      ['the group does not exist', ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST],
-    ])('with an error when %s', async (_, code) => {
-      broker.on(POP_MESSAGE, () => ({ code }));
+      ['the group may not read', { code: ResponseCode.NO_PERMISSION }, { kind: 'denied' }],
+      [
+        'the secret key is wrong',
+        { code: ResponseCode.NO_PERMISSION, remark: 'check signature failed.' },
+        { kind: 'unauthenticated' },
+      ],
+      [
+        'the group does not exist',
+        { code: ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST },
+        { name: 'ResponseError', code: ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST },
+      ],
+    ])('with an error when %s', async (_, answer, failure) => {
+      broker.on(POP_MESSAGE, () => answer);
       const { consumer, stream } = streamOf();
-      await expect(stream.next()).rejects.toMatchObject({ name: 'ResponseError', code });
+      await expect(stream.next()).rejects.toMatchObject(failure);
       expect(await stream.next()).toEqual({ done: true, value: undefined });
       expect(consumer.streamCount).toBe(0);
       expect(getEventListeners(ending.signal, 'abort')).toEqual([]);
@@ -377,7 +386,7 @@ describe('PopStream', () => {
       await read(stream, 1);
       broker.on(POP_MESSAGE, () => ({ code: ResponseCode.NO_PERMISSION }));
       expect(bodies(await read(stream, 1))).toEqual(['2']);
-      await expect(stream.next()).rejects.toMatchObject({ code: ResponseCode.NO_PERMISSION });
+      await expect(stream.next()).rejects.toMatchObject({ kind: 'denied' });
     });
 
     test('when its client was closed', async () => {

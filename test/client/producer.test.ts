@@ -153,7 +153,23 @@ describe('Producer', () => {
     expect(sends(a, b).length).toBe(4);
   });
 
-  test.each([ResponseCode.MESSAGE_ILLEGAL, ResponseCode.NO_PERMISSION, ResponseCode.INVALID_PARAMETER])(
+  test('a refusal of the credentials or of their rights is for good: one try', async () => {
+    for (const [remark, kind] of [
+      ['check signature failed.', 'unauthenticated'],
+      ['why', 'denied'],
+    ]) {
+      both(() => ({ code: ResponseCode.NO_PERMISSION, remark }));
+      const before = sends(a, b).length;
+      await expect(cluster.client().producer.send(message(), soon())).rejects.toMatchObject({
+        name: 'ClientError',
+        kind,
+        cause: { code: ResponseCode.NO_PERMISSION, remark },
+      });
+      expect(sends(a, b).length).toBe(before + 1);
+    }
+  });
+
+  test.each([ResponseCode.MESSAGE_ILLEGAL, ResponseCode.INVALID_PARAMETER])(
     'code %i is for good: one try',
     async (code) => {
       both(() => ({ code, remark: 'why' }));
@@ -217,13 +233,11 @@ describe('Producer', () => {
         Array.from({ length: 8 }, () => producer.send(message(), soon()).catch((error: unknown) => error)),
       );
       // Those that came to broker-b first know that nothing was stored.
-      expect(failures).toContainEqual(
-        expect.objectContaining({ name: 'ResponseError', code: ResponseCode.NO_PERMISSION }),
-      );
+      expect(failures).toContainEqual(expect.objectContaining({ name: 'ClientError', kind: 'denied' }));
       expect(failures).toContainEqual(
         expect.objectContaining({
           kind: 'outcomeUnknown',
-          cause: expect.objectContaining({ code: ResponseCode.NO_PERMISSION }),
+          cause: expect.objectContaining({ kind: 'denied' }),
         }),
       );
     });

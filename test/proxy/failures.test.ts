@@ -51,6 +51,8 @@ const clientOutcomes: Record<ClientErrorKind, [string, Reason]> = {
   noBroker: ['Unavailable', 'BROKER_UNREACHABLE'],
   notStored: ['Unavailable', 'NOT_STORED'],
   outcomeUnknown: ['Unavailable', 'OUTCOME_UNKNOWN'],
+  unauthenticated: ['Unauthenticated', 'CREDENTIALS_REFUSED'],
+  denied: ['PermissionDenied', 'BROKER_REFUSED'],
   unsupported: ['FailedPrecondition', 'NOT_SUPPORTED'],
   invalid: ['InvalidArgument', 'INVALID_REQUEST'],
   expired: ['FailedPrecondition', 'RECEIPT_EXPIRED'],
