@@ -1,4 +1,5 @@
 import type { ServerRequestHandler } from '../remoting/channel.ts';
+import type { CompressionType } from '../remoting/compression.ts';
 import { connectTimeoutMsDefault, type TlsOptions } from '../remoting/dial.ts';
 import type { Credentials } from '../remoting/signature.ts';
 import type { CredentialsKeeper, CredentialsProvider } from './credentials.ts';
@@ -6,12 +7,23 @@ import type { CredentialsKeeper, CredentialsProvider } from './credentials.ts';
 /** Whose brokers they are: which property delays a message, since cloud brokers say version 4 and can do more than it. */
 export type Vendor = 'apache' | 'aliyun' | 'volcengine';
 
+/** How messages are received: `pop`, `pull`, or, with `auto`, by POP where all brokers of the topic that can be reached have it, else by pull. */
+export type ConsumeMode = 'auto' | 'pop' | 'pull';
+
 /** Where the client tells what happens; pino's own shape. */
 export interface ClientLog {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
+}
+
+/** Which bodies are compressed, and how. Batches are not. */
+export interface CompressionOptions {
+  /** Clients and brokers before 4.9.4 read zlib only; `zstd` needs Node 22.15 or newer. */
+  readonly type: CompressionType | 'none';
+  /** Shortest body that is compressed, in bytes. */
+  readonly overBytes: number;
 }
 
 export interface ClientOptions {
@@ -43,11 +55,23 @@ export interface ClientOptions {
   readonly routeRefreshIntervalMs: number;
   /** Topics whose route is remembered. */
   readonly routesMax: number;
+  /** How bodies are compressed; one that would not become smaller, or is longer than `bodyBytesMax`, is sent as it is. */
+  readonly compression: CompressionOptions;
+  /** Most bytes of one request that stores several messages, unless one message alone has more. */
+  readonly batchBytesMax: number;
+  /** Most messages of one such request, at most 32,767. */
+  readonly batchCountMax: number;
+  /** Says whose messages they are (INSTANCE_ID) on each that is sent. Changes no name: give those whole. Default: none. */
+  readonly namespace?: string | undefined;
   /** Longest body that is taken out of a compressed message, in bytes. */
   readonly bodyBytesMax: number;
+  /** How consumers receive that do not say it themselves. */
+  readonly consumeMode: ConsumeMode;
 }
 
-/** Defaults of official clients where they have one: 30 s heartbeat and route refresh, 3 s to connect. */
+/**
+ * Defaults of official clients where they have one: 30 s heartbeat and route refresh, 3 s to connect, bodies of 4 KiB or more as zlib.
+ */
 export const clientDefaults = {
   vendor: 'apache',
   brokerAllowed: () => true,
@@ -60,7 +84,11 @@ export const clientDefaults = {
   heartbeatIntervalMs: 30_000,
   routeRefreshIntervalMs: 30_000,
   routesMax: 4_096,
+  compression: { type: 'zlib', overBytes: 4_096 },
+  batchBytesMax: 1_048_576,
+  batchCountMax: 1_000,
   bodyBytesMax: 4_194_304,
+  consumeMode: 'auto',
 } as const satisfies Partial<ClientOptions>;
 
 /** What of the options a connection needs, and who answers the server's requests on it. */

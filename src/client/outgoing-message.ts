@@ -34,6 +34,8 @@ export interface SendResult {
   readonly queueOffset: bigint;
   readonly bornTimestampMs: number;
   readonly transactionId: string | undefined;
+  /** Takes back a message that waits for its time: brokers 5.3 and newer. */
+  readonly recallHandle: string | undefined;
   /** The connection by which it was stored. */
   readonly channel: Channel;
 }
@@ -44,12 +46,20 @@ export interface HalfMessageProperties {
   readonly checkImmunitySeconds: number | undefined;
 }
 
+/** What RocketMQ's own properties say of a message besides what it says itself. */
+export interface StoredMore {
+  /** What makes a broker deliver it later (`deliveryProperty`). */
+  readonly delivery?: readonly [string, string] | undefined;
+  readonly half?: HalfMessageProperties | undefined;
+  /** Of the sender; undefined or '' for none. */
+  readonly namespace?: string | undefined;
+}
+
 /** What is stored with a message: the user's properties and RocketMQ's own. */
 export function storedProperties(
   message: OutgoingMessage,
   messageId: string,
-  delivery: readonly [string, string] | undefined,
-  half: HalfMessageProperties | undefined,
+  { delivery, half, namespace }: StoredMore = {},
 ): [string, string][] {
   const properties: [string, string][] = [];
   for (const [name, value] of message.properties ?? []) properties.push([name, value]);
@@ -60,6 +70,7 @@ export function storedProperties(
   add(MessageProperty.TAGS, message.tag);
   add(MessageProperty.KEYS, message.keys);
   add(MessageProperty.SHARDING_KEY, message.shardingKey);
+  add(MessageProperty.INSTANCE_ID, namespace);
   if (delivery !== undefined) add(...delivery);
   if (half !== undefined) {
     add(MessageProperty.TRAN_MSG, 'true');

@@ -1,6 +1,7 @@
 import type { Channel } from '../remoting/channel.ts';
 import type { Command, CommandContent } from '../remoting/command.ts';
 import { asBuffer } from '../remoting/command-codec.ts';
+import { canCompress, compressBody, type SentBody } from '../remoting/compression.ts';
 import type { Deadline } from '../remoting/deadline.ts';
 import { RemotingError, ResponseError } from '../remoting/errors.ts';
 import { frameBytesMaxDefault } from '../remoting/frame.ts';
@@ -12,6 +13,7 @@ import { SysFlag } from '../remoting/sys-flag.ts';
 import { defaultTopic } from '../remoting/topic-names.ts';
 import { isVersion5 } from '../remoting/version.ts';
 import { backoffMs } from './backoff.ts';
+import { BatchError, type BatchPart, outcomesOf, splitBatch } from './batches.ts';
 import type { Cluster } from './cluster.ts';
 import { type Delivery, deliveryProperty } from './delivery.ts';
 import { ClientError } from './errors.ts';
@@ -42,7 +44,9 @@ export class Producer {
   readonly #turn = new QueueTurn();
   readonly #gates = new WeakMap<Channel, Gate>();
 
+  /** @throws ClientError `unsupported` when this Node cannot compress as the options say. */
   constructor(cluster: Cluster, options: ClientOptions, createMessageId: () => string) {
+    checkCompression(options);
     this.#cluster = cluster;
     this.#options = options;
     this.#createMessageId = createMessageId;
@@ -64,29 +68,45 @@ export class Producer {
   }
 
   /**
-   * Stores several messages of one topic in one queue, all of them or none; cheaper for the broker than one by one. Together they must
-   * fit one frame of the broker, 4 MiB unless configured otherwise. Fails as `send` does.
+   * Stores several messages of one topic, cheaper for the broker than one by one. One request stores up to `batchBytesMax` bytes and
+   * `batchCountMax` messages, all of them or none, in one queue; more go in as many requests as it takes, one after the other. They are
+   * not compressed, as Java's batches are not.
    * @returns one result for each message, in order.
+   * @throws BatchError that says of each message whether it is stored; its `cause` is what `send` would have failed with. ClientError
+   * `invalid` and RemotingError `malformed`, for messages that no batch can have, before any is sent.
    */
   async sendBatch(messages: readonly OutgoingMessage[], deadline: Deadline): Promise<readonly SendResult[]> {
-    const { topic, shardingKey } = checkBatch(messages);
-    const ids = messages.map(() => this.#createMessageId());
-    const records = messages.map((message, index) => ({
-      flag: 0,
-      body: asBuffer(message.body),
-      properties: new Map(storedProperties(message, ids[index] ?? '', undefined, undefined)),
-    }));
-    const body = encodeBatch(records);
-    const stored = await this.#store(
-      {
-        topic,
-        shardingKey,
-        content: async (place) => sendBatchMessage.encode({ ...this.#fields(topic, place), batch: true }, body),
-      },
-      deadline,
-    );
+    const first = checkBatch(messages);
+    const drafts = messages.map((message) => this.#batchDraft(message));
+    const results: SendResult[] = [];
+    const sizes = drafts.map(({ record }) => record.length);
+    for (const part of splitBatch(sizes, this.#options)) {
+      try {
+        results.push(...(await this.#sendPart(first, drafts.slice(part.start, part.end), deadline)));
+      } catch (error) {
+        throw batchError(drafts, results, part, error);
+      }
+    }
+    return results;
+  }
+
+  #batchDraft(message: OutgoingMessage): BatchDraft {
+    const messageId = this.#createMessageId();
+    const properties = new Map(storedProperties(message, messageId, { namespace: this.#options.namespace }));
+    return { messageId, record: encodeBatch([{ flag: 0, body: asBuffer(message.body), properties }]) };
+  }
+
+  async #sendPart(
+    { topic, shardingKey }: OutgoingMessage,
+    drafts: readonly BatchDraft[],
+    deadline: Deadline,
+  ): Promise<SendResult[]> {
+    const body = Buffer.concat(drafts.map(({ record }) => record));
+    const content = async (place: Place): Promise<CommandContent> =>
+      sendBatchMessage.encode({ ...this.#fields(topic, place), batch: true }, body);
+    const stored = await this.#store({ topic, shardingKey, content }, deadline);
     const offsetIds = stored.reply.messageId.split(',');
-    return ids.map((messageId, index) => sendResult(stored, messageId, offsetIds[index] ?? '', BigInt(index)));
+    return drafts.map(({ messageId }, index) => sendResult(stored, messageId, offsetIds[index] ?? '', BigInt(index)));
   }
 
   async #sendOne(
@@ -95,16 +115,31 @@ export class Producer {
     deadline: Deadline,
   ): Promise<SendResult> {
     const { topic, shardingKey } = message;
+    const { namespace } = this.#options;
     const messageId = this.#createMessageId();
+    const sent = this.#isCompressed(message.body) ? await this.#compress(message.body, deadline) : plain(message.body);
+    const sysFlag = sent.sysFlag | (half === undefined ? 0 : SysFlag.TRANSACTION_PREPARED);
     const content = async (place: Place, channel: Channel, attempt: Deadline): Promise<CommandContent> => {
       await this.#checkBody(message.body, channel, attempt);
       const delivery = await this.#deliveryProperty(message.delivery, channel, attempt);
-      const properties = encodeProperties(storedProperties(message, messageId, delivery, half));
-      const sysFlag = half === undefined ? 0 : SysFlag.TRANSACTION_PREPARED;
-      return sendMessage.encode({ ...this.#fields(topic, place), sysFlag, properties }, message.body);
+      const properties = encodeProperties(storedProperties(message, messageId, { delivery, half, namespace }));
+      return sendMessage.encode({ ...this.#fields(topic, place), sysFlag, properties }, sent.body);
     };
     const stored = await this.#store({ topic, shardingKey, content }, deadline);
     return sendResult(stored, messageId, stored.reply.messageId, 0n);
+  }
+
+  /** What receivers could not unfold again is sent as it is. */
+  #isCompressed({ length }: Uint8Array): boolean {
+    const { compression, bodyBytesMax } = this.#options;
+    return compression.type !== 'none' && length >= compression.overBytes && length <= bodyBytesMax;
+  }
+
+  #compress(body: Uint8Array, deadline: Deadline): Promise<SentBody> {
+    const { type } = this.#options.compression;
+    return type === 'none'
+      ? Promise.resolve(plain(body))
+      : deadline.wait(compressBody(body, type), 'compressing a body');
   }
 
   async #store(sending: Sending, deadline: Deadline): Promise<Stored> {
@@ -201,6 +236,12 @@ interface Sending {
   content(place: Place, channel: Channel, attempt: Deadline): Promise<CommandContent>;
 }
 
+/** One message of a batch, as it is sent. */
+interface BatchDraft {
+  readonly messageId: string;
+  readonly record: Buffer;
+}
+
 /** Where and when one try goes. */
 interface Place {
   readonly bornTimestampMs: number;
@@ -212,6 +253,25 @@ interface Place {
 interface Stored extends Place {
   readonly channel: Channel;
   readonly reply: SendMessageReply;
+}
+
+function plain(body: Uint8Array): SentBody {
+  return { body: asBuffer(body), sysFlag: 0 };
+}
+
+function checkCompression({ compression: { type } }: ClientOptions): void {
+  if (type === 'none' || canCompress(type)) return;
+  throw new ClientError('unsupported', 'Node can write ZSTD from 22.15 on: update it, or compress with zlib or lz4');
+}
+
+function batchError(
+  drafts: readonly BatchDraft[],
+  stored: readonly SendResult[],
+  failed: BatchPart,
+  error: unknown,
+): BatchError {
+  const messageIds = drafts.map(({ messageId }) => messageId);
+  return new BatchError(outcomesOf(messageIds, stored, failed, error), error);
 }
 
 /** @throws ClientError `invalid`, saying what messages of one batch must have in common. */
@@ -263,6 +323,7 @@ function sendResult(stored: Stored, messageId: string, offsetMessageId: string, 
     queueOffset: reply.queueOffset + index,
     bornTimestampMs,
     transactionId: reply.transactionId,
+    recallHandle: reply.recallHandle,
     channel,
   };
 }

@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { BatchError } from '../../src/client/batches.ts';
 import type { OutgoingMessage } from '../../src/client/outgoing-message.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
+import { ResponseError } from '../../src/remoting/errors.ts';
 import { decodeBatch } from '../../src/remoting/message-batch.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
 import { type ScriptedCluster, startScriptedCluster } from '../support/scripted-cluster.ts';
-import type { ScriptedPeer } from '../support/scripted-peer.ts';
+import type { Answer, ScriptedPeer } from '../support/scripted-peer.ts';
 
 const { SEND_BATCH_MESSAGE } = RequestCode;
 const soon = (): Deadline => Deadline.after(10_000);
@@ -13,6 +15,12 @@ const offsetIds = ['7F00000100002A9F0000000000000010', '7F00000100002A9F00000000
 
 function message(body: string, change: Partial<OutgoingMessage> = {}): OutgoingMessage {
   return { topic: 'topic', body: Buffer.from(body), delivery: { kind: 'now' }, ...change };
+}
+
+async function failureOf(sent: Promise<unknown>): Promise<BatchError> {
+  const failure: unknown = await sent.catch((error: unknown) => error);
+  if (failure instanceof BatchError) return failure;
+  throw new Error('a BatchError was expected', { cause: failure });
 }
 
 describe('Producer.sendBatch', () => {
@@ -59,6 +67,89 @@ describe('Producer.sendBatch', () => {
       .requests(SEND_BATCH_MESSAGE)
       .map(({ body }) => decodeBatch(body).map(({ properties }) => properties.get('UNIQ_KEY')));
     expect(ids).toEqual([results.map(({ messageId }) => messageId), results.map(({ messageId }) => messageId)]);
+  });
+
+  /** Answers each part, by its first body, as the script says; stores it where that says nothing. */
+  function script(answers: Readonly<Record<string, Answer | 'silent'>>): void {
+    let next = 0;
+    broker.on(SEND_BATCH_MESSAGE, ({ body, extFields }) => {
+      const records = decodeBatch(body);
+      const answer = answers[records[0]?.body.toString() ?? ''];
+      if (answer !== undefined) return answer === 'silent' ? undefined : answer;
+      const queueOffset = String(next);
+      next += records.length;
+      return {
+        extFields: { msgId: records.map(() => offsetIds[0]).join(','), queueId: extFields['e'] ?? '', queueOffset },
+      };
+    });
+  }
+
+  const bodies = (): string[][] =>
+    broker.requests(SEND_BATCH_MESSAGE).map(({ body }) => decodeBatch(body).map((record) => record.body.toString()));
+
+  test('sends in parts what is too much for one request, and gives the results in order', async () => {
+    script({});
+    const { producer } = cluster.client({ batchCountMax: 2 });
+    const messages = ['a', 'b', 'c', 'd', 'e'].map((body) => message(body, { shardingKey: 'one' }));
+    const results = await producer.sendBatch(messages, soon());
+    expect(bodies()).toEqual([['a', 'b'], ['c', 'd'], ['e']]);
+    expect(results.map(({ queueOffset }) => queueOffset)).toEqual([0n, 1n, 2n, 3n, 4n]);
+    expect(new Set(results.map(({ messageId }) => messageId)).size).toBe(5);
+    expect(new Set(results.map(({ queue }) => queue.queueId)).size).toBe(1);
+  });
+
+  test('fills a request to its last byte', async () => {
+    script({});
+    const [first] = await cluster.client().producer.sendBatch([message('x')], soon());
+    const recordBytes = broker.requests(SEND_BATCH_MESSAGE)[0]?.body.length ?? 0;
+    expect(first?.messageId).toHaveLength(32);
+    const exactly = cluster.client({ batchBytesMax: 2 * recordBytes }).producer;
+    await exactly.sendBatch([message('a'), message('b')], soon());
+    const under = cluster.client({ batchBytesMax: 2 * recordBytes - 1 }).producer;
+    await under.sendBatch([message('c'), message('d')], soon());
+    expect(bodies()).toEqual([['x'], ['a', 'b'], ['c'], ['d']]);
+  });
+
+  test('stops at a part that is refused, and says what is stored', async () => {
+    script({ c: { code: ResponseCode.MESSAGE_ILLEGAL, remark: 'no' } });
+    const { producer } = cluster.client({ batchCountMax: 2 });
+    const failure = await failureOf(
+      producer.sendBatch(
+        ['a', 'b', 'c', 'd', 'e'].map((body) => message(body)),
+        soon(),
+      ),
+    );
+    expect(failure.outcomes.map(({ state }) => state)).toEqual([
+      ...['stored', 'stored'],
+      ...['notStored', 'notStored', 'notStored'],
+    ]);
+    expect(failure.cause).toBeInstanceOf(ResponseError);
+    expect(bodies()).toEqual([
+      ['a', 'b'],
+      ['c', 'd'],
+    ]);
+    const [stored] = failure.outcomes;
+    expect(stored?.state === 'stored' && stored.result.queueOffset).toBe(0n);
+  });
+
+  test('says of a part without an answer that it may be stored', async () => {
+    script({ c: 'silent' });
+    const { producer } = cluster.client({ batchCountMax: 1, requestTimeoutMs: 50, sendAttemptsMax: 2 });
+    const failure = await failureOf(producer.sendBatch([message('a'), message('c'), message('e')], soon()));
+    expect(failure.outcomes.map(({ state }) => state)).toEqual(['stored', 'unknown', 'notStored']);
+    expect(failure.cause).toMatchObject({ kind: 'outcomeUnknown' });
+    const ids = broker.requests(SEND_BATCH_MESSAGE).map(({ body }) => decodeBatch(body)[0]?.properties.get('UNIQ_KEY'));
+    expect(ids).toEqual([failure.outcomes[0], failure.outcomes[1], failure.outcomes[1]].map((one) => one?.messageId));
+  });
+
+  test('is never compressed, and says the namespace of each message', async () => {
+    script({});
+    await cluster.client({ namespace: 'ns' }).producer.sendBatch([message('x'.repeat(10_000))], soon());
+    const [request] = broker.requests(SEND_BATCH_MESSAGE);
+    expect(request?.extFields['f']).toBe('0');
+    const [record] = decodeBatch(request?.body ?? Buffer.alloc(0));
+    expect(record?.body).toHaveLength(10_000);
+    expect(record?.properties.get('INSTANCE_ID')).toBe('ns');
   });
 
   test.each([
