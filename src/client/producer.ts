@@ -25,10 +25,9 @@ import {
   type SendResult,
   storedProperties,
 } from './outgoing-message.ts';
-import { QueueTurn, queueForKey } from './queue-selector.ts';
 import { autoCreatedQueueCount, type Route } from './route.ts';
-import { routeDoubt } from './routes.ts';
-import { isRetryable, SendTries } from './send-tries.ts';
+import { type Addressee, SendPaths } from './send-paths.ts';
+import { SendTries } from './send-tries.ts';
 
 /** Longest body, of one message or a batch, that fits a frame with all that may be around it. */
 const sentBodyBytesMax = frameBytesMaxDefault - 131_072;
@@ -41,7 +40,7 @@ export class Producer {
   readonly #cluster: Cluster;
   readonly #options: ClientOptions;
   readonly #createMessageId: () => string;
-  readonly #turn = new QueueTurn();
+  readonly #paths: SendPaths;
   readonly #gates = new WeakMap<Channel, Gate>();
 
   /** @throws ClientError `unsupported` when this Node cannot compress as the options say. */
@@ -49,6 +48,7 @@ export class Producer {
     checkCompression(options);
     this.#cluster = cluster;
     this.#options = options;
+    this.#paths = new SendPaths(cluster.routes, options.sendAttemptsMax);
     this.#createMessageId = createMessageId;
   }
 
@@ -159,33 +159,27 @@ export class Producer {
   async #try(sending: Sending, tries: SendTries, deadline: Deadline): Promise<Stored | undefined> {
     const { topic } = sending;
     const route = await this.#cluster.routes.findForSend(topic, deadline);
-    const queue = this.#selectQueue(route, sending, tries.failedBrokers);
+    const queue = this.#paths.select(route, sending, tries);
     try {
       const bornTimestampMs = tries.nextBornTimestampMs();
-      return await this.#attempt(sending, { queue, route, bornTimestampMs }, deadline);
+      const stored = await this.#attempt(sending, { queue, route, bornTimestampMs }, deadline);
+      this.#paths.noteStored(queue.brokerName);
+      return stored;
     } catch (error) {
       tries.add(queue.brokerName, error);
-      const doubt = routeDoubt(error);
-      if (doubt !== undefined) this.#cluster.routes.doubt(topic, doubt);
-      if (!isRetryable(error) || tries.count >= this.#options.sendAttemptsMax || deadline.remainingMs() === 0)
-        throw error;
-      return undefined;
+      if (await this.#paths.mayTryAgain(sending, { queue, route }, tries, { error, deadline })) return undefined;
+      throw error;
     }
-  }
-
-  #selectQueue(route: Route, { topic, shardingKey }: Sending, failedBrokers: ReadonlySet<string>): MessageQueue {
-    const queue =
-      shardingKey === undefined ? this.#turn.next(route, failedBrokers) : queueForKey(route.writeQueues, shardingKey);
-    if (queue === undefined) throw new ClientError('noBroker', `no broker takes messages for topic ${topic} now`);
-    return queue;
   }
 
   async #attempt(sending: Sending, place: Place, deadline: Deadline): Promise<Stored> {
     const attempt = deadline.atMost(this.#options.requestTimeoutMs);
-    const channel = await this.#cluster.broker(place.route, place.queue.brokerName, attempt);
+    const { brokerName } = place.queue;
+    const channel = await this.#cluster.broker(place.route, brokerName, attempt);
     const content = await sending.content(place, channel, attempt);
     checkSize(content);
-    const reply = await this.#gate(channel).run(() => channel.invoke(content, attempt), attempt);
+    const invoke = (): Promise<Command> => this.#paths.timed(brokerName, () => channel.invoke(content, attempt));
+    const reply = await this.#gate(channel).run(invoke, attempt);
     return { ...place, channel, reply: decodeReply(reply, channel.address) };
   }
 
@@ -229,9 +223,7 @@ export class Producer {
 }
 
 /** What is the same in every try of a send. */
-interface Sending {
-  readonly topic: string;
-  readonly shardingKey: string | undefined;
+interface Sending extends Addressee {
   /** The request for one try. */
   content(place: Place, channel: Channel, attempt: Deadline): Promise<CommandContent>;
 }

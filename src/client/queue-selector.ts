@@ -1,5 +1,6 @@
 import { javaStringHash } from '../remoting/java-hash.ts';
 import type { MessageQueue } from '../remoting/message.ts';
+import { BrokerHealth } from './broker-health.ts';
 import type { Route } from './route.ts';
 
 /**
@@ -12,15 +13,38 @@ export function queueForKey(queues: readonly MessageQueue[], shardingKey: string
 
 /** Chooses queues in turn, for messages without a sharding key. */
 export class QueueTurn {
+  readonly #health: BrokerHealth;
   #turn = Math.floor(Math.random() * 1_000);
 
-  /** The next queue, one of a broker that has not failed where there is one; undefined when there is no queue. */
+  constructor(health: BrokerHealth = new BrokerHealth()) {
+    this.#health = health;
+  }
+
+  /**
+   * The next queue: of a broker that has not failed this message and is well, else one that has not failed it and answers, if slowly, else
+   * one that has not failed it, else any. Undefined when there is no queue.
+   */
   next(route: Route, failedBrokers: ReadonlySet<string>): MessageQueue | undefined {
     this.#turn = (this.#turn + 1) % Number.MAX_SAFE_INTEGER;
-    const { writeQueues } = route;
-    if (failedBrokers.size === 0) return writeQueues[this.#turn % writeQueues.length];
-    const healthy = writeQueues.filter(({ brokerName }) => !failedBrokers.has(brokerName));
-    const choice = healthy.length > 0 ? healthy : writeQueues;
+    const choice = this.#choice(route.writeQueues, failedBrokers);
     return choice[this.#turn % choice.length];
   }
+
+  #choice(queues: readonly MessageQueue[], failedBrokers: ReadonlySet<string>): readonly MessageQueue[] {
+    if (failedBrokers.size === 0 && this.#health.allWell) return queues;
+    const untried = queues.filter(({ brokerName }) => !failedBrokers.has(brokerName));
+    if (untried.length === 0) return queues;
+    if (this.#health.allWell) return untried;
+    const well = untried.filter(({ brokerName }) => this.#health.stateOf(brokerName) === 'well');
+    if (well.length > 0) return well;
+    const slow = untried.filter(({ brokerName }) => this.#health.stateOf(brokerName) === 'slow');
+    return slow.length > 0 ? slow : untried;
+  }
+}
+
+/** Whether a broker is left that has not failed this message and is well. */
+export function hasWellBroker(route: Route, failedBrokers: ReadonlySet<string>, health: BrokerHealth): boolean {
+  return route.writeQueues.some(
+    ({ brokerName }) => !failedBrokers.has(brokerName) && health.stateOf(brokerName) === 'well',
+  );
 }

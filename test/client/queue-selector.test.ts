@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { QueueTurn, queueForKey } from '../../src/client/queue-selector.ts';
+import { BrokerHealth } from '../../src/client/broker-health.ts';
+import { hasWellBroker, QueueTurn, queueForKey } from '../../src/client/queue-selector.ts';
 import type { Route } from '../../src/client/route.ts';
 
 function queues(count: number, brokerName = 'broker-a') {
@@ -60,6 +61,33 @@ describe('QueueTurn', () => {
     expect(new Set(chosen)).toEqual(new Set(['broker-b']));
     const none = Array.from({ length: 8 }, () => turn.next(all, new Set(['broker-a', 'broker-b'])));
     expect(new Set(none)).toEqual(new Set(all.writeQueues));
+  });
+
+  test('takes brokers that are well, else slow ones, else those that fail', () => {
+    const health = new BrokerHealth(() => 0);
+    const turn = new QueueTurn(health);
+    const all = route(...queues(2), ...queues(2, 'broker-b'), ...queues(2, 'broker-c'));
+    const chosen = (failed: readonly string[] = []) =>
+      new Set(Array.from({ length: 6 }, () => turn.next(all, new Set(failed))?.brokerName));
+    health.failed('broker-a');
+    expect(chosen()).toEqual(new Set(['broker-b', 'broker-c']));
+    health.answered('broker-b', 600);
+    expect(chosen()).toEqual(new Set(['broker-c']));
+    expect(chosen(['broker-c'])).toEqual(new Set(['broker-b']));
+    health.failed('broker-c');
+    expect(chosen()).toEqual(new Set(['broker-b']));
+    expect(chosen(['broker-b'])).toEqual(new Set(['broker-a', 'broker-c']));
+    health.answered('broker-a', 20);
+    expect(chosen()).toEqual(new Set(['broker-a']));
+  });
+
+  test('says whether a broker is left that is well', () => {
+    const health = new BrokerHealth(() => 0);
+    const both = route(...queues(1), ...queues(1, 'broker-b'));
+    expect(hasWellBroker(both, new Set(['broker-a']), health)).toBe(true);
+    health.failed('broker-b');
+    expect(hasWellBroker(both, new Set(['broker-a']), health)).toBe(false);
+    expect(hasWellBroker(both, new Set(), health)).toBe(true);
   });
 
   test('has nothing to choose from no queue', () => {
