@@ -5,6 +5,7 @@ import { defaultTopic } from '../remoting/topic-names.ts';
 import { isVersion5 } from '../remoting/version.ts';
 import type { Consumer, ConsumerOptions, StreamOptions } from './consumer.ts';
 import { ClientError } from './errors.ts';
+import { checkFilter } from './filter-check.ts';
 import type { PopParts } from './pop-options.ts';
 import { PopStream } from './pop-stream.ts';
 import type { ReceivedMessage } from './received-message.ts';
@@ -55,7 +56,8 @@ export class PopConsumer implements Consumer<PopReceipt> {
    * Makes sure that the topic can be received, and fixes where a new group starts. A topic that does not exist is waited for where the
    * brokers create topics by themselves.
    * @returns whether the topic exists.
-   * @throws ClientError `noRoute`, `noBroker`, `closed`, `unsupported` for brokers without POP; ResponseError; RemotingError.
+   * @throws ClientError `noRoute`, `noBroker`, `closed`, `unsupported` for brokers without POP or that filter by tags only, `invalid` for
+   * a condition that they cannot read; ResponseError; RemotingError.
    */
   async open(deadline: Deadline): Promise<boolean> {
     const { routes, heartbeats } = this.#parts.cluster;
@@ -64,6 +66,8 @@ export class PopConsumer implements Consumer<PopReceipt> {
     const route = own ?? (await routes.find(defaultTopic, deadline));
     if (route === undefined) throw await routes.missing(subscriber.topic, deadline);
     const brokers = await this.#checkBrokers(route, deadline);
+    const channels = brokers.map(({ channel }) => channel);
+    await checkFilter({ clientId: this.#parts.cluster.clientId, subscriber, filter }, channels, deadline);
     await Promise.all(
       brokers.map(async ({ brokerName, channel }) => {
         await this.#parts.groups.read(subscriber.group, channel, deadline);
