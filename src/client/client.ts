@@ -25,12 +25,16 @@ import { ReleasedMessages } from './released-messages.ts';
 import { RequestReply } from './request-reply.ts';
 import { Routes } from './routes.ts';
 import { createServerRequestHandler } from './server-requests.ts';
+import { TransactionGroups } from './transaction-groups.ts';
 import { type TransactionChecker, Transactions } from './transactions.ts';
 
 /** A client of one RocketMQ cluster, under one set of credentials: its connections are shared by all that is made from it. */
 export class ClusterClient {
   readonly producer: Producer;
+  /** Of the producer group that the options name. */
   readonly transactions: Transactions;
+  /** Of other producer groups. */
+  readonly transactionGroups: TransactionGroups;
   readonly requestReply: RequestReply;
   readonly #credentials: CredentialsKeeper;
   readonly #nameServerChannels: Channels;
@@ -51,7 +55,7 @@ export class ClusterClient {
     const onServerRequest = createServerRequestHandler({
       heartbeats,
       pullGroups,
-      transactions: () => this.transactions,
+      transactions: () => this.transactionGroups,
       requestReply: () => this.requestReply,
     });
     const frameBytesMax = popReplyBytesMax(options.bodyBytesMax);
@@ -66,6 +70,8 @@ export class ClusterClient {
     this.#cluster = createCluster({ clientId, routes, heartbeats, pullGroups, brokers }, options.brokerAllowed);
     this.producer = new Producer(this.#cluster, options, createMessageId);
     this.transactions = new Transactions(this.producer, producerGroup, checkTransaction, log);
+    const [cluster, own] = [this.#cluster, this.transactions];
+    this.transactionGroups = new TransactionGroups({ cluster, producer: this.producer, log, own });
     const send: Producer['send'] = (message, deadline) => this.producer.send(message, deadline);
     this.requestReply = new RequestReply({ ...options, cluster: this.#cluster, createMessageId, send });
     this.#popParts = {

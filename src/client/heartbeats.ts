@@ -30,14 +30,14 @@ export interface Membership {
  */
 export class Heartbeats {
   readonly #clientId: string;
-  readonly #producerGroup: string;
+  readonly #producerGroups: Set<string>;
   readonly #log: ClientLog;
   readonly #members = new Set<Membership>();
   readonly #greetings = new WeakMap<Channel, Promise<number>>();
 
   constructor(clientId: string, producerGroup: string, log: ClientLog) {
     this.#clientId = clientId;
-    this.#producerGroup = producerGroup;
+    this.#producerGroups = new Set([producerGroup]);
     this.#log = log;
   }
 
@@ -52,6 +52,12 @@ export class Heartbeats {
       this.#members.delete(member);
       return ![...this.#members].some(({ group }) => group === member.group);
     };
+  }
+
+  /** One more producer group, from the next heartbeat on, until the returned function is called. */
+  joinProducers(group: string): () => void {
+    this.#producerGroups.add(group);
+    return () => void this.#producerGroups.delete(group);
   }
 
   /** What each consumer group here subscribes to. */
@@ -117,7 +123,7 @@ export class Heartbeats {
 
   async #beat(channel: Channel, deadline: Deadline): Promise<number> {
     const { consumers } = this;
-    const content = encodeHeartbeat({ clientId: this.#clientId, producerGroups: [this.#producerGroup], consumers });
+    const content = encodeHeartbeat({ clientId: this.#clientId, producerGroups: [...this.#producerGroups], consumers });
     try {
       decodeHeartbeatReply(await channel.invoke(content, deadline), channel.address);
     } catch (error) {

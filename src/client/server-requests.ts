@@ -11,7 +11,7 @@ import type { Transactions } from './transactions.ts';
 export interface ServerRequestParts {
   readonly heartbeats: Heartbeats;
   readonly pullGroups: PullGroups;
-  readonly transactions: () => Transactions;
+  readonly transactions: () => Pick<Transactions, 'answerCheck'>;
   readonly requestReply: () => RequestReply;
 }
 

@@ -16,8 +16,8 @@ import type { Producer } from './producer.ts';
 const endTimeoutMs = 5_000;
 const endedTransactionsMax = 16_384;
 
-/** Says how a transaction ended whose outcome the broker has not heard. */
-export type TransactionChecker = (halfMessage: StoredMessage) => TransactionOutcome;
+/** Says how a transaction ended whose outcome the broker has not heard. It may take its time; what it throws is told to the log. */
+export type TransactionChecker = (halfMessage: StoredMessage) => TransactionOutcome | Promise<TransactionOutcome>;
 
 /** A half message that is stored and waits for its end. */
 export interface PendingTransaction {
@@ -27,6 +27,13 @@ export interface PendingTransaction {
 
 /** How a transaction ends. */
 export type DecidedOutcome = Exclude<TransactionOutcome, typeof TransactionOutcome.UNKNOWN>;
+
+/** A broker that wants to know, and the copy of the half message that it asks about. */
+interface Check {
+  readonly request: Command;
+  readonly halfMessage: StoredMessage;
+  readonly channel: Channel;
+}
 
 interface Ended {
   readonly outcome: DecidedOutcome;
@@ -47,6 +54,8 @@ export class Transactions {
   readonly #producerGroup: string;
   readonly #log: ClientLog;
   readonly #checker: TransactionChecker;
+  /** Of each transaction that the checker is asked about, the last check: the copies of those before it are past. */
+  readonly #checking = new Map<string, Check>();
   readonly #ended = new LRUCache<string, Ended>({ maxSize: endedTransactionsMax, sizeCalculation: () => 1 });
 
   constructor(producer: Producer, producerGroup: string, checker: TransactionChecker, log: ClientLog) {
@@ -100,16 +109,22 @@ export class Transactions {
     void this.#send(request, sent.channel, ended);
   }
 
-  /** Answers a broker that asks how a transaction ended. */
+  /** Answers a broker that asks how a transaction ended, when the checker knows. */
   answerCheck(request: Command, channel: Channel): void {
     const [halfMessage] = decodeStoredMessages(request.body);
     if (halfMessage === undefined) return;
-    const { transactionStateTableOffset, commitLogOffset, transactionId } = checkTransaction.decode(request);
     const messageId = halfMessage.properties.get(MessageProperty.UNIQ_KEY) ?? '';
-    const ended = this.#ended.get(messageId) ?? this.#askChecker(messageId, halfMessage);
-    const outcome = ended === undefined ? TransactionOutcome.UNKNOWN : outcomeOfCopy(ended, halfMessage);
+    const check = { request, halfMessage, channel };
+    const ended = this.#ended.get(messageId);
+    if (ended === undefined) void this.#askChecker(messageId, check);
+    else this.#answer(messageId, check, ended);
+  }
+
+  #answer(messageId: string, { request, halfMessage, channel }: Check, ended: Ended): void {
+    const outcome = outcomeOfCopy(ended, halfMessage);
     this.#log.info({ messageId, outcome, broker: channel.address }, 'a broker asked how a transaction ended');
-    if (ended === undefined || outcome === TransactionOutcome.UNKNOWN) return;
+    if (outcome === TransactionOutcome.UNKNOWN) return;
+    const { transactionStateTableOffset, commitLogOffset, transactionId } = checkTransaction.decode(request);
     const answer = endTransaction.encode({
       producerGroup: this.#producerGroup,
       transactionStateTableOffset,
@@ -123,16 +138,28 @@ export class Transactions {
     void this.#send(answer, channel, outcome === ended.outcome ? ended : undefined);
   }
 
-  #askChecker(messageId: string, halfMessage: StoredMessage): Ended | undefined {
+  /** Never fails. Checks that come while the checker is at work have the same answer. */
+  async #askChecker(messageId: string, check: Check): Promise<void> {
+    const isAsked = this.#checking.has(messageId);
+    this.#checking.set(messageId, check);
+    if (isAsked) return;
     try {
-      const outcome = this.#checker(halfMessage);
-      if (outcome === TransactionOutcome.UNKNOWN) return undefined;
-      const { bornTimestampMs } = halfMessage;
-      return this.#remember(messageId, { outcome, bornTimestampMs, state: 'unconfirmed' });
+      const outcome = await this.#checker(check.halfMessage);
+      const last = this.#checking.get(messageId) ?? check;
+      // It may have been ended here meanwhile, which counts.
+      const ended = this.#ended.get(messageId) ?? this.#rememberChecked(messageId, outcome, last);
+      if (ended !== undefined) this.#answer(messageId, last, ended);
     } catch (error) {
       this.#log.error({ err: error, messageId }, 'the check of a transaction failed; the broker will ask again');
-      return undefined;
+    } finally {
+      this.#checking.delete(messageId);
     }
+  }
+
+  #rememberChecked(messageId: string, outcome: TransactionOutcome, { halfMessage }: Check): Ended | undefined {
+    if (outcome === TransactionOutcome.UNKNOWN) return undefined;
+    const { bornTimestampMs } = halfMessage;
+    return this.#remember(messageId, { outcome, bornTimestampMs, state: 'unconfirmed' });
   }
 
   #remember(messageId: string, ended: Ended): Ended {
