@@ -1,4 +1,5 @@
 import type { Deadline } from '../remoting/deadline.ts';
+import type { ConsumeFrom } from './consume-from.ts';
 import type { MessageFilter } from './message-filter.ts';
 import type { Receipt } from './receipt.ts';
 import type { ReceivedMessage } from './received-message.ts';
@@ -11,6 +12,13 @@ export interface ConsumerOptions extends RenewalOptions {
   readonly filter: MessageFilter;
   /** How long brokers hold a request while there is nothing, in ms. POP is not woken by retried messages, so 5 s at most. */
   readonly pollDurationMs: number;
+  /**
+   * The messages of a queue come one after the other: the next one when the one before is acknowledged, or is in the dead letter queue
+   * of the group; a nack or the end of a time holds up the queue, and nothing else. Default: false.
+   */
+  readonly orderly?: boolean;
+  /** Where a group begins that is new to the topic. Default: `last`. */
+  readonly consumeFrom?: ConsumeFrom;
 }
 
 export interface StreamOptions {

@@ -7,6 +7,8 @@ import {
   retryMaxTimesDefault,
   type SubscriptionGroup,
 } from '../remoting/requests/get-subscription-group.ts';
+import { decodeGroupSettingsTable, getAllSubscriptionGroups } from '../remoting/requests/subscription-groups.ts';
+import { isVersion5 } from '../remoting/version.ts';
 import type { ClientLog } from './options.ts';
 
 const groupsMax = 4_096;
@@ -40,10 +42,25 @@ export class GroupSettings {
   /** Redeliveries after which a message of the group is dead; the brokers' default where this one does not say. */
   async retryMaxTimes(group: string, channel: Channel, deadline: Deadline): Promise<number> {
     try {
-      return (this.#known.get(group) ?? (await this.read(group, channel, deadline))).retryMaxTimes;
+      const known = this.#known.get(group);
+      if (known !== undefined) return known.retryMaxTimes;
+      const isNew = channel.serverVersion === undefined || isVersion5(channel.serverVersion);
+      const settings = isNew
+        ? await this.read(group, channel, deadline)
+        : await this.#readAll(group, channel, deadline);
+      return settings.retryMaxTimes;
     } catch (error) {
       this.#log.warn({ err: error, group }, 'the settings of a consumer group could not be read');
       return retryMaxTimesDefault;
     }
+  }
+
+  /** Brokers 4.x tell only all groups at once. */
+  async #readAll(group: string, channel: Channel, deadline: Deadline): Promise<SubscriptionGroup> {
+    const reply = await channel.invoke(getAllSubscriptionGroups.encode({}), deadline);
+    const settings = decodeGroupSettingsTable(reply, channel.address).find(({ name }) => name === group);
+    const known = settings ?? { retryMaxTimes: retryMaxTimesDefault };
+    this.#known.set(group, known);
+    return known;
   }
 }

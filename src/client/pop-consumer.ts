@@ -1,4 +1,3 @@
-import type { Channel } from '../remoting/channel.ts';
 import { Deadline } from '../remoting/deadline.ts';
 import type { PopReceipt } from '../remoting/pop-receipt.ts';
 import { defaultTopic } from '../remoting/topic-names.ts';
@@ -8,6 +7,7 @@ import { ClientError } from './errors.ts';
 import { checkFilter } from './filter-check.ts';
 import type { PopParts } from './pop-options.ts';
 import { PopStream } from './pop-stream.ts';
+import { type ReachedBroker, reachBrokers } from './reached-brokers.ts';
 import type { ReceivedMessage } from './received-message.ts';
 import { startRenewals } from './renewals.ts';
 import type { Route } from './route.ts';
@@ -18,11 +18,6 @@ import { fixStartOffsets } from './start-offsets.ts';
 const releaseTimeoutMs = 5_000;
 /** Messages of one stream that are given back side by side. */
 const releasesAtOnce = 64;
-
-interface ReadBroker {
-  readonly brokerName: string;
-  readonly channel: Channel;
-}
 
 /** Receives messages of one topic for one group by POP: what is handed out stays invisible to the group until it is acknowledged. */
 export class PopConsumer implements Consumer<PopReceipt> {
@@ -61,18 +56,18 @@ export class PopConsumer implements Consumer<PopReceipt> {
    */
   async open(deadline: Deadline): Promise<boolean> {
     const { routes, heartbeats } = this.#parts.cluster;
-    const { subscriber, filter } = this.#options;
+    const { subscriber, filter, consumeFrom } = this.#options;
     const own = await routes.find(subscriber.topic, deadline);
     const route = own ?? (await routes.find(defaultTopic, deadline));
     if (route === undefined) throw await routes.missing(subscriber.topic, deadline);
-    const brokers = await this.#checkBrokers(route, deadline);
+    const brokers = await this.#checkBrokers({ ...route, topic: subscriber.topic }, deadline);
     const channels = brokers.map(({ channel }) => channel);
     await checkFilter({ clientId: this.#parts.cluster.clientId, subscriber, filter }, channels, deadline);
     await Promise.all(
       brokers.map(async ({ brokerName, channel }) => {
         await this.#parts.groups.read(subscriber.group, channel, deadline);
         const queueCount = own?.readQueueCounts.get(brokerName) ?? 0;
-        await fixStartOffsets(subscriber, queueCount, channel, deadline);
+        await fixStartOffsets(subscriber, queueCount, channel, deadline, consumeFrom);
       }),
     );
     this.#checkOpen();
@@ -138,22 +133,13 @@ export class PopConsumer implements Consumer<PopReceipt> {
   }
 
   /** Connections to the brokers that can be reached, which all must have POP. */
-  async #checkBrokers(route: Route, deadline: Deadline): Promise<readonly ReadBroker[]> {
+  async #checkBrokers(route: Route, deadline: Deadline): Promise<readonly ReachedBroker[]> {
     const { cluster, requestTimeoutMs } = this.#parts;
-    const tries = [...route.readQueueCounts.keys()].map(async (brokerName) => {
-      const channel = await cluster.broker(route, brokerName, deadline.atMost(requestTimeoutMs));
-      return { brokerName, channel, version: await cluster.heartbeats.versionOf(channel, deadline) };
-    });
-    const results = await Promise.allSettled(tries);
-    const reached = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-    if (reached.length === 0) {
-      const cause = results.find((result) => result.status === 'rejected')?.reason;
-      throw new ClientError('noBroker', `no broker of topic ${this.#options.subscriber.topic} can be reached`, cause);
-    }
+    const reached = await reachBrokers(cluster, route, deadline, requestTimeoutMs);
     if (reached.some(({ version }) => !isVersion5(version))) {
       throw new ClientError(
         'unsupported',
-        'these brokers run RocketMQ 4.x, from which messages cannot be received yet: it needs POP of 5.0 or newer',
+        'a broker of the topic runs RocketMQ 4.x, which has no POP: receive by pull (consume mode auto or pull)',
       );
     }
     return reached;

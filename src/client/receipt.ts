@@ -6,8 +6,8 @@ import { decodePopReceipt, encodePopReceipt, type PopReceipt } from '../remoting
  * as that has the queue: brokers know nothing of deliveries by pull.
  */
 export interface PullReceipt {
-  /** Made anew each time that a client enters a group; 1 to 64 letters and digits. */
-  readonly memberId: string;
+  /** Made anew for each delivery: 1 to 64 letters and digits. */
+  readonly deliveryId: string;
   readonly brokerName: string;
   /** The topic that the queue belongs to: the consumer's own, or the retry topic of its group. */
   readonly queueTopic: string;
@@ -21,14 +21,14 @@ export type Receipt = PopReceipt | PullReceipt;
 const pullMark = 'pull';
 
 export function isPullReceipt(receipt: Receipt): receipt is PullReceipt {
-  return 'memberId' in receipt;
+  return 'deliveryId' in receipt;
 }
 
 /** As text, for who has to keep it. Not to be shown to clients: it is plain and can be guessed. */
 export function encodeReceipt(receipt: Receipt): string {
   if (!isPullReceipt(receipt)) return encodePopReceipt(receipt);
-  const { memberId, brokerName, queueTopic, queueId, queueOffset } = receipt;
-  return [pullMark, memberId, brokerName, queueTopic, queueId, queueOffset].join(' ');
+  const { deliveryId, brokerName, queueTopic, queueId, queueOffset } = receipt;
+  return [pullMark, deliveryId, brokerName, queueTopic, queueId, queueOffset].join(' ');
 }
 
 /**
@@ -38,7 +38,7 @@ export function encodeReceipt(receipt: Receipt): string {
 export function decodeReceipt(text: string): Receipt {
   if (!text.startsWith(`${pullMark} `)) return decodePopReceipt(text);
   const fields = /^pull ([A-Za-z0-9]{1,64}) ([^ ]+) ([^ ]+) (0|[1-9]\d{0,8}) (0|[1-9]\d{0,17})$/.exec(text);
-  const [, memberId = '', brokerName = '', queueTopic = '', queueId, queueOffset = ''] = fields ?? [];
+  const [, deliveryId = '', brokerName = '', queueTopic = '', queueId, queueOffset = ''] = fields ?? [];
   if (queueId === undefined) throw new RemotingError('malformed', 'a pull receipt has five parts behind its mark');
-  return { memberId, brokerName, queueTopic, queueId: Number(queueId), queueOffset: BigInt(queueOffset) };
+  return { deliveryId, brokerName, queueTopic, queueId: Number(queueId), queueOffset: BigInt(queueOffset) };
 }

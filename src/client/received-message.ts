@@ -1,3 +1,7 @@
+import { decompressBody } from '../remoting/compression.ts';
+import { MessageProperty } from '../remoting/message.ts';
+import { encodeStoredHost } from '../remoting/stored-host.ts';
+import type { StoredMessage } from '../remoting/stored-message.ts';
 import type { Receipt } from './receipt.ts';
 
 /** A message that a consumer has received and not yet acknowledged. @typeParam R receipts of the way by which it was received. */
@@ -15,4 +19,54 @@ export interface ReceivedMessage<R extends Receipt = Receipt> {
   readonly reconsumeTimes: number;
   /** Names this delivery: what acknowledges it. */
   readonly receipt: R;
+}
+
+/** What is known of a delivery besides the message. */
+export interface DeliveryOf<R extends Receipt> {
+  /** The topic that the message was sent to. */
+  readonly topic: string;
+  readonly reconsumeTimes: number;
+  readonly receipt: R;
+}
+
+/**
+ * A stored message as it is handed out.
+ * @param bodyBytesMax longest body that is taken out of a compressed message, in bytes.
+ * @throws RemotingError `malformed` when its body cannot be read.
+ */
+export async function toReceivedMessage<R extends Receipt>(
+  stored: StoredMessage,
+  delivery: DeliveryOf<R>,
+  bodyBytesMax: number,
+): Promise<ReceivedMessage<R>> {
+  const { properties } = stored;
+  return {
+    messageId: messageIdOf(stored),
+    topic: delivery.topic,
+    body: await decompressBody(stored, bodyBytesMax),
+    tag: properties.get(MessageProperty.TAGS),
+    properties,
+    bornTimestampMs: stored.bornTimestampMs,
+    reconsumeTimes: delivery.reconsumeTimes,
+    receipt: delivery.receipt,
+  };
+}
+
+/** The same in every delivery of a message: where its producer gave it none, the id of where it lay first. */
+function messageIdOf(stored: StoredMessage): string {
+  const { properties } = stored;
+  return (
+    properties.get(MessageProperty.UNIQ_KEY) ??
+    properties.get(MessageProperty.ORIGIN_MESSAGE_ID) ??
+    offsetMessageId(stored)
+  );
+}
+
+/** As brokers name a message whose producer did not (Java `MessageDecoder.createMessageId`). */
+export function offsetMessageId({ storeHost, commitLogOffset }: StoredMessage): string {
+  const offset = Buffer.alloc(8);
+  offset.writeBigInt64BE(commitLogOffset);
+  return Buffer.concat([encodeStoredHost(storeHost), offset])
+    .toString('hex')
+    .toUpperCase();
 }

@@ -3,7 +3,7 @@ import { decodeReceipt, encodeReceipt, isPullReceipt, type PullReceipt } from '.
 import type { PopReceipt } from '../../src/remoting/pop-receipt.ts';
 
 const pull: PullReceipt = {
-  memberId: 'a1B2',
+  deliveryId: 'a1B2',
   brokerName: 'broker-a',
   queueTopic: '%RETRY%group',
   queueId: 7,

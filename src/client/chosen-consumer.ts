@@ -1,0 +1,84 @@
+import type { Deadline } from '../remoting/deadline.ts';
+import { defaultTopic } from '../remoting/topic-names.ts';
+import { isVersion5 } from '../remoting/version.ts';
+import type { Cluster } from './cluster.ts';
+import type { Consumer, StreamOptions } from './consumer.ts';
+import { ClientError } from './errors.ts';
+import type { ConsumeMode } from './options.ts';
+import type { PopConsumer } from './pop-consumer.ts';
+import type { PullConsumer } from './pull/pull-consumer.ts';
+import { reachBrokers } from './reached-brokers.ts';
+import { isPullReceipt, type Receipt } from './receipt.ts';
+import type { ReceivedMessage } from './received-message.ts';
+
+/** What a consumer is made of that may receive in either way. */
+export interface ChosenConsumerParts {
+  readonly cluster: Cluster;
+  readonly requestTimeoutMs: number;
+  readonly topic: string;
+  readonly mode: ConsumeMode;
+  readonly pop: PopConsumer;
+  readonly pull: PullConsumer;
+  readonly onClosed: () => void;
+}
+
+/**
+ * A consumer that receives in the way that its brokers know: by POP where all that can be reached have it, else by pull. Which one is
+ * chosen when it opens. Receipts of both are taken, whether it is open or not.
+ */
+export class ChosenConsumer implements Consumer {
+  readonly #parts: ChosenConsumerParts;
+  #chosen: PopConsumer | PullConsumer | undefined;
+
+  constructor(parts: ChosenConsumerParts) {
+    this.#parts = parts;
+  }
+
+  get streamCount(): number {
+    return this.#chosen?.streamCount ?? 0;
+  }
+
+  get inFlightCount(): number {
+    return this.#chosen?.inFlightCount ?? 0;
+  }
+
+  async open(deadline: Deadline): Promise<boolean> {
+    this.#chosen ??= this.#parts[await this.#choose(deadline)];
+    return this.#chosen.open(deadline);
+  }
+
+  stream(options: StreamOptions): AsyncGenerator<ReceivedMessage> {
+    if (this.#chosen === undefined) throw new ClientError('invalid', 'the consumer is not open: open it first');
+    return this.#chosen.stream(options);
+  }
+
+  async ack(receipt: Receipt, deadline: Deadline): Promise<void> {
+    if (isPullReceipt(receipt)) await this.#parts.pull.ack(receipt);
+    else await this.#parts.pop.ack(receipt, deadline);
+  }
+
+  async nack(receipt: Receipt, delayMs: number, deadline: Deadline): Promise<void> {
+    if (isPullReceipt(receipt)) await this.#parts.pull.nack(receipt, delayMs, deadline);
+    else await this.#parts.pop.nack(receipt, delayMs, deadline);
+  }
+
+  async changeInvisibleDuration(receipt: Receipt, durationMs: number, deadline: Deadline): Promise<Receipt> {
+    if (isPullReceipt(receipt)) return this.#parts.pull.changeInvisibleDuration(receipt, durationMs);
+    return this.#parts.pop.changeInvisibleDuration(receipt, durationMs, deadline);
+  }
+
+  async close(): Promise<void> {
+    const { pop, pull, onClosed } = this.#parts;
+    await Promise.all([pop.close(), pull.close()]);
+    onClosed();
+  }
+
+  async #choose(deadline: Deadline): Promise<'pop' | 'pull'> {
+    const { cluster, requestTimeoutMs, topic, mode } = this.#parts;
+    if (mode !== 'auto') return mode;
+    const route = (await cluster.routes.find(topic, deadline)) ?? (await cluster.routes.find(defaultTopic, deadline));
+    if (route === undefined) throw await cluster.routes.missing(topic, deadline);
+    const brokers = await reachBrokers(cluster, { ...route, topic }, deadline, requestTimeoutMs);
+    return brokers.every(({ version }) => isVersion5(version)) ? 'pop' : 'pull';
+  }
+}

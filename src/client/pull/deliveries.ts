@@ -1,0 +1,230 @@
+import { randomBytes } from 'node:crypto';
+import { Deadline } from '../../remoting/deadline.ts';
+import type { MessageQueue } from '../../remoting/message.ts';
+import { ClientError } from '../errors.ts';
+import type { PullReceipt } from '../receipt.ts';
+import type { ProcessQueue, PulledMessage } from './process-queue.ts';
+import type { PullParts } from './pull-options.ts';
+import { channelOf } from './pull-requests.ts';
+import type { QueueReader } from './queue-reader.ts';
+import type { SendBack } from './send-back.ts';
+
+/** Longest time for a message to go back to its broker, by one way or another, in ms. */
+const giveBackTimeoutMs = 5_000;
+/** How long a message that could not go back waits here before it is handed out again, in ms; as Java's client has it. */
+const localRetryDelayMs = 5_000;
+/** Longest wait of a Node timer, 24.8 days. */
+const timerDurationMsMax = 2 ** 31 - 1;
+/** Messages of one stream that go back side by side. */
+const giveBacksAtOnce = 64;
+
+/** Who has messages in flight. */
+export interface DeliveryOwner {
+  readonly inFlight: Set<Delivery>;
+  /** Called when one of them is not in flight any more. */
+  onSettled(): void;
+}
+
+/** A message as it was taken from its queue. */
+export interface TakenMessage {
+  readonly message: PulledMessage;
+  readonly reader: QueueReader;
+  /** Where it lies; another one than the reader's when that went on from elsewhere. */
+  readonly messages: ProcessQueue;
+}
+
+/** A message that was handed out. */
+export interface Delivery extends TakenMessage {
+  readonly receipt: PullReceipt;
+  readonly owner: DeliveryOwner;
+  /** Ends its time. */
+  readonly timer: NodeJS.Timeout;
+}
+
+export interface DeliveriesOptions {
+  readonly group: string;
+  /** Messages come again here, before all later ones of their queue, instead of by the retry topic. */
+  readonly ordered: boolean;
+  readonly sendBack: SendBack;
+  /** There may be something to hand out again, or room for more. */
+  readonly onChange: (reader: QueueReader) => void;
+}
+
+/** What one member of a group has handed out: each is acknowledged, given back, or comes again when its time is over. */
+export class Deliveries {
+  readonly #parts: PullParts;
+  readonly #options: DeliveriesOptions;
+  readonly #open = new Map<string, Delivery>();
+  /** Messages on their way back; none of them fails. */
+  readonly #returning = new Map<Promise<void>, QueueReader>();
+  readonly #idPrefix = randomBytes(8).toString('hex');
+  #idCount = 0;
+
+  constructor(parts: PullParts, options: DeliveriesOptions) {
+    this.#parts = parts;
+    this.#options = options;
+  }
+
+  /** Hands a message out. @param durationMs how long the receiver has for its ack. */
+  add(taken: TakenMessage, owner: DeliveryOwner, durationMs: number): Delivery {
+    const { topic: queueTopic, brokerName, queueId } = taken.reader.queue;
+    this.#idCount += 1;
+    const deliveryId = `${this.#idPrefix}x${this.#idCount.toString(36)}`;
+    const receipt = { deliveryId, brokerName, queueTopic, queueId, queueOffset: taken.message.stored.queueOffset };
+    const timer = setTimeout(() => this.#expire(deliveryId), Math.min(durationMs, timerDurationMsMax));
+    // A process that has nothing else to do need not wait for it.
+    timer.unref();
+    const delivery = { ...taken, receipt, owner, timer };
+    this.#open.set(deliveryId, delivery);
+    owner.inFlight.add(delivery);
+    return delivery;
+  }
+
+  /** The message is done. @throws ClientError `expired`. */
+  ack(receipt: PullReceipt): void {
+    const { deliveryId } = receipt;
+    if (this.#parts.acked.has(deliveryId)) return;
+    const delivery = this.#take(receipt);
+    delivery.messages.done(delivery.message);
+    this.#parts.acked.add(deliveryId);
+    this.#options.onChange(delivery.reader);
+  }
+
+  /** The message comes again after a delay; resolves when that is sure. @throws ClientError `expired`. */
+  async nack(receipt: PullReceipt, delayMs: number): Promise<void> {
+    await this.#giveBack(this.#take(receipt), delayMs);
+  }
+
+  /** Counts the time of a delivery anew. @throws ClientError `expired`. */
+  extend(receipt: PullReceipt, durationMs: number): PullReceipt {
+    const delivery = this.#take(receipt);
+    return this.add(delivery, delivery.owner, durationMs).receipt;
+  }
+
+  /** Gives back all that an owner has in flight. Never fails: what could not go back is handed out again later. */
+  async giveBackAll(owner: DeliveryOwner): Promise<void> {
+    const rest = [...owner.inFlight].map(({ receipt }) => this.#take(receipt)).values();
+    const runner = async (): Promise<void> => {
+      for (const delivery of rest) await this.#giveBack(delivery, 0);
+    };
+    await Promise.all(Array.from({ length: giveBacksAtOnce }, runner));
+  }
+
+  /** The messages of a queue that are in flight count no more: it is not ours now, or goes on from elsewhere. */
+  lose(reader: QueueReader): void {
+    for (const delivery of [...this.#open.values()]) if (delivery.reader === reader) this.#take(delivery.receipt);
+  }
+
+  /** Resolves when no message of a queue is on its way back. */
+  async returned(reader: QueueReader): Promise<void> {
+    await Promise.all([...this.#returning].filter(([, of]) => of === reader).map(([returning]) => returning));
+  }
+
+  /** Takes messages of a topic that nobody reads here out of a queue: they come again after the delay, for somebody who does. */
+  postpone({ reader, messages, message }: TakenMessage, delayMs: number): void {
+    const { sendBack, onChange, group } = this.#options;
+    const { queue } = reader;
+    const postpone = async (): Promise<void> => {
+      try {
+        await sendBack.postpone(queue, message, delayMs, Deadline.after(giveBackTimeoutMs));
+        messages.done(message);
+      } catch (error) {
+        this.#parts.log.warn(
+          { err: error, ...queue, group },
+          'a message of a topic that is not read here could not go back',
+        );
+        messages.handBack(message, performance.now() + localRetryDelayMs);
+      }
+      onChange(reader);
+    };
+    void this.#track(postpone(), reader);
+  }
+
+  /** A delivery that still counts, which it does no more from now on. @throws ClientError `expired`. */
+  #take({ deliveryId }: PullReceipt): Delivery {
+    const delivery = this.#open.get(deliveryId);
+    if (delivery === undefined) throw expiredError();
+    this.#open.delete(deliveryId);
+    clearTimeout(delivery.timer);
+    delivery.owner.inFlight.delete(delivery);
+    delivery.owner.onSettled();
+    return delivery;
+  }
+
+  #expire(deliveryId: string): void {
+    const delivery = this.#open.get(deliveryId);
+    if (delivery !== undefined) void this.#giveBack(this.#take(delivery.receipt), 0);
+  }
+
+  /** Never fails. */
+  #giveBack(delivery: Delivery, delayMs: number): Promise<void> {
+    const work = this.#options.ordered ? this.#again(delivery, delayMs) : this.#sendBack(delivery, delayMs);
+    return this.#track(work, delivery.reader);
+  }
+
+  #track(work: Promise<void>, reader: QueueReader): Promise<void> {
+    const returning = work.finally(() => this.#returning.delete(returning));
+    this.#returning.set(returning, reader);
+    return returning;
+  }
+
+  async #sendBack({ message, messages, reader }: Delivery, delayMs: number): Promise<void> {
+    const { sendBack, onChange, group } = this.#options;
+    const { queue } = reader;
+    try {
+      await sendBack.retry(queue, message, delayMs, Deadline.after(giveBackTimeoutMs));
+      messages.done(message);
+    } catch (error) {
+      this.#parts.log.warn(
+        { err: error, ...queue, group },
+        'a message could not go back to its broker; it comes again here',
+      );
+      this.#later({ message, messages, reader }, localRetryDelayMs);
+    }
+    onChange(reader);
+  }
+
+  /** The same message once more, before all others of its queue; what had all of its tries is buried. */
+  async #again({ message, messages, reader }: Delivery, delayMs: number): Promise<void> {
+    const { sendBack, onChange, group } = this.#options;
+    const { queue } = reader;
+    try {
+      const deadline = Deadline.after(giveBackTimeoutMs);
+      if (reconsumeTimesOf(message) < (await this.#reconsumeTimesMax(queue, deadline))) {
+        this.#later({ message, messages, reader }, delayMs);
+        return;
+      }
+      await sendBack.bury(queue, message, deadline);
+      this.#parts.log.warn({ ...queue, group }, 'a message failed too often and is in the dead letter queue');
+      messages.done(message);
+    } catch (error) {
+      this.#parts.log.warn({ err: error, ...queue, group }, 'a dead message could not be buried; it comes again');
+      this.#later({ message, messages, reader }, localRetryDelayMs);
+    }
+    onChange(reader);
+  }
+
+  #later({ message, messages, reader }: TakenMessage, delayMs: number): void {
+    messages.handBack(message, performance.now() + delayMs);
+    // Timers may be a little early.
+    setTimeout(() => this.#options.onChange(reader), delayMs + 1).unref();
+  }
+
+  async #reconsumeTimesMax(queue: MessageQueue, deadline: Deadline): Promise<number> {
+    const { cluster, groups } = this.#parts;
+    return groups.retryMaxTimes(this.#options.group, await channelOf(cluster, queue, deadline), deadline);
+  }
+}
+
+/** Tries of a message before this one, those that brokers do not know of too. */
+export function reconsumeTimesOf({ stored, localReconsumeTimes }: PulledMessage): number {
+  return stored.reconsumeTimes + localReconsumeTimes;
+}
+
+/** What is said of a receipt that counts no more. */
+export function expiredError(): ClientError {
+  return new ClientError(
+    'expired',
+    'the message is delivered again: the time for its ack is over, it was given back, or its queue has another reader now',
+  );
+}

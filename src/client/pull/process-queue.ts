@@ -1,0 +1,176 @@
+import type { StoredMessage } from '../../remoting/stored-message.ts';
+import type { ProcessQueueLimits } from './pull-options.ts';
+
+/** A message of a queue that was pulled and is not done. */
+export interface PulledMessage {
+  readonly stored: StoredMessage;
+  /** The topic that consumers know: of a message that comes again the one that it was sent to. */
+  readonly topic: string;
+  /** How often it was handed out here before, on top of what brokers count. */
+  readonly localReconsumeTimes: number;
+  /** Not to be handed out before this time, on the monotonic clock, in ms. */
+  readonly notBeforeMs: number;
+}
+
+/** What a pull brought of a queue. */
+export type ArrivedMessage = Pick<PulledMessage, 'stored' | 'topic'>;
+
+/**
+ * One queue as its reader works on it: messages are handed out in the order of their offsets, and done in any order. What is
+ * committed is the smallest offset that is not done, so that a crash loses nothing.
+ */
+export class ProcessQueue {
+  readonly #limits: ProcessQueueLimits;
+  readonly #ordered: boolean;
+  /** All that is not done, by offset, in ascending order. */
+  readonly #pending = new Map<bigint, PulledMessage>();
+  /** What was never handed out, by topic, in order: only retry topics hold messages of several. */
+  readonly #fresh = new Map<string, PulledMessage[]>();
+  /** What is to be handed out again. */
+  readonly #again = new Set<PulledMessage>();
+  #bytes = 0;
+  #freshCount = 0;
+  #freshBytes = 0;
+  #lastOffset: bigint;
+  #nextOffset: bigint;
+
+  /**
+   * @param nextOffset where the first pull begins.
+   * @param ordered whether a message is handed out only when all before it are done.
+   */
+  constructor(nextOffset: bigint, limits: ProcessQueueLimits, ordered: boolean) {
+    this.#nextOffset = nextOffset;
+    this.#lastOffset = nextOffset;
+    this.#limits = limits;
+    this.#ordered = ordered;
+  }
+
+  /** Where the next pull begins. */
+  get nextOffset(): bigint {
+    return this.#nextOffset;
+  }
+
+  /** The smallest offset that is not done. */
+  get committedOffset(): bigint {
+    return this.firstOffset ?? this.#nextOffset;
+  }
+
+  /** Of the messages that are not done; undefined where there are none. */
+  get firstOffset(): bigint | undefined {
+    return this.#pending.keys().next().value;
+  }
+
+  /** The last that a pull brought. */
+  get lastOffset(): bigint {
+    return this.#lastOffset;
+  }
+
+  /** Messages that are not done. */
+  get count(): number {
+    return this.#pending.size;
+  }
+
+  /** Bytes of the bodies that are not done. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Messages that were never handed out. */
+  get freshCount(): number {
+    return this.#freshCount;
+  }
+
+  /** Bytes of their bodies. */
+  get freshBytes(): number {
+    return this.#freshBytes;
+  }
+
+  /** Topics of the messages that were never handed out. */
+  get freshTopics(): readonly string[] {
+    return [...this.#fresh.keys()];
+  }
+
+  /** True when no more may be pulled before something is done. */
+  get isFull(): boolean {
+    const { messagesMax, bytesMax, spanMax } = this.#limits;
+    const { firstOffset } = this;
+    if (firstOffset === undefined) return false;
+    return this.count >= messagesMax || this.#bytes >= bytesMax || this.#lastOffset - firstOffset >= BigInt(spanMax);
+  }
+
+  /** Takes in what a pull brought. @param nextOffset where the broker says the next one begins. */
+  add(arrived: readonly ArrivedMessage[], nextOffset: bigint): void {
+    for (const message of arrived) {
+      const { queueOffset, body } = message.stored;
+      // A broker that repeats itself must not make us do so.
+      if (queueOffset < this.#nextOffset || this.#pending.has(queueOffset)) continue;
+      const pulled = { ...message, localReconsumeTimes: 0, notBeforeMs: 0 };
+      this.#pending.set(queueOffset, pulled);
+      const fresh = this.#fresh.get(message.topic);
+      if (fresh === undefined) this.#fresh.set(message.topic, [pulled]);
+      else fresh.push(pulled);
+      this.#bytes += body.length;
+      this.#freshCount += 1;
+      this.#freshBytes += body.length;
+      this.#lastOffset = queueOffset;
+    }
+    if (nextOffset > this.#nextOffset) this.#nextOffset = nextOffset;
+  }
+
+  /** The next message of a topic to be handed out, if there is one now. */
+  take(topic: string, nowMs: number): PulledMessage | undefined {
+    if (this.#ordered) return this.#takeFirst(topic, nowMs);
+    for (const message of this.#again) {
+      if (message.topic !== topic || message.notBeforeMs > nowMs) continue;
+      this.#again.delete(message);
+      return message;
+    }
+    return this.#takeFresh(topic);
+  }
+
+  /** Takes all messages of a topic that were never handed out. */
+  takeAllFresh(topic: string): readonly PulledMessage[] {
+    const messages: PulledMessage[] = [];
+    for (let message = this.#takeFresh(topic); message !== undefined; message = this.#takeFresh(topic)) {
+      messages.push(message);
+    }
+    return messages;
+  }
+
+  /** Is to be handed out again, as one more try, from that time on. */
+  handBack({ stored }: PulledMessage, notBeforeMs: number): void {
+    const pending = this.#pending.get(stored.queueOffset);
+    if (pending === undefined) return;
+    const message = { ...pending, notBeforeMs, localReconsumeTimes: pending.localReconsumeTimes + 1 };
+    this.#pending.set(stored.queueOffset, message);
+    this.#again.add(message);
+  }
+
+  /** It need not come again. */
+  done({ stored }: PulledMessage): void {
+    if (!this.#pending.delete(stored.queueOffset)) return;
+    this.#bytes -= stored.body.length;
+  }
+
+  /** In order: only the first of all that are not done, and only while it is not handed out already. */
+  #takeFirst(topic: string, nowMs: number): PulledMessage | undefined {
+    const first: PulledMessage | undefined = this.#pending.values().next().value;
+    if (first === undefined || first.topic !== topic) return undefined;
+    if (this.#again.has(first)) {
+      if (first.notBeforeMs > nowMs) return undefined;
+      this.#again.delete(first);
+      return first;
+    }
+    return this.#fresh.get(topic)?.[0] === first ? this.#takeFresh(topic) : undefined;
+  }
+
+  #takeFresh(topic: string): PulledMessage | undefined {
+    const fresh = this.#fresh.get(topic);
+    const message = fresh?.shift();
+    if (message === undefined) return undefined;
+    if (fresh?.length === 0) this.#fresh.delete(topic);
+    this.#freshCount -= 1;
+    this.#freshBytes -= message.stored.body.length;
+    return message;
+  }
+}

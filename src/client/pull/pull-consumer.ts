@@ -1,0 +1,150 @@
+import type { Deadline } from '../../remoting/deadline.ts';
+import { defaultTopic } from '../../remoting/topic-names.ts';
+import { isVersion5 } from '../../remoting/version.ts';
+import { consumeFromDefault } from '../consume-from.ts';
+import type { Consumer, ConsumerOptions, StreamOptions } from '../consumer.ts';
+import { ClientError } from '../errors.ts';
+import { type ReachedBroker, reachBrokers } from '../reached-brokers.ts';
+import type { PullReceipt } from '../receipt.ts';
+import type { ReceivedMessage } from '../received-message.ts';
+import { fixStartOffsets } from '../start-offsets.ts';
+import { expiredError } from './deliveries.ts';
+import type { PullMember } from './pull-member.ts';
+import type { PullMembers } from './pull-members.ts';
+import type { PullParts } from './pull-options.ts';
+import { PullStream } from './pull-stream.ts';
+
+/**
+ * Receives messages of one topic for one group by pull: the members of the group share out its queues, and who has a queue reads it
+ * alone. Brokers know nothing of single deliveries, so a receipt means something only to the client that handed it out.
+ */
+export class PullConsumer implements Consumer<PullReceipt> {
+  readonly #parts: PullParts;
+  readonly #members: PullMembers;
+  readonly #options: ConsumerOptions;
+  readonly #onClosed: () => void;
+  /** Each stream with what ends it. */
+  readonly #streams = new Map<PullStream, () => Promise<void>>();
+  /** Streams that have ended and are giving back what they held; none of them fails. */
+  readonly #releases = new Set<Promise<void>>();
+  #joined: { readonly member: PullMember; readonly leave: () => void } | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(parts: PullParts, members: PullMembers, options: ConsumerOptions, onClosed: () => void = () => {}) {
+    this.#parts = parts;
+    this.#members = members;
+    this.#options = options;
+    this.#onClosed = onClosed;
+  }
+
+  get streamCount(): number {
+    return this.#streams.size;
+  }
+
+  get inFlightCount(): number {
+    return [...this.#streams.keys()].reduce((count, { inFlight }) => count + inFlight.size, 0);
+  }
+
+  /**
+   * As `Consumer.open`.
+   * @throws ClientError `invalid` when a consumer of the same group and topic, or of the group, wants it otherwise in this client.
+   */
+  async open(deadline: Deadline): Promise<boolean> {
+    const { cluster, requestTimeoutMs } = this.#parts;
+    const { subscriber } = this.#options;
+    const own = await cluster.routes.find(subscriber.topic, deadline);
+    const route = own ?? (await cluster.routes.find(defaultTopic, deadline));
+    if (route === undefined) throw await cluster.routes.missing(subscriber.topic, deadline);
+    const brokers = await reachBrokers(cluster, { ...route, topic: subscriber.topic }, deadline, requestTimeoutMs);
+    await Promise.all(
+      brokers.map((broker) => this.#prepare(broker, own?.readQueueCounts.get(broker.brokerName) ?? 0, deadline)),
+    );
+    this.#checkOpen();
+    this.#joined ??= this.#members.join(this.#options);
+    return own !== undefined;
+  }
+
+  /**
+   * A new stream; those of all consumers of the group and topic in this client share the messages. What it leaves un-acknowledged comes
+   * again, by the retry topic, as soon as it ends.
+   * @throws ResponseError when the brokers refuse the group, the topic or the filter to us; ClientError `closed`.
+   */
+  async *stream(options: StreamOptions): AsyncGenerator<ReceivedMessage<PullReceipt>> {
+    this.#checkOpen();
+    if (this.#joined === undefined) throw new ClientError('invalid', 'the consumer is not open: open it first');
+    const { stream, end } = this.#startStream(this.#joined.member, options);
+    try {
+      yield* stream.messages();
+    } finally {
+      await end();
+    }
+  }
+
+  async ack(receipt: PullReceipt): Promise<void> {
+    if (this.#parts.acked.has(receipt.deliveryId)) return;
+    this.#member().deliveries.ack(receipt);
+  }
+
+  async nack(receipt: PullReceipt, delayMs: number, deadline: Deadline): Promise<void> {
+    await deadline.wait(this.#member().deliveries.nack(receipt, delayMs), 'giving a message back');
+  }
+
+  async changeInvisibleDuration(receipt: PullReceipt, durationMs: number): Promise<PullReceipt> {
+    return this.#member().deliveries.extend(receipt, durationMs);
+  }
+
+  /** Ends every stream, and resolves when what they left behind is given back, and their queues, which nobody else here reads, too. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    for (const end of this.#streams.values()) void end();
+    await Promise.all(this.#releases);
+    this.#joined?.leave();
+    this.#onClosed();
+  }
+
+  #checkOpen(): void {
+    if (this.#closed !== undefined) throw new ClientError('closed', 'the consumer has been closed');
+  }
+
+  /** What has handed out the group's messages here, which another consumer may have opened. @throws ClientError `expired`. */
+  #member(): PullMember {
+    const member = this.#members.find(this.#options.subscriber.group);
+    if (member === undefined) throw expiredError();
+    return member;
+  }
+
+  async #prepare({ channel, version }: ReachedBroker, queueCount: number, deadline: Deadline): Promise<void> {
+    const { subscriber, consumeFrom } = this.#options;
+    // Brokers 4.x tell nobody of one group; they refuse its pulls where they do not know it.
+    if (isVersion5(version)) await this.#parts.groups.read(subscriber.group, channel, deadline);
+    await fixStartOffsets(subscriber, queueCount, channel, deadline, consumeFrom ?? consumeFromDefault);
+  }
+
+  #startStream(member: PullMember, options: StreamOptions): { readonly stream: PullStream; end(): Promise<void> } {
+    const ending = new AbortController();
+    const stream = new PullStream(this.#parts, member, this.#options, { ...options, signal: ending.signal });
+    let ended: Promise<void> | undefined;
+    const end = (): Promise<void> => {
+      if (ended !== undefined) return ended;
+      ending.abort();
+      stream.ring();
+      options.signal.removeEventListener('abort', onAbort);
+      this.#streams.delete(stream);
+      const released = member.end(stream).finally(() => this.#releases.delete(released));
+      this.#releases.add(released);
+      ended = released;
+      return released;
+    };
+    // A reader that is gone may never ask for the next message, so the end of the stream does not wait for it.
+    const onAbort = (): void => void end();
+    this.#streams.set(stream, end);
+    member.start(stream);
+    options.signal.addEventListener('abort', onAbort);
+    if (options.signal.aborted) onAbort();
+    return { stream, end };
+  }
+}

@@ -1,0 +1,90 @@
+import { Bell } from '../bell.ts';
+import type { ConsumerOptions, StreamOptions } from '../consumer.ts';
+import type { PullReceipt } from '../receipt.ts';
+import { type ReceivedMessage, toReceivedMessage } from '../received-message.ts';
+import { type Delivery, type DeliveryOwner, reconsumeTimesOf } from './deliveries.ts';
+import type { PullMember } from './pull-member.ts';
+import type { PullParts } from './pull-options.ts';
+
+/** Messages of one consumer for one reader: queues are pulled from only while it has room. */
+export class PullStream implements DeliveryOwner {
+  readonly inFlight = new Set<Delivery>();
+  readonly topic: string;
+  readonly #parts: PullParts;
+  readonly #member: PullMember;
+  readonly #consumer: ConsumerOptions;
+  readonly #options: StreamOptions;
+  /** Rings when there may be something to do for who waits for a message. */
+  readonly #bell = new Bell();
+  #paused = false;
+
+  constructor(parts: PullParts, member: PullMember, consumer: ConsumerOptions, options: StreamOptions) {
+    this.#parts = parts;
+    this.#member = member;
+    this.#consumer = consumer;
+    this.#options = options;
+    this.topic = consumer.subscriber.topic;
+  }
+
+  /** Whether it may be given more. */
+  get hasRoom(): boolean {
+    return this.inFlight.size < this.#options.messagesMax && !this.#options.signal.aborted;
+  }
+
+  /** How long a receiver has for its ack, in ms: nobody but us knows of the delivery, so there is nothing to be renewed. */
+  get durationMs(): number {
+    return Math.max(this.#consumer.invisibleDurationMs, this.#consumer.renewalDurationMs);
+  }
+
+  /** There may be a message, or an end. */
+  ring(): void {
+    this.#bell.ring();
+  }
+
+  onSettled(): void {
+    if (this.inFlight.size === this.#options.messagesMax - 1) this.#bell.ring();
+  }
+
+  /**
+   * Hands out messages until the signal ends it.
+   * @throws ResponseError when the brokers refuse the group, the topic or the filter to us.
+   */
+  async *messages(): AsyncGenerator<ReceivedMessage<PullReceipt>> {
+    const { signal } = this.#options;
+    while (!signal.aborted) {
+      const delivery = this.hasRoom ? this.#member.take(this) : undefined;
+      const message = delivery === undefined ? undefined : await this.#read(delivery);
+      if (message !== undefined && !signal.aborted) yield message;
+      if (delivery !== undefined) continue;
+      const refusal = this.#member.refusalOf(this.topic);
+      if (refusal !== undefined) throw refusal;
+      this.#notePause(!this.hasRoom);
+      this.#member.wake(this.topic);
+      await this.#bell.heard();
+    }
+  }
+
+  async #read({ message, receipt }: Delivery): Promise<ReceivedMessage<PullReceipt> | undefined> {
+    const { group, topic } = this.#consumer.subscriber;
+    try {
+      const delivery = { topic, reconsumeTimes: reconsumeTimesOf(message), receipt };
+      return await toReceivedMessage(message.stored, delivery, this.#parts.bodyBytesMax);
+    } catch (error) {
+      this.#parts.log.error(
+        { err: error, group, topic, receipt },
+        'a message cannot be read; it comes again until it is dead',
+      );
+      // Not at once: it would come again and again, as fast as it can.
+      void this.#member.deliveries.nack(receipt, unreadableDelayMs).catch(() => {});
+      return undefined;
+    }
+  }
+
+  #notePause(paused: boolean): void {
+    if (paused && !this.#paused) this.#options.onPaused?.();
+    this.#paused = paused;
+  }
+}
+
+/** When a message comes again that could not be read, in ms. */
+const unreadableDelayMs = 10_000;

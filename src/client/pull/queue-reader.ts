@@ -1,0 +1,210 @@
+import { Deadline } from '../../remoting/deadline.ts';
+import { ResponseError } from '../../remoting/errors.ts';
+import type { MessageQueue } from '../../remoting/message.ts';
+import { ResponseCode } from '../../remoting/response-code.ts';
+import type { StoredMessage } from '../../remoting/stored-message.ts';
+import { routeDoubt } from '../routes.ts';
+import type { Offsets } from './offsets.ts';
+import { type ArrivedMessage, ProcessQueue } from './process-queue.ts';
+import { type PullParts, pullMessagesMax } from './pull-options.ts';
+import { channelOf, type Pulled, pullMessages } from './pull-requests.ts';
+
+/** How long to wait before a failed pull is tried again, in ms. */
+const retryPauseMs = 1_000;
+/** The same where the broker limits the rate. */
+const flowControlPauseMs = 20;
+/** Shortest time between two pulls of which the first brought nothing and got nowhere, in ms: a broker that does not hold them. */
+const emptyPauseMs = 100;
+/** Bytes of bodies that wait to be handed out, above which no more are pulled. */
+const freshBytesMax = 1_048_576;
+
+/** What of a queue is wanted. */
+export interface ReaderSubscription {
+  readonly expression: string;
+  readonly expressionType: 'TAG' | 'SQL92';
+  /** When it was made, in ms since 1970. */
+  readonly version: number;
+}
+
+export interface QueueReaderOptions {
+  readonly group: string;
+  readonly queue: MessageQueue;
+  readonly subscription: ReaderSubscription;
+  readonly ordered: boolean;
+  /** How long brokers hold a pull while there is nothing, in ms. */
+  readonly suspendDurationMs: number;
+  readonly offsets: Offsets;
+  /** Whether anybody would take messages of this queue now. */
+  readonly isWanted: () => boolean;
+  /** Of what came, the messages to be handed out. */
+  readonly select: (messages: readonly StoredMessage[]) => readonly ArrivedMessage[];
+  /** There is something new: messages, or the end of a wait. */
+  readonly onChange: () => void;
+  /** The broker refuses the group, the topic or the filter to us; the reader has stopped. */
+  readonly onRefused: (error: ResponseError) => void;
+  /** The queue goes on from elsewhere: nothing that was pulled before counts. */
+  readonly onMoved: () => void;
+}
+
+/**
+ * Reads one queue, one pull at a time, and only while its messages are wanted. How far it is stands in `messages`. A pull also tells
+ * the broker what is committed.
+ */
+export class QueueReader {
+  readonly queue: MessageQueue;
+  readonly #parts: PullParts;
+  readonly #options: QueueReaderOptions;
+  readonly #ending = new AbortController();
+  #messages: ProcessQueue | undefined;
+  #running: Promise<void> | undefined;
+  #lastPullTimestampMs = 0;
+  #isFailing = false;
+
+  constructor(parts: PullParts, options: QueueReaderOptions) {
+    this.#parts = parts;
+    this.#options = options;
+    this.queue = options.queue;
+  }
+
+  /** What was pulled and is not done; undefined while it is not known where to begin. */
+  get messages(): ProcessQueue | undefined {
+    return this.#messages;
+  }
+
+  /** In ms since 1970; 0: never. */
+  get lastPullTimestampMs(): number {
+    return this.#lastPullTimestampMs;
+  }
+
+  /** Goes on pulling, if more is wanted. */
+  wake(): void {
+    if (this.#running !== undefined || !this.#isWanted) return;
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  /** Goes on from elsewhere, and forgets what it has. Its offset is the caller's to store. */
+  moveTo(offset: bigint): void {
+    this.#messages = new ProcessQueue(offset, this.#parts.limits, this.#options.ordered);
+    this.#options.onMoved();
+  }
+
+  /** Resolves when no pull is under way, and none will be. */
+  async stop(): Promise<void> {
+    this.#ending.abort();
+    await this.#running;
+  }
+
+  get #isWanted(): boolean {
+    if (this.#ending.signal.aborted || !this.#options.isWanted()) return false;
+    const messages = this.#messages;
+    if (messages === undefined) return true;
+    return !messages.isFull && messages.freshCount < pullMessagesMax && messages.freshBytes < freshBytesMax;
+  }
+
+  /** Never fails. */
+  async #run(): Promise<void> {
+    while (this.#isWanted) {
+      try {
+        await this.#step();
+        this.#isFailing = false;
+      } catch (error) {
+        await this.#noteFailure(error);
+      }
+    }
+  }
+
+  async #step(): Promise<void> {
+    const { queue, offsets } = this.#options;
+    const { signal } = this.#ending;
+    const deadline = Deadline.after(this.#parts.requestTimeoutMs, signal);
+    const messages = this.#messages;
+    if (messages === undefined) {
+      const first = await offsets.first(queue, deadline);
+      this.#messages ??= new ProcessQueue(first, this.#parts.limits, this.#options.ordered);
+      return;
+    }
+    const askedAtMs = performance.now();
+    const offset = messages.nextOffset;
+    const pulled = await this.#pull(messages, deadline);
+    this.#lastPullTimestampMs = Date.now();
+    // It was moved meanwhile, or is not ours any more.
+    if (messages !== this.#messages || signal.aborted) return;
+    await this.#take(messages, pulled);
+    if (pulled.outcome === 'nothing' && messages.nextOffset === offset) {
+      const leftMs = emptyPauseMs - (performance.now() - askedAtMs);
+      if (leftMs > 0) await this.#pause(leftMs);
+    }
+  }
+
+  async #pull(messages: ProcessQueue, deadline: Deadline): Promise<Pulled> {
+    const { queue, group, subscription, suspendDurationMs } = this.#options;
+    const channel = await channelOf(this.#parts.cluster, queue, deadline);
+    const pull = {
+      group,
+      queue,
+      offset: messages.nextOffset,
+      commitOffset: messages.committedOffset,
+      suspendDurationMs,
+      expression: subscription.expression,
+      expressionType: subscription.expressionType,
+      subscriptionVersion: subscription.version,
+    };
+    return pullMessages(pull, channel, this.#ending.signal, (error) => {
+      this.#parts.log.error({ err: error, ...queue, group }, 'a stored message is damaged and cannot be delivered');
+    });
+  }
+
+  async #take(messages: ProcessQueue, { outcome, nextOffset, messages: arrived }: Pulled): Promise<void> {
+    const { queue, offsets, group } = this.#options;
+    if (outcome === 'moved') {
+      this.#parts.log.warn(
+        { ...queue, group, from: String(messages.nextOffset), to: String(nextOffset) },
+        'a queue has no messages where the group is, or the group was moved; it goes on from the offset that the broker names',
+      );
+      this.moveTo(nextOffset);
+      await offsets.move(queue, nextOffset, Deadline.after(this.#parts.requestTimeoutMs));
+      return;
+    }
+    messages.add(this.#options.select(arrived), nextOffset);
+    if (arrived.length > 0) this.#options.onChange();
+  }
+
+  /** As Java's client reacts to each code (`DefaultMQPushConsumerImpl.PullCallback`), but what cannot get better is told to the reader. */
+  async #noteFailure(error: unknown): Promise<void> {
+    const { queue, group, onRefused } = this.#options;
+    const { cluster, log } = this.#parts;
+    if (this.#ending.signal.aborted) return;
+    if (error instanceof ResponseError && isRefusal(error)) {
+      this.#ending.abort();
+      onRefused(error);
+      return;
+    }
+    if (error instanceof ResponseError && error.code === ResponseCode.FLOW_CONTROL) {
+      await this.#pause(flowControlPauseMs);
+      return;
+    }
+    cluster.routes.doubt(queue.topic, routeDoubt(error) ?? 'brokerGone');
+    if (this.#isFailing) log.debug({ err: error, ...queue, group }, 'pulling from a queue failed again');
+    else log.warn({ err: error, ...queue, group }, 'pulling from a queue failed; trying again until it works');
+    this.#isFailing = true;
+    await this.#pause(retryPauseMs);
+  }
+
+  /** Ends early with the reader. */
+  async #pause(durationMs: number): Promise<void> {
+    await Deadline.after(durationMs, this.#ending.signal)
+      .sleep(durationMs)
+      .catch(() => {});
+  }
+}
+
+/** True for what trying again cannot change. */
+function isRefusal({ code }: ResponseError): boolean {
+  return (
+    code === ResponseCode.NO_PERMISSION ||
+    code === ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST ||
+    code === ResponseCode.SUBSCRIPTION_PARSE_FAILED
+  );
+}
