@@ -1,7 +1,7 @@
 import type { Channel } from '../remoting/channel.ts';
 import { Deadline } from '../remoting/deadline.ts';
 import { MessageProperty } from '../remoting/message.ts';
-import { type PopReceipt, popReceipts } from '../remoting/pop-receipt.ts';
+import { type PopReceipt, popReceipts, popReconsumeTimes } from '../remoting/pop-receipt.ts';
 import { changeInvisibleDuration } from '../remoting/requests/change-invisible-duration.ts';
 import { notification } from '../remoting/requests/notification.ts';
 import { PopInitMode, popMessage, popMessagesMax } from '../remoting/requests/pop-message.ts';
@@ -47,31 +47,50 @@ export interface PopSource {
 export interface PoppedMessage {
   readonly stored: StoredMessage;
   readonly receipt: PopReceipt;
+  /** Deliveries before this one. */
+  readonly reconsumeTimes: number;
+}
+
+/** An ordered POP: it gets nothing of a queue of which something is in flight. */
+export interface PopAttempt {
+  /** Names it: who asks again by the same name gets what it took, if anything, and not what comes behind that. */
+  readonly attemptId: string;
+  /** The only queue to take from; undefined: any. */
+  readonly queueId: number | undefined;
+}
+
+/** What one POP asks for. */
+export interface PopAsk {
+  readonly countMax: number;
+  readonly invisibleDurationMs: number;
+  /** Undefined: in no order. */
+  readonly attempt: PopAttempt | undefined;
 }
 
 /**
- * Takes up to `countMax` messages, without waiting for any. Not to be given up once it was sent: what the broker then hands out
- * nobody would get before its invisible duration is over.
+ * Takes messages, without waiting for any. Not to be given up once it was sent: what the broker then hands out nobody would get before
+ * its invisible duration is over.
  */
 export async function takeMessages(
   source: PopSource,
-  countMax: number,
-  invisibleDurationMs: number,
+  ask: PopAsk,
   onDamaged: (error: Error) => void,
 ): Promise<PoppedMessage[]> {
   const { subscriber, filter, brokerName, channel, clocks } = source;
+  const { attempt } = ask;
   const request = popMessage.encode({
     consumerGroup: subscriber.group,
     topic: subscriber.topic,
-    queueId: allQueues,
-    messageCountMax: countMax,
-    invisibleDurationMs,
+    queueId: attempt?.queueId ?? allQueues,
+    messageCountMax: ask.countMax,
+    invisibleDurationMs: ask.invisibleDurationMs,
     pollDurationMs: 0,
     bornTimeMs: Date.now() + birthLeadMs,
     initMode: PopInitMode.MAX,
     expressionType: filter.type,
     expression: filter.expression,
-    order: false,
+    order: attempt !== undefined,
+    attemptId: attempt?.attemptId,
   });
   const sentAtMs = Date.now();
   const reply = await channel.invoke(request, Deadline.after(answerTimeoutMs));
@@ -81,25 +100,37 @@ export async function takeMessages(
   // An answer without messages may tell nothing else either.
   if (stored.length === 0) return [];
   const receipts = popReceipts(fields, brokerName, stored);
+  const counts = attempt === undefined ? undefined : popReconsumeTimes(fields, stored, receipts);
   return stored.flatMap((message, index) => {
     const receipt = receipts[index];
-    return receipt === undefined ? [] : [{ stored: message, receipt }];
+    const reconsumeTimes = counts?.[index] ?? message.reconsumeTimes;
+    return receipt === undefined ? [] : [{ stored: message, receipt, reconsumeTimes }];
   });
+}
+
+/** What somebody waits for. */
+export interface PopWait {
+  readonly pollDurationMs: number;
+  /** Only queues count of which nothing is in flight. */
+  readonly order: boolean;
 }
 
 /** Waits, at most `pollDurationMs`, until there is something to take. Giving up early does no harm. */
 export async function waitForMessages(
   source: PopSource,
-  pollDurationMs: number,
+  { pollDurationMs, order }: PopWait,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { subscriber, brokerName, channel, clocks } = source;
+  const { subscriber, filter, brokerName, channel, clocks } = source;
+  const wanted = isAll(filter) ? {} : { expressionType: filter.type, expression: filter.expression };
   const request = notification.encode({
     consumerGroup: subscriber.group,
     topic: subscriber.topic,
     queueId: allQueues,
     pollDurationMs,
     bornTimeMs: clocks.birth(brokerName),
+    order,
+    ...wanted,
   });
   const askedAtMs = performance.now();
   const reply = await channel.invoke(request, Deadline.after(pollDurationMs + answerTimeoutMs, signal));
@@ -110,6 +141,10 @@ export async function waitForMessages(
     if (leftMs > 0) await Deadline.after(leftMs, signal).sleep(leftMs);
   }
   return hasMessage;
+}
+
+function isAll({ type, expression }: MessageFilter): boolean {
+  return type === 'TAG' && expression === '*';
 }
 
 /**

@@ -8,7 +8,8 @@ import type { ConsumerOptions, StreamOptions } from './consumer.ts';
 import { ClientError } from './errors.ts';
 import { InFlightMessages } from './in-flight-messages.ts';
 import type { PopParts } from './pop-options.ts';
-import { type PopSource, waitForMessages } from './pop-requests.ts';
+import { type OrderedStream, OrderedTakes, orderedPollDurationMsMax } from './pop-ordered.ts';
+import { type PopAttempt, type PopSource, waitForMessages } from './pop-requests.ts';
 import { PopTaker } from './pop-taker.ts';
 import type { ReceivedMessage } from './received-message.ts';
 import type { Route } from './route.ts';
@@ -22,7 +23,8 @@ const contendedPauseMsMax = 200;
 
 /**
  * Messages of one consumer for one reader. Brokers are polled side by side, each once at a time and only while the reader waits for
- * a message, so first deliveries of a queue stay in order and a reader that is slow costs at most two batches per broker.
+ * a message, so first deliveries of a queue stay in order and a reader that is slow costs at most two batches per broker. Where the
+ * consumer is orderly, what becomes free is taken beside the poll that waits.
  */
 export class PopStream {
   readonly inFlight: InFlightMessages;
@@ -32,6 +34,10 @@ export class PopStream {
   readonly #taker: PopTaker;
   /** The poll under way at each broker; none of them fails. */
   readonly #polls = new Map<string, Promise<void>>();
+  /** What is taken at each broker beside its poll; none of it fails. */
+  readonly #takes = new Map<string, Promise<void>>();
+  /** Undefined where no order is wanted. */
+  readonly #ordered: OrderedTakes | undefined;
   readonly #contendedPauseMs = new Map<string, number>();
   /** Rings when there may be something to do for who waits for a message. */
   readonly #bell = new Bell();
@@ -48,7 +54,12 @@ export class PopStream {
     this.#consumer = consumer;
     this.#options = options;
     this.#taker = new PopTaker(parts, consumer);
-    this.inFlight = new InFlightMessages(options.messagesMax, () => this.#bell.ring());
+    options.demand?.watch(() => this.#bell.ring());
+    this.#ordered = consumer.orderly === true ? new OrderedTakes(this.#orderedStream) : undefined;
+    this.inFlight = new InFlightMessages(options.messagesMax, ({ receipt }, wasFull) => {
+      this.#ordered?.free(receipt.brokerName);
+      if (wasFull || this.#ordered !== undefined) this.#bell.ring();
+    });
   }
 
   /**
@@ -78,13 +89,14 @@ export class PopStream {
 
   /** What was taken, or still will be, and no reader gets. To be called once the signal has ended the stream. */
   async leftOver(): Promise<readonly ReceivedMessage<PopReceipt>[]> {
-    await Promise.all(this.#polls.values());
+    await Promise.all([...this.#polls.values(), ...this.#takes.values()]);
     return this.#inHand.splice(0);
   }
 
   /** How many more messages may be taken. */
   get #room(): number {
-    return this.inFlight.room - this.#inHand.length - this.#expectedCount;
+    const wantedCount = this.#options.demand?.count ?? Number.POSITIVE_INFINITY;
+    return Math.min(this.inFlight.room, wantedCount) - this.#inHand.length - this.#expectedCount;
   }
 
   #handOut(): ReceivedMessage<PopReceipt> | undefined {
@@ -106,13 +118,19 @@ export class PopStream {
     const route = await this.#route();
     if (route === undefined || this.#options.signal.aborted) return;
     for (const brokerName of this.#inTurn([...route.readQueueCounts.keys()])) {
-      if (this.#polls.has(brokerName)) continue;
-      const poll = this.#poll(route, brokerName).finally(() => {
-        this.#polls.delete(brokerName);
-        this.#bell.ring();
-      });
-      this.#polls.set(brokerName, poll);
+      if (!this.#polls.has(brokerName)) this.#start(this.#polls, brokerName, this.#poll(route, brokerName));
+      else if (this.#ordered?.isDue(brokerName) === true && !this.#takes.has(brokerName)) {
+        this.#start(this.#takes, brokerName, this.#takeFreed(route, brokerName));
+      }
     }
+  }
+
+  #start(runs: Map<string, Promise<void>>, brokerName: string, run: Promise<void>): void {
+    const ended = run.finally(() => {
+      runs.delete(brokerName);
+      this.#bell.ring();
+    });
+    runs.set(brokerName, ended);
   }
 
   #notePause(paused: boolean): void {
@@ -144,17 +162,56 @@ export class PopStream {
   /** Takes what there is, else waits until there is something. Never fails. */
   async #poll(route: Route, brokerName: string): Promise<void> {
     const { signal } = this.#options;
-    const { subscriber, filter, pollDurationMs } = this.#consumer;
-    const { cluster, clocks, requestTimeoutMs } = this.#parts;
+    const { pollDurationMs } = this.#consumer;
+    const order = this.#ordered !== undefined;
+    const wait = { order, pollDurationMs: order ? Math.min(pollDurationMs, orderedPollDurationMsMax) : pollDurationMs };
     try {
-      const channel = await cluster.broker(route, brokerName, Deadline.after(requestTimeoutMs, signal));
-      const source: PopSource = { subscriber, filter, brokerName, channel, clocks };
-      if (!this.#canTake || (await this.#takeAhead(source))) return;
-      if (!(await waitForMessages(source, pollDurationMs, signal))) return;
-      if (this.#canTake && (await this.#take(source)) === 0) await this.#pauseForOthers(brokerName);
+      const source = await this.#source(route, brokerName);
+      if (!this.#canTake || (await this.#takeThere(source, route))) return;
+      if (!(await waitForMessages(source, wait, signal))) return;
+      if (this.#canTake && !(await this.#takeThere(source, route))) await this.#pauseForOthers(brokerName);
     } catch (error) {
       await this.#noteFailure(brokerName, error);
     }
+  }
+
+  /** Takes what is there now. Never fails. */
+  async #takeFreed(route: Route, brokerName: string): Promise<void> {
+    try {
+      await this.#takeThere(await this.#source(route, brokerName), route);
+    } catch (error) {
+      await this.#noteFailure(brokerName, error);
+    }
+  }
+
+  async #source(route: Route, brokerName: string): Promise<PopSource> {
+    const { subscriber, filter } = this.#consumer;
+    const { cluster, clocks, requestTimeoutMs } = this.#parts;
+    const channel = await cluster.broker(route, brokerName, Deadline.after(requestTimeoutMs, this.#options.signal));
+    return { subscriber, filter, brokerName, channel, clocks };
+  }
+
+  /** False when there was nothing to take. */
+  #takeThere(source: PopSource, { readQueueCounts }: Route): Promise<boolean> {
+    return this.#ordered === undefined
+      ? this.#takeAhead(source)
+      : this.#ordered.takeAll(source, readQueueCounts.get(source.brokerName) ?? 0);
+  }
+
+  get #orderedStream(): OrderedStream {
+    return {
+      canTake: () => this.#canTake && this.#inHand.length <= popMessagesMax,
+      holds: (brokerName, queueId) => {
+        const isThere = ({ receipt }: { readonly receipt: PopReceipt }): boolean =>
+          receipt.brokerName === brokerName && receipt.queueId === queueId;
+        return this.#inHand.some(isThere) || this.inFlight.all.some(isThere);
+      },
+      take: async (source, attempt) => {
+        const poppedCount = await this.#take(source, 1, attempt);
+        this.#bell.ring();
+        return poppedCount;
+      },
+    };
   }
 
   /**
@@ -162,10 +219,10 @@ export class PopStream {
    * and reader work side by side. False when there was nothing to take.
    */
   async #takeAhead(source: PopSource): Promise<boolean> {
-    let poppedCount = await this.#take(source);
+    let poppedCount = await this.#take(source, popMessagesMax);
     const found = poppedCount > 0;
     while (poppedCount === popMessagesMax && this.#inHand.length <= popMessagesMax && this.#canTake) {
-      const next = this.#take(source);
+      const next = this.#take(source, popMessagesMax);
       setImmediate(() => this.#bell.ring());
       poppedCount = await next;
     }
@@ -177,12 +234,12 @@ export class PopStream {
   }
 
   /** How many there were. */
-  async #take(source: PopSource): Promise<number> {
-    const countMax = Math.min(popMessagesMax, this.#room);
+  async #take(source: PopSource, wantedCount: number, attempt?: PopAttempt): Promise<number> {
+    const countMax = Math.min(wantedCount, this.#room);
     let poppedCount = 0;
     this.#expectedCount += countMax;
     try {
-      const taken = await this.#taker.take(source, countMax);
+      const taken = await this.#taker.take(source, countMax, attempt);
       poppedCount = taken.poppedCount;
       this.#inHand.push(...taken.messages);
       if (poppedCount > 0) this.#contendedPauseMs.delete(source.brokerName);

@@ -6,7 +6,13 @@ import { encodeStoredHost } from '../remoting/stored-host.ts';
 import type { StoredMessage } from '../remoting/stored-message.ts';
 import type { ConsumerOptions } from './consumer.ts';
 import type { PopParts } from './pop-options.ts';
-import { type PoppedMessage, type PopSource, sendToDeadLetters, takeMessages } from './pop-requests.ts';
+import {
+  type PopAttempt,
+  type PoppedMessage,
+  type PopSource,
+  sendToDeadLetters,
+  takeMessages,
+} from './pop-requests.ts';
 import type { ReceivedMessage } from './received-message.ts';
 
 /** What one POP brought. */
@@ -29,10 +35,13 @@ export class PopTaker {
     this.#consumer = consumer;
   }
 
-  /** Up to `countMax` messages; none when there are none. Fails as a request fails. */
-  async take(source: PopSource, countMax: number): Promise<Taken> {
+  /**
+   * Up to `countMax` messages; none when there are none. Fails as a request fails.
+   * @param attempt of an ordered POP; undefined for one in no order.
+   */
+  async take(source: PopSource, countMax: number, attempt?: PopAttempt): Promise<Taken> {
     const { subscriber, invisibleDurationMs } = this.#consumer;
-    const popped = await takeMessages(source, countMax, invisibleDurationMs, (error) => {
+    const popped = await takeMessages(source, { countMax, invisibleDurationMs, attempt }, (error) => {
       this.#parts.log.error({ err: error, ...subscriber }, 'a stored message is damaged and cannot be delivered');
     });
     const reconsumeTimesMax = await this.#reconsumeTimesMax(source, popped);
@@ -42,7 +51,7 @@ export class PopTaker {
 
   /** Asked for only where one of the messages came again. */
   async #reconsumeTimesMax({ channel }: PopSource, popped: readonly PoppedMessage[]): Promise<number> {
-    if (popped.every(({ stored }) => stored.reconsumeTimes === 0)) return 0;
+    if (popped.every(({ reconsumeTimes }) => reconsumeTimes === 0)) return 0;
     const deadline = Deadline.after(this.#parts.requestTimeoutMs);
     return this.#parts.groups.retryMaxTimes(this.#consumer.subscriber.group, channel, deadline);
   }
@@ -52,12 +61,12 @@ export class PopTaker {
     popped: PoppedMessage,
     reconsumeTimesMax: number,
   ): Promise<ReceivedMessage<PopReceipt> | undefined> {
-    const { stored, receipt } = popped;
+    const { stored, receipt, reconsumeTimes } = popped;
     const { subscriber } = source;
     const tag = stored.properties.get(MessageProperty.TAGS);
     // Brokers compare hashes of tags only; what this group does not want is done with.
     if (!source.filter.matches(tag)) return this.#finish(source, popped);
-    if (stored.reconsumeTimes > reconsumeTimesMax) return this.#bury(source, popped);
+    if (reconsumeTimes > reconsumeTimesMax) return this.#bury(source, popped);
     try {
       return {
         messageId: stored.properties.get(MessageProperty.UNIQ_KEY) ?? offsetMessageId(stored),
@@ -66,7 +75,7 @@ export class PopTaker {
         tag,
         properties: stored.properties,
         bornTimestampMs: stored.bornTimestampMs,
-        reconsumeTimes: stored.reconsumeTimes,
+        reconsumeTimes,
         receipt,
       };
     } catch (error) {
@@ -96,10 +105,12 @@ export class PopTaker {
     }
   }
 
-  #finish({ subscriber, channel }: PopSource, { receipt }: PoppedMessage): undefined {
-    this.#parts.acks.ack(subscriber, receipt, channel).catch((error: unknown) => {
+  /** Does not wait for the broker; but where there is an order, what comes next comes only after it. */
+  async #finish({ subscriber, channel }: PopSource, { receipt }: PoppedMessage): Promise<undefined> {
+    const acked = this.#parts.acks.ack(subscriber, receipt, channel).catch((error: unknown) => {
       this.#parts.log.debug({ err: error, ...subscriber }, 'an ack of our own failed; the message comes again');
     });
+    if (this.#consumer.orderly === true) await acked;
     return undefined;
   }
 }

@@ -1,7 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BrokerClocks } from '../../src/client/broker-clocks.ts';
-import { parseTagFilter } from '../../src/client/message-filter.ts';
-import { changeInvisible, type PopSource, takeMessages, waitForMessages } from '../../src/client/pop-requests.ts';
+import { parseTagFilter, sqlFilter } from '../../src/client/message-filter.ts';
+import {
+  changeInvisible,
+  type PopAttempt,
+  type PopSource,
+  takeMessages,
+  waitForMessages,
+} from '../../src/client/pop-requests.ts';
 import { type Channel, channelDefaults } from '../../src/remoting/channel.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
 import { dial } from '../../src/remoting/dial.ts';
@@ -34,10 +40,11 @@ describe('requests of POP', () => {
     await peer.stop();
   });
 
-  const take = () =>
-    takeMessages(source, 8, 30_000, (error) => {
+  const take = (attempt?: PopAttempt) =>
+    takeMessages(source, { countMax: 8, invisibleDurationMs: 30_000, attempt }, (error) => {
       throw error;
     });
+  const wait = (pollDurationMs = 5_000, order = false) => waitForMessages(source, { pollDurationMs, order }, signal);
 
   test.each([ResponseCode.POLLING_TIMEOUT, ResponseCode.PULL_NOT_FOUND])('code %i brings nothing', async (code) => {
     peer.on(POP_MESSAGE, () => ({ ...nothingFound(), code }));
@@ -64,9 +71,9 @@ describe('requests of POP', () => {
 
   test('who waits is born now, by the clock of the broker', async () => {
     peer.on(NOTIFICATION, () => ({ extFields: { hasMsg: 'true' } }));
-    expect(await waitForMessages(source, 5_000, signal)).toBe(true);
+    expect(await wait()).toBe(true);
     clocks.learn('broker-a', 2_000_000_000_000, Date.now());
-    expect(await waitForMessages(source, 5_000, signal)).toBe(true);
+    expect(await wait()).toBe(true);
     const bornTimes = peer.requests(NOTIFICATION).map(({ extFields }) => Number(extFields['bornTime']));
     expect(bornTimes[0]).toBe(0);
     expect((bornTimes[1] ?? 0) - 2_000_000_000_000).toBeLessThan(1_000);
@@ -79,9 +86,54 @@ describe('requests of POP', () => {
       [5_000, 999],
     ] as const) {
       const startedMs = performance.now();
-      expect(await waitForMessages(source, pollDurationMs, signal)).toBe(false);
+      expect(await wait(pollDurationMs)).toBe(false);
       expect(performance.now() - startedMs).toBeGreaterThanOrEqual(atLeastMs);
     }
+  });
+
+  test.each([
+    ['*', undefined, undefined],
+    ['a || b', 'TAG', 'a || b'],
+  ])('who waits says what for: by the filter %s', async (tags, type, expression) => {
+    source = { ...source, filter: parseTagFilter(tags) };
+    peer.on(NOTIFICATION, () => ({ extFields: { hasMsg: 'true' } }));
+    await wait();
+    const [request] = peer.requests(NOTIFICATION);
+    expect([request?.extFields['expType'], request?.extFields['exp']]).toEqual([type, expression]);
+    expect(request?.extFields['order']).toBe('false');
+  });
+
+  test('a condition goes with both requests', async () => {
+    source = { ...source, filter: sqlFilter("price > 3 AND region = 'north'") };
+    peer.on(NOTIFICATION, () => ({ extFields: { hasMsg: 'true' } }));
+    peer.on(POP_MESSAGE, () => nothingFound());
+    await wait();
+    await take();
+    const wanted = { expType: 'SQL92', exp: "price > 3 AND region = 'north'" };
+    for (const code of [NOTIFICATION, POP_MESSAGE]) expect(peer.requests(code)[0]?.extFields).toMatchObject(wanted);
+  });
+
+  test('an ordered POP has its name, may name a queue, and counts by the lists of its answer', async () => {
+    peer.on(POP_MESSAGE, (request) => {
+      const { extFields, ...answer } = popAnswer(request, { messages: [{ queueId: 2, queueOffset: 5n }] });
+      return { ...answer, extFields: { ...extFields, reviveQid: '999', orderCountInfo: '0 qo2%5 3;0 2 3' } };
+    });
+    const [message] = await take({ attemptId: 'one', queueId: 2 });
+    expect(message).toMatchObject({ reconsumeTimes: 3, receipt: { reviveQueueId: 999, queueId: 2, queueOffset: 5n } });
+    await take({ attemptId: 'two', queueId: undefined });
+    await take();
+    expect(
+      peer
+        .requests(POP_MESSAGE)
+        .map(({ extFields }) => [extFields['order'], extFields['attemptId'], extFields['queueId']]),
+    ).toEqual([
+      ['true', 'one', '2'],
+      ['true', 'two', '-1'],
+      ['false', undefined, '-1'],
+    ]);
+    peer.on(NOTIFICATION, () => ({ extFields: { hasMsg: 'true' } }));
+    await wait(5_000, true);
+    expect(peer.requests(NOTIFICATION)[0]?.extFields['order']).toBe('true');
   });
 
   test('a wait can be given up', async () => {
@@ -91,7 +143,7 @@ describe('requests of POP', () => {
       return { extFields: { hasMsg: 'false' } };
     });
     const ending = new AbortController();
-    const waiting = waitForMessages(source, 5_000, ending.signal);
+    const waiting = waitForMessages(source, { pollDurationMs: 5_000, order: false }, ending.signal);
     await peer.request(NOTIFICATION);
     ending.abort();
     await expect(waiting).rejects.toMatchObject({ kind: 'cancelled' });

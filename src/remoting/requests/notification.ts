@@ -19,6 +19,9 @@ export const notification = defineRequest({
     /** What an ordered POP would find. */
     order: { kind: 'boolean', optional: true },
     attemptId: { kind: 'string', optional: true },
+    /** With `expression`: only messages that match wake. Brokers before 5.5 do not know either, and wake for all. */
+    expressionType: { wire: 'expType', kind: 'string', optional: true },
+    expression: { wire: 'exp', kind: 'string', optional: true },
   },
   reply: {
     hasMessage: { wire: 'hasMsg', kind: 'boolean' },
