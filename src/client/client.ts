@@ -5,6 +5,7 @@ import { createMessageIds } from '../remoting/message-id.ts';
 import { TransactionOutcome } from '../remoting/requests/end-transaction.ts';
 import { defaultTopic } from '../remoting/topic-names.ts';
 import { Acks } from './acks.ts';
+import { Admin } from './admin.ts';
 import { BrokerClocks } from './broker-clocks.ts';
 import { Channels } from './channels.ts';
 import { type Cluster, createCluster } from './cluster.ts';
@@ -21,6 +22,7 @@ import type { PopParts } from './pop-options.ts';
 import { popReplyBytesMax } from './pop-requests.ts';
 import { Producer } from './producer.ts';
 import { PullGroups } from './pull/pull-groups.ts';
+import { Queries } from './queries.ts';
 import { ReleasedMessages } from './released-messages.ts';
 import { RequestReply } from './request-reply.ts';
 import { Routes } from './routes.ts';
@@ -36,6 +38,8 @@ export class ClusterClient {
   /** Of other producer groups. */
   readonly transactionGroups: TransactionGroups;
   readonly requestReply: RequestReply;
+  readonly queries: Queries;
+  readonly admin: Admin;
   readonly #credentials: CredentialsKeeper;
   readonly #nameServerChannels: Channels;
   readonly #nameServers: NameServers;
@@ -74,6 +78,8 @@ export class ClusterClient {
     this.transactionGroups = new TransactionGroups({ cluster, producer: this.producer, log, own });
     const send: Producer['send'] = (message, deadline) => this.producer.send(message, deadline);
     this.requestReply = new RequestReply({ ...options, cluster: this.#cluster, createMessageId, send });
+    this.queries = new Queries(this.#cluster, options);
+    this.admin = new Admin(this.#cluster, this.#nameServers, options);
     this.#popParts = {
       ...options,
       cluster: this.#cluster,

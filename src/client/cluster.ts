@@ -22,7 +22,7 @@ export interface Cluster {
    * The connection to a broker's master.
    * @throws ClientError `noBroker` when the route has no master of that name; RemotingError `connect` when it cannot be reached.
    */
-  broker(route: Route, brokerName: string, deadline: Deadline): Promise<Channel>;
+  broker(route: Pick<Route, 'masters'>, brokerName: string, deadline: Deadline): Promise<Channel>;
 }
 
 export function createCluster(parts: Omit<Cluster, 'broker'>, brokerAllowed: (address: string) => boolean): Cluster {

@@ -64,6 +64,33 @@ export class NameServers {
     return answered ? false : undefined;
   }
 
+  /**
+   * The first answer, whatever its code, and who gave it.
+   * @throws RemotingError `connect` naming the endpoint when none can be reached; `timeout`, `cancelled`.
+   */
+  async invoke(
+    request: CommandContent,
+    deadline: Deadline,
+  ): Promise<{ readonly reply: Command; readonly address: string }> {
+    let failure: unknown;
+    for (const address of this.#inTurn()) {
+      try {
+        return { reply: await this.#ask(address, request, deadline), address };
+      } catch (error) {
+        deadline.check(`asking ${address}`);
+        failure = error;
+      }
+    }
+    throw this.#unreachable(failure);
+  }
+
+  /** Asks all of them, at once: the answers, or why there is none, by address. */
+  async invokeAll(request: CommandContent, deadline: Deadline): Promise<ReadonlyMap<string, Promise<Command>>> {
+    const answers = this.#inTurn().map((address) => [address, this.#ask(address, request, deadline)] as const);
+    await Promise.allSettled(answers.map(([, answer]) => answer));
+    return new Map(answers);
+  }
+
   /** All of them, from the one that answered last. Look-ups side by side each have their own turn. */
   #inTurn(): readonly string[] {
     const start = Math.max(0, this.#addresses.indexOf(this.#preferred));

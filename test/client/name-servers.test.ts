@@ -45,6 +45,26 @@ describe('NameServers', () => {
     });
   });
 
+  test('asks the next where the first does not answer, whatever is asked', async () => {
+    first.on(GET_BROKER_CLUSTER_INFO, notReady);
+    const content = { code: GET_BROKER_CLUSTER_INFO, extFields: {} };
+    const answer = await servers.invoke(content, Deadline.after(10_000));
+    expect(answer).toMatchObject({ address: first.address, reply: { code: 1 } });
+    await first.stop();
+    expect(await servers.invoke(content, Deadline.after(10_000))).toMatchObject({ address: second.address });
+    await second.stop();
+    await expect(servers.invoke(content, Deadline.after(10_000))).rejects.toMatchObject({ kind: 'connect' });
+  });
+
+  test('asks all of them, and tells who did not answer', async () => {
+    await first.stop();
+    const content = { code: GET_BROKER_CLUSTER_INFO, extFields: {} };
+    const answers = await servers.invokeAll(content, Deadline.after(10_000));
+    expect([...answers.keys()]).toEqual([first.address, second.address]);
+    await expect(answers.get(first.address)).rejects.toMatchObject({ kind: 'connect' });
+    await expect(answers.get(second.address)).resolves.toMatchObject({ code: 0 });
+  });
+
   test('tells whether any of them has a broker, as far as they answer', async () => {
     const brokers =
       (names: object): Script =>

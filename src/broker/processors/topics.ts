@@ -35,8 +35,10 @@ export const topicProcessors: ProcessorTable = [
 const permissionMax = QueuePermission.READ | QueuePermission.WRITE | QueuePermission.INHERIT;
 
 async function updateTopic(request: Command, _connection: ServerConnection, engine: Engine): Promise<Answer> {
-  const { topic: name, sysFlag = 0, order = false, attributes = '', ...fields } = updateTopicRequest.decode(request);
-  await putTopic({ ...fields, name, sysFlag, order, attributes: parseAttributes(attributes) }, engine);
+  const fields = updateTopicRequest.decode(request);
+  const { topic: name, readQueueCount, writeQueueCount, permission, sysFlag = 0, order = false } = fields;
+  const attributes = parseAttributes(fields.attributes ?? '');
+  await putTopic({ name, readQueueCount, writeQueueCount, permission, sysFlag, order, attributes }, engine);
   return updateTopicRequest.answer({});
 }
 

@@ -25,6 +25,10 @@ export const queryMessage = defineRequest({
 export const viewMessage = defineRequest({
   code: RequestCode.VIEW_MESSAGE_BY_ID,
   name: 'VIEW_MESSAGE_BY_ID',
-  request: { offset: { kind: 'int64' } },
+  request: {
+    offset: { kind: 'int64' },
+    /** Without it brokers 5.x with access control refuse. */
+    topic: { kind: 'string', optional: true },
+  },
   reply: {},
 });

@@ -17,6 +17,9 @@ export const updateTopic = defineRequest({
   name: 'UPDATE_AND_CREATE_TOPIC',
   request: {
     topic: { kind: 'string' },
+    /** Means nothing; brokers of Java demand it and `filterType` all the same. */
+    defaultTopic: { kind: 'string', optional: true },
+    filterType: { wire: 'topicFilterType', kind: 'string', optional: true },
     readQueueCount: { wire: 'readQueueNums', kind: 'int32' },
     writeQueueCount: { wire: 'writeQueueNums', kind: 'int32' },
     /** `QueuePermission` bits. */

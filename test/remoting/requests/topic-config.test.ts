@@ -42,6 +42,8 @@ test('have the codes and the fields that Java writes', () => {
       attributes: '+a=b',
     },
   });
+  const demanded = updateTopic.encode({ ...fields, defaultTopic: 'TBW102', filterType: 'SINGLE_TAG' });
+  expect(demanded.extFields).toMatchObject({ defaultTopic: 'TBW102', topicFilterType: 'SINGLE_TAG' });
   expect([updateTopics.code, getAllTopicConfigs.code]).toEqual([18, 21]);
   expect(getTopicConfig.encode({ topic: 'T' })).toEqual({ code: 351, extFields: { topic: 'T' } });
   expect(deleteTopic.encode({ topic: 'T' })).toEqual({ code: 215, extFields: { topic: 'T' } });
@@ -59,6 +61,8 @@ test('a request of a client 4.x has what is needed', () => {
   };
   expect(updateTopic.decode({ ...blankCommand, extFields })).toEqual({
     topic: 'T',
+    defaultTopic: 'TBW102',
+    filterType: 'SINGLE_TAG',
     readQueueCount: 4,
     writeQueueCount: 2,
     permission: 6,
