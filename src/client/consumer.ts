@@ -1,5 +1,6 @@
 import type { Deadline } from '../remoting/deadline.ts';
 import type { ConsumeFrom } from './consume-from.ts';
+import type { Demand } from './demand.ts';
 import type { MessageFilter } from './message-filter.ts';
 import type { Receipt } from './receipt.ts';
 import type { ReceivedMessage } from './received-message.ts';
@@ -28,6 +29,8 @@ export interface StreamOptions {
   readonly signal: AbortSignal;
   /** Called each time that the stream stops polling because its reader has enough. */
   readonly onPaused?: () => void;
+  /** How many more messages its reader wants now; it is asked each time that some may be taken. Default: as many as there is room for. */
+  readonly demand?: Demand;
 }
 
 /**
