@@ -34,6 +34,10 @@ export class Heartbeats {
   readonly #log: ClientLog;
   readonly #members = new Set<Membership>();
   readonly #greetings = new WeakMap<Channel, Promise<number>>();
+  /** Counts the changes of who lives here. */
+  #revision = 0;
+  /** What a broker heard last. */
+  readonly #heard = new WeakMap<Channel, number>();
 
   constructor(clientId: string, producerGroup: string, log: ClientLog) {
     this.#clientId = clientId;
@@ -48,8 +52,9 @@ export class Heartbeats {
   join(membership: Membership): () => boolean {
     const member = { ...membership };
     this.#members.add(member);
+    this.#revision += 1;
     return () => {
-      this.#members.delete(member);
+      if (this.#members.delete(member)) this.#revision += 1;
       return ![...this.#members].some(({ group }) => group === member.group);
     };
   }
@@ -57,7 +62,10 @@ export class Heartbeats {
   /** One more producer group, from the next heartbeat on, until the returned function is called. */
   joinProducers(group: string): () => void {
     this.#producerGroups.add(group);
-    return () => void this.#producerGroups.delete(group);
+    this.#revision += 1;
+    return () => {
+      if (this.#producerGroups.delete(group)) this.#revision += 1;
+    };
   }
 
   /** What each consumer group here subscribes to. */
@@ -98,6 +106,14 @@ export class Heartbeats {
     return version;
   }
 
+  /**
+   * Makes sure that the broker at the other end has heard who lives here now.
+   * @throws RemotingError when it does not answer in time.
+   */
+  async tell(channel: Channel, deadline: Deadline): Promise<void> {
+    if (this.#heard.get(channel) !== this.#revision) await this.#beat(channel, deadline);
+  }
+
   /** Sends a heartbeat on each connection; one that fails is told to the log and tried again the next time. */
   async beatAll(channels: readonly Channel[]): Promise<void> {
     const beats = channels.map((channel) =>
@@ -108,24 +124,33 @@ export class Heartbeats {
     await Promise.all(beats);
   }
 
-  /** Takes a consumer group off the brokers at once, so that they do not show it for another 120 s. */
-  leave(group: string, channels: readonly Channel[]): void {
+  /**
+   * Takes a consumer group off the brokers at once, so that they do not show it, nor give it queues, for another 120 s. Resolves when
+   * they have answered; one that does not is told to the log.
+   */
+  async leave(group: string, channels: readonly Channel[]): Promise<void> {
     const request = unregisterClient.encode({ clientId: this.#clientId, consumerGroup: group });
-    for (const channel of channels) {
-      channel.invoke(request, Deadline.after(heartbeatTimeoutMs)).catch((error: unknown) => {
-        this.#log.debug(
-          { err: error, broker: channel.address, group },
-          'a consumer group could not be taken off a broker',
+    const takeOff = async (channel: Channel): Promise<void> => {
+      try {
+        unregisterClient.decodeReply(
+          await channel.invoke(request, Deadline.after(heartbeatTimeoutMs)),
+          channel.address,
         );
-      });
-    }
+      } catch (error) {
+        const broker = channel.address;
+        this.#log.debug({ err: error, broker, group }, 'a consumer group could not be taken off a broker');
+      }
+    };
+    await Promise.all(channels.map(takeOff));
   }
 
   async #beat(channel: Channel, deadline: Deadline): Promise<number> {
     const { consumers } = this;
+    const revision = this.#revision;
     const content = encodeHeartbeat({ clientId: this.#clientId, producerGroups: [...this.#producerGroups], consumers });
     try {
       decodeHeartbeatReply(await channel.invoke(content, deadline), channel.address);
+      this.#heard.set(channel, revision);
     } catch (error) {
       if (error instanceof RemotingError) throw error;
       this.#log.warn({ err: error, broker: channel.address }, 'a broker refused a heartbeat');

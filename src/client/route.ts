@@ -4,8 +4,8 @@ import { QueuePermission, type TopicRoute } from '../remoting/requests/get-route
 const masterId = 0;
 /** Queues that an auto-created topic gets, where its template has as many; what official clients ask for. */
 export const autoCreatedQueueCount = 4;
-/** Queues to write to that are kept of a route: more than any topic has, few enough for a name server gone mad. */
-const writeQueuesMax = 65_536;
+/** Queues of one kind that are kept of a route: more than any topic has, few enough for a name server gone mad. */
+const queuesMax = 65_536;
 
 /** Where a topic lives: what sending and receiving need of a route. */
 export interface Route {
@@ -47,6 +47,14 @@ export function autoCreatedRoute(topic: string, template: Route): Route {
   return { ...template, topic, writeQueues, autoCreated: true };
 }
 
+/** The queues to read, in the order in which all members of a group must see them: by broker name, then queue id. */
+export function readQueuesOf({ topic, readQueueCounts }: Route): readonly MessageQueue[] {
+  return numbered(
+    topic,
+    [...readQueueCounts].toSorted(([one], [other]) => compareNames(one, other)),
+  );
+}
+
 function writeQueuesOf(topic: string, data: TopicRoute, masters: ReadonlyMap<string, string>): MessageQueue[] {
   if (data.orderTopicConfiguration !== '') return numbered(topic, orderedCounts(data.orderTopicConfiguration));
   const writable = data.queues.filter(
@@ -71,7 +79,7 @@ function orderedCounts(configuration: string): [string, number][] {
 function numbered(topic: string, counts: readonly (readonly [string, number])[]): MessageQueue[] {
   const queues: MessageQueue[] = [];
   for (const [brokerName, count] of counts) {
-    for (let queueId = 0; queueId + 1 <= count && queues.length < writeQueuesMax; queueId += 1) {
+    for (let queueId = 0; queueId + 1 <= count && queues.length < queuesMax; queueId += 1) {
       queues.push({ topic, brokerName, queueId });
     }
   }

@@ -35,6 +35,7 @@ export class Routes {
   /** Topics whose remembered route led astray; never more than are remembered. */
   readonly #doubtful = new Map<string, RouteDoubt>();
   readonly #lookUps = new Map<string, Promise<Route | undefined>>();
+  readonly #watchers = new Set<(route: Route) => void>();
 
   /** @param now the monotonic clock, in ms. */
   constructor(nameServers: NameServers, routesMax: number, now: () => number = () => performance.now()) {
@@ -96,6 +97,12 @@ export class Routes {
     if (this.#known.has(topic)) this.#doubtful.set(topic, doubt);
   }
 
+  /** Calls `watcher` with every route that a name server gives, until the returned function is called. */
+  watch(watcher: (route: Route) => void): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
   /** Asks again for every route in use. One that cannot be had now stays: brokers may be well without their name servers. */
   async refresh(): Promise<void> {
     await Promise.allSettled([...this.#known.keys()].map((topic) => this.#lookUp(topic)));
@@ -123,6 +130,7 @@ export class Routes {
     this.#doubtful.delete(topic);
     // A refresh is no use: it must not keep a route alive that nobody asks for.
     this.#known.set(topic, route, { noUpdateTTL: true });
+    for (const watcher of this.#watchers) watcher(route);
     return route;
   }
 }

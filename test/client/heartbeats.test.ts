@@ -99,6 +99,55 @@ describe('Heartbeats', () => {
     expect(peer.requests(HEART_BEAT).length).toBe(1);
   });
 
+  test('say how a group receives, as its newest member does', async () => {
+    heartbeats.join(popMembership('readers', 'one', '*'));
+    heartbeats.join({
+      group: 'readers',
+      consumeType: 'CONSUME_ACTIVELY',
+      messageModel: 'BROADCASTING',
+      consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
+      subscription: { topic: 'two', expression: 'x > 1', expressionType: 'SQL92', version: 7 },
+    });
+    heartbeats.greet(await connect());
+    expect(bodyOf(await peer.request(HEART_BEAT))).toMatchObject({
+      consumerDataSet: [
+        {
+          groupName: 'readers',
+          consumeType: 'CONSUME_ACTIVELY',
+          messageModel: 'BROADCASTING',
+          consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
+          subscriptionDataSet: [
+            { topic: 'one', expressionType: 'TAG' },
+            { topic: 'two', subString: 'x > 1', expressionType: 'SQL92', subVersion: 7, codeSet: [] },
+          ],
+        },
+      ],
+    });
+  });
+
+  test('tell a broker what it has not heard, and no more', async () => {
+    const channel = await connect();
+    const count = () => peer.requests(HEART_BEAT).length;
+    await heartbeats.tell(channel, soon());
+    await heartbeats.tell(channel, soon());
+    expect(count()).toBe(1);
+    const leave = heartbeats.join(popMembership('readers', 'one', '*'));
+    await heartbeats.tell(channel, soon());
+    expect(count()).toBe(2);
+    leave();
+    leave();
+    await heartbeats.tell(channel, soon());
+    await heartbeats.tell(channel, soon());
+    expect(count()).toBe(3);
+    peer.on(HEART_BEAT, () => ({ code: ResponseCode.SYSTEM_ERROR }));
+    heartbeats.join(popMembership('readers', 'one', '*'));
+    await heartbeats.tell(channel, soon());
+    await heartbeats.tell(channel, soon());
+    expect(count()).toBe(5);
+    channel.close();
+    await expect(heartbeats.tell(channel, soon())).rejects.toMatchObject({ kind: 'closed' });
+  });
+
   test('a connection that nobody greeted is greeted by who asks for its version', async () => {
     expect(await heartbeats.versionOf(await connect(), soon())).toBe(peerVersions.v4);
   });
@@ -135,11 +184,12 @@ describe('Heartbeats', () => {
       socket.destroy();
       return undefined;
     });
-    heartbeats.leave('readers', [one, other]);
+    const left = heartbeats.leave('readers', [one, other]);
     expect((await peer.request(UNREGISTER_CLIENT, 1)).extFields).toEqual({
       clientID: 'client-1',
       consumerGroup: 'readers',
     });
     await failed.promise;
+    await left;
   });
 });

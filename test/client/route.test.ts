@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { autoCreatedRoute, routeOf } from '../../src/client/route.ts';
+import { autoCreatedRoute, readQueuesOf, routeOf } from '../../src/client/route.ts';
 import type { QueueData, TopicRoute } from '../../src/remoting/requests/get-route.ts';
 
 function queueData(brokerName: string, readQueueCount: number, writeQueueCount: number, permission = 6): QueueData {
@@ -45,6 +45,21 @@ describe('routeOf', () => {
       'broker-b:0',
       'broker-b:1',
     ]);
+  });
+
+  test('numbers read queues by broker name, then id, whatever the order that brokers come in', () => {
+    const expected = [
+      ...Array.from({ length: 4 }, (_, queueId) => ({ topic: 'topic', brokerName: 'broker-a', queueId })),
+      ...Array.from({ length: 2 }, (_, queueId) => ({ topic: 'topic', brokerName: 'broker-b', queueId })),
+      ...Array.from({ length: 8 }, (_, queueId) => ({ topic: 'topic', brokerName: 'broker-d', queueId })),
+    ];
+    expect(readQueuesOf(routeOf('topic', data))).toEqual(expected);
+    expect(readQueuesOf(routeOf('topic', { ...data, queues: data.queues.toReversed() }))).toEqual(expected);
+  });
+
+  test('reads no more queues than any topic has', () => {
+    const route = routeOf('topic', { ...data, queues: [queueData('broker-a', 2 ** 31 - 1, 1)] });
+    expect(readQueuesOf(route).length).toBe(65_536);
   });
 
   test('an order topic has the queues of its own list, in the order of that list', () => {

@@ -66,6 +66,19 @@ describe('Routes', () => {
     expect(await patient).toEqual(['broker-a']);
   });
 
+  test('who watches hears of every route that is read, until it does not want to any more', async () => {
+    const heard: string[] = [];
+    const stop = routes.watch(({ readQueueCounts }) => heard.push([...readQueueCounts.keys()].toString()));
+    await findBrokers();
+    await findBrokers();
+    peer.on(GET_ROUTEINFO_BY_TOPIC, routesScript({ topic: [brokerA, brokerB] }));
+    await routes.refresh();
+    expect(heard).toEqual(['broker-a', 'broker-a,broker-b']);
+    stop();
+    await routes.refresh();
+    expect(heard).toHaveLength(2);
+  });
+
   test('a topic that does not exist is asked for each time', async () => {
     expect(await findBrokers('new')).toBeUndefined();
     peer.on(GET_ROUTEINFO_BY_TOPIC, routesScript({ new: [brokerB] }));

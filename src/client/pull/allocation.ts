@@ -31,3 +31,24 @@ export const averageAllocation: AllocationStrategy = {
     return queues.slice(start, start + share + (index < rest ? 1 : 0));
   },
 };
+
+/** What a strategy gives a member, whatever order the queues and members come in: each is sorted as all clients sort them. */
+export function allocatedQueues(strategy: AllocationStrategy, request: AllocationRequest): readonly MessageQueue[] {
+  const queues = request.queues.toSorted(compareQueues);
+  // Strings compare by UTF-16 code units in both languages.
+  return strategy.allocate({ ...request, clientIds: request.clientIds.toSorted(), queues });
+}
+
+/** As Java `MessageQueue.compareTo`. */
+function compareQueues(one: MessageQueue, other: MessageQueue): number {
+  return (
+    compareTexts(one.topic, other.topic) ||
+    compareTexts(one.brokerName, other.brokerName) ||
+    one.queueId - other.queueId
+  );
+}
+
+function compareTexts(one: string, other: string): number {
+  if (one === other) return 0;
+  return one < other ? -1 : 1;
+}

@@ -27,6 +27,37 @@ test('HEART_BEAT says what Java says', () => {
   expect(JSON.parse(Buffer.from(content.body ?? []).toString())).toEqual(JSON.parse(javaBody));
 });
 
+test('HEART_BEAT says how a group receives, and the hashes of the tags that it wants', () => {
+  const { body } = encodeHeartbeat({
+    clientId: 'c',
+    producerGroups: [],
+    consumers: [
+      {
+        groupName: 'g',
+        consumeType: 'CONSUME_PASSIVELY',
+        messageModel: 'BROADCASTING',
+        consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
+        subscriptions: [
+          { topic: 'T', expression: 'TagA || TagB', version: 1 },
+          { topic: 'U', expression: 'a > 1', expressionType: 'SQL92', version: 2 },
+        ],
+      },
+    ],
+  });
+  expect(JSON.parse(Buffer.from(body ?? []).toString()).consumerDataSet).toMatchObject([
+    {
+      consumeType: 'CONSUME_PASSIVELY',
+      messageModel: 'BROADCASTING',
+      consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
+      subscriptionDataSet: [
+        // "TagA".hashCode() and "TagB".hashCode() of Java.
+        { subString: 'TagA || TagB', expressionType: 'TAG', tagsSet: ['TagA', 'TagB'], codeSet: [2598919, 2598920] },
+        { subString: 'a > 1', expressionType: 'SQL92', tagsSet: [], codeSet: [] },
+      ],
+    },
+  ]);
+});
+
 test('HEART_BEAT of a client without groups has empty sets', () => {
   const { body } = encodeHeartbeat({ clientId: 'c', producerGroups: [], consumers: [] });
   expect(JSON.parse(Buffer.from(body ?? []).toString())).toMatchObject({ producerDataSet: [], consumerDataSet: [] });
