@@ -7,18 +7,28 @@ import type { ConsumeFrom } from '../consume-from.ts';
 import { ClientError } from '../errors.ts';
 import type { MessageFilter } from '../message-filter.ts';
 import { averageAllocation } from './allocation.ts';
-import { Deliveries, type Delivery } from './deliveries.ts';
+import { Deliveries, type Delivery, type DeliveryOwner } from './deliveries.ts';
 import { Offsets } from './offsets.ts';
 import type { ArrivedMessage } from './process-queue.ts';
 import type { PullParts } from './pull-options.ts';
 import { queueKey } from './pull-requests.ts';
-import type { PullStream } from './pull-stream.ts';
 import { QueueReader } from './queue-reader.ts';
 import { type QueueProgress, Rebalancer } from './rebalancer.ts';
 import { SendBack } from './send-back.ts';
 
 /** When a message of the retry topic comes again whose topic nobody reads here, in ms. */
 const foreignDelayMs = 30_000;
+
+/** A stream as its member sees it. */
+export interface MemberStream extends DeliveryOwner {
+  readonly topic: string;
+  /** Whether it may be given more. */
+  readonly hasRoom: boolean;
+  /** How long a receiver has for its ack, in ms. */
+  readonly durationMs: number;
+  /** There may be a message, or a refusal. */
+  ring(): void;
+}
 
 export interface PullMemberOptions {
   readonly group: string;
@@ -35,7 +45,7 @@ interface TopicState {
   readonly filter: MessageFilter;
   /** When it was subscribed to, in ms since 1970. */
   readonly version: number;
-  readonly streams: Set<PullStream>;
+  readonly streams: Set<MemberStream>;
   consumerCount: number;
   /** Why its streams end. */
   refusal: unknown;
@@ -106,7 +116,7 @@ export class PullMember {
   }
 
   /** The stream gets messages from now on. */
-  start(stream: PullStream): void {
+  start(stream: MemberStream): void {
     const state = this.#topics.get(stream.topic);
     if (state === undefined) return;
     state.refusal = undefined;
@@ -115,7 +125,7 @@ export class PullMember {
   }
 
   /** Gives back what the stream has in flight; after the last stream of a topic also its queues. Never fails. */
-  async end(stream: PullStream): Promise<void> {
+  async end(stream: MemberStream): Promise<void> {
     const state = this.#topics.get(stream.topic);
     state?.streams.delete(stream);
     await this.deliveries.giveBackAll(stream);
@@ -123,7 +133,7 @@ export class PullMember {
   }
 
   /** The next message for a stream, if there is one now. */
-  take(stream: PullStream): Delivery | undefined {
+  take(stream: MemberStream): Delivery | undefined {
     const readers = this.#readersOf(stream.topic);
     const nowMs = performance.now();
     for (let count = 0; count < readers.length; count += 1) {
