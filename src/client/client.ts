@@ -8,20 +8,25 @@ import { Acks } from './acks.ts';
 import { Admin } from './admin.ts';
 import { BrokerClocks } from './broker-clocks.ts';
 import { Channels } from './channels.ts';
+import { ChosenConsumer } from './chosen-consumer.ts';
 import { type Cluster, createCluster } from './cluster.ts';
-import type { ConsumerOptions } from './consumer.ts';
+import type { Consumer, ConsumerOptions } from './consumer.ts';
 import { CredentialsKeeper } from './credentials.ts';
 import { ClientError } from './errors.ts';
 import { GroupSettings } from './group-settings.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { LiveStreams } from './live-streams.ts';
 import { NameServers } from './name-servers.ts';
-import type { ClientOptions } from './options.ts';
+import type { ClientOptions, ConsumeMode } from './options.ts';
 import { PopConsumer } from './pop-consumer.ts';
 import type { PopParts } from './pop-options.ts';
 import { popReplyBytesMax } from './pop-requests.ts';
 import { Producer } from './producer.ts';
+import { AckedDeliveries } from './pull/acked-deliveries.ts';
+import { PullConsumer } from './pull/pull-consumer.ts';
 import { PullGroups } from './pull/pull-groups.ts';
+import { PullMembers } from './pull/pull-members.ts';
+import { type PullParts, persistIntervalMsDefault, processQueueLimits } from './pull/pull-options.ts';
 import { Queries } from './queries.ts';
 import { ReleasedMessages } from './released-messages.ts';
 import { RequestReply } from './request-reply.ts';
@@ -29,6 +34,11 @@ import { Routes } from './routes.ts';
 import { createServerRequestHandler } from './server-requests.ts';
 import { TransactionGroups } from './transaction-groups.ts';
 import { type TransactionChecker, Transactions } from './transactions.ts';
+
+/** What the end of a client waits for. */
+interface Closable {
+  close(): Promise<void>;
+}
 
 /** A client of one RocketMQ cluster, under one set of credentials: its connections are shared by all that is made from it. */
 export class ClusterClient {
@@ -45,7 +55,10 @@ export class ClusterClient {
   readonly #nameServers: NameServers;
   readonly #cluster: Cluster;
   readonly #popParts: PopParts;
-  readonly #consumers = new Set<PopConsumer>();
+  readonly #pullParts: PullParts;
+  readonly #pullMembers: PullMembers;
+  readonly #consumeMode: ConsumeMode;
+  readonly #consumers = new Set<Closable>();
   readonly #timers: readonly NodeJS.Timeout[];
   #closed: Promise<void> | undefined;
 
@@ -89,6 +102,14 @@ export class ClusterClient {
       released: new ReleasedMessages(),
       liveStreams: new LiveStreams(),
     };
+    this.#pullParts = {
+      ...this.#popParts,
+      acked: new AckedDeliveries(),
+      limits: processQueueLimits,
+      persistIntervalMs: persistIntervalMsDefault,
+    };
+    this.#pullMembers = new PullMembers(this.#pullParts);
+    this.#consumeMode = options.consumeMode;
     this.#timers = [
       setInterval(() => void heartbeats.beatAll(brokers.all), options.heartbeatIntervalMs).unref(),
       setInterval(() => void routes.refresh(), options.routeRefreshIntervalMs).unref(),
@@ -118,9 +139,34 @@ export class ClusterClient {
     await this.#nameServers.route(defaultTopic, deadline);
   }
 
-  /** A consumer of one topic for one group; `open` it first, `close` it in the end. */
+  /**
+   * A consumer of one topic for one group; `open` it first, `close` it in the end.
+   * @param mode by POP, by pull, or as its brokers can. Default: the client's.
+   */
+  consumer(options: ConsumerOptions, mode: ConsumeMode = this.#consumeMode): Consumer {
+    const { requestTimeoutMs } = this.#pullParts;
+    const pop = new PopConsumer(this.#popParts, options);
+    const pull = new PullConsumer(this.#pullParts, this.#pullMembers, options);
+    const { topic } = options.subscriber;
+    const onClosed = (): boolean => this.#consumers.delete(consumer);
+    const parts = { cluster: this.#cluster, requestTimeoutMs, topic, mode, pop, pull, onClosed };
+    const consumer = new ChosenConsumer(parts);
+    this.#consumers.add(consumer);
+    return consumer;
+  }
+
+  /** As `consumer`, by POP. */
   popConsumer(options: ConsumerOptions): PopConsumer {
     const consumer = new PopConsumer(this.#popParts, options, () => this.#consumers.delete(consumer));
+    this.#consumers.add(consumer);
+    return consumer;
+  }
+
+  /** As `consumer`, by pull. */
+  pullConsumer(options: ConsumerOptions): PullConsumer {
+    const consumer = new PullConsumer(this.#pullParts, this.#pullMembers, options, () =>
+      this.#consumers.delete(consumer),
+    );
     this.#consumers.add(consumer);
     return consumer;
   }
