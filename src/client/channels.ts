@@ -1,14 +1,23 @@
-import { type Channel, channelDefaults } from '../remoting/channel.ts';
+import { type Channel, channelDefaults, type LivenessOptions } from '../remoting/channel.ts';
 import type { Command } from '../remoting/command.ts';
 import { Deadline } from '../remoting/deadline.ts';
 import { dial } from '../remoting/dial.ts';
 import { RemotingError } from '../remoting/errors.ts';
+import { encodeHeartbeat } from '../remoting/requests/heartbeat.ts';
 import { checkDenied } from './denied.ts';
 import { ClientError } from './errors.ts';
 import type { ConnectionOptions } from './options.ts';
 
 /** How long an address that refused a connection is left alone, in ms: callers meanwhile fail at once, with the same cause. */
 export const redialDelayMs = 250;
+
+/** A server that owes an answer and is silent is asked for a sign of life after 2.25 s; where none comes in 3 s, it is gone. */
+const liveness: LivenessOptions = {
+  probeAfterMs: 2_250,
+  probeTimeoutMs: 3_000,
+  // Names no group, so it changes nothing; name servers, which have no heartbeats, say so.
+  probe: () => encodeHeartbeat({ clientId: 'probe', producerGroups: [], consumers: [] }),
+};
 
 interface Refusal {
   readonly untilMs: number;
@@ -20,6 +29,8 @@ export class Channels {
   readonly #options: ConnectionOptions;
   readonly #onOpen: (channel: Channel) => void;
   readonly #open = new Map<string, Channel>();
+  /** Those whose server said GO_AWAY, until they have answered all. */
+  readonly #leaving = new Set<Channel>();
   readonly #opening = new Map<string, Promise<Channel>>();
   readonly #refused = new Map<string, Refusal>();
   readonly #closing = new AbortController();
@@ -58,7 +69,7 @@ export class Channels {
   /** Closes every channel; later calls fail. */
   close(): void {
     this.#closing.abort();
-    for (const channel of this.#open.values()) channel.close();
+    for (const channel of [...this.#open.values(), ...this.#leaving]) channel.close();
   }
 
   #dial(address: string): Promise<Channel> {
@@ -70,6 +81,8 @@ export class Channels {
       ...this.#options,
       credentials: () => credentials?.current,
       checkReply: (reply: Command, from: string) => checkDenied(reply, from, credentials?.current),
+      liveness,
+      successor: (leaving: Channel, within: Deadline) => this.#successor(leaving, within),
     };
     const opening = dial(address, options, deadline).then(
       (channel) => this.#opened(channel),
@@ -84,6 +97,12 @@ export class Channels {
     // Every waiter may have left by the time it fails.
     opening.catch(() => {});
     return opening;
+  }
+
+  #successor(leaving: Channel, deadline: Deadline): Promise<Channel> {
+    if (!this.#leaving.has(leaving)) void leaving.closed.then(() => this.#leaving.delete(leaving));
+    this.#leaving.add(leaving);
+    return this.get(leaving.address, deadline);
   }
 
   #opened(channel: Channel): Channel {

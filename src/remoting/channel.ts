@@ -16,6 +16,7 @@ import { atEndOfTurn, FrameWriter } from './frame-writer.ts';
 import { InFlightRequests } from './in-flight-requests.ts';
 import { ResponseCode } from './response-code.ts';
 import { type Credentials, signRequest } from './signature.ts';
+import { type SilenceLimits, SilenceWatch } from './silence-watch.ts';
 
 /** Answers requests that the server sends us; undefined for a code that is not known. */
 export type ServerRequestHandler = (request: Command, channel: Channel) => Promise<Answer | undefined>;
@@ -36,6 +37,16 @@ export interface ChannelOptions {
   /** Sees every reply before the caller does, who gets what it throws instead. */
   readonly checkReply?: ((reply: Command, address: string) => void) | undefined;
   readonly onServerRequest?: ServerRequestHandler | undefined;
+  /** Notices a server that is gone without a word; without it only deadlines end what waits for one. */
+  readonly liveness?: LivenessOptions | undefined;
+  /** The connection to be used in place of one whose server said GO_AWAY. Without it, that is an answer like any other. */
+  readonly successor?: ((leaving: Channel, deadline: Deadline) => Promise<Channel>) | undefined;
+}
+
+/** How a server is asked for a sign of life while it owes an answer and says nothing. */
+export interface LivenessOptions extends SilenceLimits {
+  /** A request that any server answers at once, and be it with an error, and that changes nothing. */
+  readonly probe: () => CommandContent;
 }
 
 /** In flight is bounded by the callers' own limits long before; unsent bytes hold about eight messages of the largest size. */
@@ -64,8 +75,11 @@ export class Channel {
   readonly #decoder: FrameDecoder;
   readonly #writer: FrameWriter;
   readonly #inFlight: InFlightRequests;
+  readonly #watch: SilenceWatch | undefined;
   #resolveClosed: (reason: RemotingError) => void = () => {};
-  #state: { readonly name: 'open' } | { readonly name: 'closed'; readonly reason: RemotingError } = { name: 'open' };
+  #state: { readonly name: 'open' | 'leaving' } | { readonly name: 'closed'; readonly reason: RemotingError } = {
+    name: 'open',
+  };
   #serverRequestCount = 0;
   #serverVersion: number | undefined;
 
@@ -76,6 +90,7 @@ export class Channel {
     this.#decoder = new FrameDecoder(options.frameBytesMax);
     this.#writer = new FrameWriter(stream, atEndOfTurn);
     this.#inFlight = new InFlightRequests(address, options.inFlightMax);
+    this.#watch = options.liveness === undefined ? undefined : this.#createWatch(options.liveness);
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -88,6 +103,7 @@ export class Channel {
     if (stream.destroyed) fail('closed the connection');
   }
 
+  /** False also while a server that said GO_AWAY answers what it has been asked before. */
   get isOpen(): boolean {
     return this.#state.name === 'open';
   }
@@ -107,14 +123,12 @@ export class Channel {
   }
 
   /**
-   * Sends a request and waits for its reply, whatever its code.
+   * Sends a request and waits for its reply, whatever its code. Where the server says GO_AWAY it is sent once more, by the successor.
    * @throws RemotingError: `timeout` and `cancelled` by the deadline, `closed` when the connection ends (each with
    * `outcomeUnknown`, once the request was written), `overloaded` when a limit keeps it from being written; what `checkReply` throws.
    */
   async invoke(content: CommandContent, deadline: Deadline): Promise<Command> {
-    this.#checkWritable();
-    const write = (opaque: number): void => this.#writer.write(this.#encodeRequest(content, opaque, 0));
-    const reply = await this.#inFlight.request(write, deadline);
+    const reply = await this.#askOrLeave(content, deadline);
     this.#options.checkReply?.(reply, this.address);
     return reply;
   }
@@ -130,7 +144,7 @@ export class Channel {
 
   /** Ends the connection; requests in flight fail as `closed`. What was written before still leaves, for 3 s at most. */
   close(): void {
-    if (!this.isOpen) return;
+    if (!this.#isConnected) return;
     const stream = this.#stream;
     // A server that reads no more would keep the connection for good.
     const timer = setTimeout(() => stream.destroy(), closeTimeoutMs);
@@ -139,6 +153,59 @@ export class Channel {
     stream.end(() => stream.destroy());
     const { address } = this;
     this.#end(new RemotingError('closed', `the connection to ${address} was closed`, { address }));
+  }
+
+  get #isConnected(): boolean {
+    return this.#state.name !== 'closed';
+  }
+
+  async #askOrLeave(content: CommandContent, deadline: Deadline): Promise<Command> {
+    const { successor } = this.#options;
+    if (successor === undefined) return this.#ask(content, deadline);
+    if (this.#state.name !== 'leaving') {
+      const reply = await this.#ask(content, deadline);
+      if (reply.code !== ResponseCode.GO_AWAY) return reply;
+      this.#leave();
+    }
+    const next = await successor(this, deadline);
+    return next.#ask(content, deadline);
+  }
+
+  async #ask(content: CommandContent, deadline: Deadline): Promise<Command> {
+    this.#checkWritable();
+    const write = (opaque: number): void => this.#writer.write(this.#encodeRequest(content, opaque, 0));
+    const reply = this.#inFlight.request(write, deadline);
+    this.#watch?.asked();
+    try {
+      return await reply;
+    } finally {
+      if (this.#state.name === 'leaving') this.#closeWhenIdle();
+    }
+  }
+
+  /** The server takes no more requests; it still answers those that it has. */
+  #leave(): void {
+    if (this.#state.name !== 'open') return;
+    this.#state = { name: 'leaving' };
+    this.#closeWhenIdle();
+  }
+
+  #closeWhenIdle(): void {
+    if (this.#inFlight.count === 0) this.close();
+  }
+
+  #createWatch(liveness: LivenessOptions): SilenceWatch {
+    const { address } = this;
+    return new SilenceWatch(liveness, {
+      isWaiting: () => this.#inFlight.count > 0,
+      unsentBytes: () => this.#writer.unsentBytes,
+      // Its answer is read like any other, found to be awaited by nobody, and dropped: that it came is all.
+      probe: () => this.#writer.write(this.#encodeRequest(liveness.probe(), this.#inFlight.nextOpaque(), 0)),
+      onDead: () =>
+        this.#fail(
+          new RemotingError('closed', `${address} has gone silent: not even a probe was answered`, { address }),
+        ),
+    });
   }
 
   #checkWritable(): void {
@@ -164,9 +231,10 @@ export class Channel {
   }
 
   #receive(chunk: Buffer): void {
+    this.#watch?.heard();
     try {
       for (const frame of this.#decoder.push(chunk)) {
-        if (!this.isOpen) return;
+        if (!this.#isConnected) return;
         this.#take(decodeCommand(frame));
       }
     } catch (cause) {
@@ -198,7 +266,7 @@ export class Channel {
       });
     }
     // A server that asks without reading gets no answer: it must not fill our memory.
-    if (isOneWay(request) || !this.isOpen || this.#isBackedUp) return;
+    if (isOneWay(request) || !this.#isConnected || this.#isBackedUp) return;
     this.#writer.write(reply);
   }
 
@@ -231,8 +299,9 @@ export class Channel {
   }
 
   #end(reason: RemotingError): void {
-    if (!this.isOpen) return;
+    if (!this.#isConnected) return;
     this.#state = { name: 'closed', reason };
+    this.#watch?.stop();
     this.#inFlight.rejectAll(reason);
     this.#resolveClosed(reason);
   }

@@ -2,6 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Channels, redialDelayMs } from '../../src/client/channels.ts';
 import type { Channel } from '../../src/remoting/channel.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
+import { RequestCode } from '../../src/remoting/request-code.ts';
+import { ResponseCode } from '../../src/remoting/response-code.ts';
 import { startLoopbackServer } from '../support/loopback-server.ts';
 import { deferred, ScriptedPeer } from '../support/scripted-peer.ts';
 
@@ -114,4 +116,65 @@ describe('Channels', () => {
     expect(await asked.promise).toBe(40);
     listening.close();
   });
+
+  describe('a server that says GO_AWAY', () => {
+    const ask = { code: RequestCode.GET_MAX_OFFSET, extFields: {} };
+    const goAway = { code: ResponseCode.GO_AWAY, remark: 'shutting down' };
+
+    test('gets the request once more on a new connection, and is left when it has answered all', async () => {
+      const held = deferred<{ readonly remark: string }>();
+      peer.on(RequestCode.NOTIFICATION, () => held.promise);
+      peer.on(RequestCode.GET_MAX_OFFSET, (_, connection) => (connection === peer.connections[0] ? goAway : {}));
+      const first = await channels.get(peer.address, soon());
+      const poll = first.invoke({ code: RequestCode.NOTIFICATION, extFields: {} }, soon());
+      const replies = await Promise.all([first.invoke(ask, soon()), first.invoke(ask, soon())]);
+      expect(replies.map(({ code }) => code)).toEqual([0, 0]);
+      expect(peer.connections.length).toBe(2);
+      const [second] = channels.all;
+      expect([first.isOpen, second === first, second?.isOpen]).toEqual([false, false, true]);
+      // Who still has the first goes by the second, too.
+      expect((await first.invoke(ask, soon())).code).toBe(0);
+      expect(peer.requests(RequestCode.GET_MAX_OFFSET).length).toBe(5);
+      held.resolve({ remark: 'answered by the first' });
+      expect((await poll).remark).toBe('answered by the first');
+      await first.closed;
+      await peer.until(() => peer.openConnections.length === 1);
+    });
+
+    test('is asked no third time', async () => {
+      peer.on(RequestCode.GET_MAX_OFFSET, () => goAway);
+      const first = await channels.get(peer.address, soon());
+      expect((await first.invoke(ask, soon())).code).toBe(ResponseCode.GO_AWAY);
+      expect(peer.requests(RequestCode.GET_MAX_OFFSET).length).toBe(2);
+    });
+
+    test('cannot keep its connection when all are closed', async () => {
+      peer.on(RequestCode.NOTIFICATION, () => undefined);
+      peer.on(RequestCode.GET_MAX_OFFSET, (_, connection) => (connection === peer.connections[0] ? goAway : {}));
+      const first = await channels.get(peer.address, soon());
+      const poll = first.invoke({ code: RequestCode.NOTIFICATION, extFields: {} }, soon());
+      await first.invoke(ask, soon());
+      channels.close();
+      await expect(poll).rejects.toMatchObject({ kind: 'closed' });
+    });
+  });
+
+  test('a server that has gone silent is given up within 6 s, and another connection is made', async () => {
+    peer.on(RequestCode.NOTIFICATION, () => undefined).on(RequestCode.HEART_BEAT, () => undefined);
+    const first = await channels.get(peer.address, soon());
+    const startMs = performance.now();
+    const poll = first.invoke({ code: RequestCode.NOTIFICATION, extFields: {} }, Deadline.after(20_000));
+    await expect(poll).rejects.toMatchObject({ kind: 'closed', outcomeUnknown: true });
+    expect(performance.now() - startMs).toBeLessThan(6_500);
+    expect(await channels.get(peer.address, soon())).not.toBe(first);
+  }, 15_000);
+
+  test('a server that holds a request for long is asked for a sign of life, and kept', async () => {
+    peer.on(RequestCode.NOTIFICATION, () => undefined);
+    const first = await channels.get(peer.address, soon());
+    const poll = first.invoke({ code: RequestCode.NOTIFICATION, extFields: {} }, Deadline.after(7_000));
+    await expect(poll).rejects.toMatchObject({ kind: 'timeout' });
+    expect(peer.requests(RequestCode.HEART_BEAT).length).toBeGreaterThanOrEqual(2);
+    expect(first.isOpen).toBe(true);
+  }, 15_000);
 });
