@@ -2,12 +2,12 @@ import { Bell } from '../bell.ts';
 import type { ConsumerOptions, StreamOptions } from '../consumer.ts';
 import type { PullReceipt } from '../receipt.ts';
 import { type ReceivedMessage, toReceivedMessage } from '../received-message.ts';
-import { type Delivery, type DeliveryOwner, reconsumeTimesOf } from './deliveries.ts';
-import type { PullMember } from './pull-member.ts';
+import { type Delivery, reconsumeTimesOf } from './deliveries.ts';
+import type { MemberStream, PullMember } from './pull-member.ts';
 import type { PullParts } from './pull-options.ts';
 
 /** Messages of one consumer for one reader: queues are pulled from only while it has room. */
-export class PullStream implements DeliveryOwner {
+export class PullStream implements MemberStream {
   readonly inFlight = new Set<Delivery>();
   readonly topic: string;
   readonly #parts: PullParts;
@@ -24,11 +24,13 @@ export class PullStream implements DeliveryOwner {
     this.#consumer = consumer;
     this.#options = options;
     this.topic = consumer.subscriber.topic;
+    options.demand?.watch(() => this.#bell.ring());
   }
 
   /** Whether it may be given more. */
   get hasRoom(): boolean {
-    return this.inFlight.size < this.#options.messagesMax && !this.#options.signal.aborted;
+    const { messagesMax, demand, signal } = this.#options;
+    return this.inFlight.size < messagesMax && (demand?.count ?? 1) > 0 && !signal.aborted;
   }
 
   /** How long a receiver has for its ack, in ms: nobody but us knows of the delivery, so there is nothing to be renewed. */
