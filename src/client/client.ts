@@ -28,6 +28,7 @@ import { PullGroups } from './pull/pull-groups.ts';
 import { PullMembers } from './pull/pull-members.ts';
 import { type PullParts, persistIntervalMsDefault, processQueueLimits } from './pull/pull-options.ts';
 import { Queries } from './queries.ts';
+import { Recalls } from './recall.ts';
 import { ReleasedMessages } from './released-messages.ts';
 import { RequestReply } from './request-reply.ts';
 import { Routes } from './routes.ts';
@@ -49,6 +50,7 @@ export class ClusterClient {
   readonly transactionGroups: TransactionGroups;
   readonly requestReply: RequestReply;
   readonly queries: Queries;
+  readonly recalls: Recalls;
   readonly admin: Admin;
   readonly #credentials: CredentialsKeeper;
   readonly #nameServerChannels: Channels;
@@ -91,6 +93,7 @@ export class ClusterClient {
     this.transactionGroups = new TransactionGroups({ cluster, producer: this.producer, log, own });
     const send: Producer['send'] = (message, deadline) => this.producer.send(message, deadline);
     this.requestReply = new RequestReply({ ...options, cluster: this.#cluster, createMessageId, send });
+    this.recalls = new Recalls({ ...options, cluster: this.#cluster });
     this.queries = new Queries(this.#cluster, options);
     this.admin = new Admin(this.#cluster, this.#nameServers, options);
     this.#popParts = {
