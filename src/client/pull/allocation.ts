@@ -32,6 +32,26 @@ export const averageAllocation: AllocationStrategy = {
   },
 };
 
+/** The queues in turn, one for each member, until there are no more (Java `AllocateMessageQueueAveragelyByCircle`). */
+export const averageByCircleAllocation: AllocationStrategy = {
+  name: 'AVG_BY_CIRCLE',
+  allocate({ clientId, clientIds, queues }) {
+    const index = clientIds.indexOf(clientId);
+    return queues.filter((_, at) => index >= 0 && at % clientIds.length === index);
+  },
+};
+
+/**
+ * These queues, whoever else is in the group (Java `AllocateMessageQueueByConfig`): whoever configures all members sees to it that each
+ * queue has one. Those that do not exist are left out.
+ */
+export function configuredAllocation(configured: readonly MessageQueue[]): AllocationStrategy {
+  return {
+    name: 'CONFIG',
+    allocate: ({ queues }) => queues.filter((queue) => configured.some((one) => compareQueues(one, queue) === 0)),
+  };
+}
+
 /** What a strategy gives a member, whatever order the queues and members come in: each is sorted as all clients sort them. */
 export function allocatedQueues(strategy: AllocationStrategy, request: AllocationRequest): readonly MessageQueue[] {
   const queues = request.queues.toSorted(compareQueues);
