@@ -8,6 +8,8 @@ import { type Config, quickRedelivery } from '../rocketmq/cluster.ts';
 import { outgoing, Reader, RealClients, soon } from '../support/real-client.ts';
 import { describeOnTarget, startTarget, type Target, targetName } from './target.ts';
 
+const GET_MAX_OFFSET = 30;
+const UPDATE_AND_CREATE_SUBSCRIPTION_GROUP = 200;
 const keys = Array.from({ length: 10 }, (_, index) => `key-${index}`);
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
 
@@ -110,6 +112,30 @@ for (const [title, apache] of waysOfTarget) {
       await reader.count(2);
       expect(reader.bodies).toEqual(['slow', 'next']);
       await reader.stop();
+    });
+
+    test('a message that fails too often goes to the dead letters; those behind it have not failed', async () => {
+      const topic = 'fails';
+      const group = 'g-fails';
+      await cluster.createTopic(topic, { queueCount: 1 });
+      const settings = { groupName: group, retryMaxTimes: 2, retryQueueNums: 1, brokerId: 0, consumeEnable: true };
+      await cluster.brokerCall(UPDATE_AND_CREATE_SUBSCRIPTION_GROUP, {}, Buffer.from(JSON.stringify(settings)));
+      const client = clients.create();
+      const reader = await Reader.open(client, { group, topic }, orderly);
+      for (const body of ['fails', 'second', 'third']) await client.producer.send(outgoing(topic, body), soon());
+      for (const count of [1, 2, 3]) {
+        await reader.count(count);
+        await reader.consumer.nack(reader.messages[count - 1]?.receipt ?? raise(), 0, soon());
+      }
+      for (const count of [4, 5]) {
+        await reader.count(count);
+        await reader.consumer.ack(reader.messages[count - 1]?.receipt ?? raise(), soon());
+      }
+      expect(reader.bodies).toEqual(['fails', 'fails', 'fails', 'second', 'third']);
+      expect(reader.messages.map(({ reconsumeTimes }) => reconsumeTimes)).toEqual([0, 1, 2, 0, 0]);
+      await reader.stop();
+      const { extFields } = await cluster.brokerCall(GET_MAX_OFFSET, { topic: `%DLQ%${group}`, queueId: '0' });
+      expect(extFields['offset']).toBe('1');
     });
 
     test('ten keys, three consumers, nacks and crashes: nothing overtakes, nothing is lost', async () => {

@@ -115,8 +115,8 @@ describe('requests of POP', () => {
 
   test('an ordered POP has its name, may name a queue, and counts by the lists of its answer', async () => {
     peer.on(POP_MESSAGE, (request) => {
-      const { extFields, ...answer } = popAnswer(request, { messages: [{ queueId: 2, queueOffset: 5n }] });
-      return { ...answer, extFields: { ...extFields, reviveQid: '999', orderCountInfo: '0 qo2%5 3;0 2 3' } };
+      const answer = popAnswer(request, { messages: [{ queueId: 2, queueOffset: 5n }] });
+      return { ...answer, extFields: { ...answer?.extFields, reviveQid: '999', orderCountInfo: '0 qo2%5 3;0 2 3' } };
     });
     const [message] = await take({ attemptId: 'one', queueId: 2 });
     expect(message).toMatchObject({ reconsumeTimes: 3, receipt: { reviveQueueId: 999, queueId: 2, queueOffset: 5n } });
