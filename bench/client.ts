@@ -48,7 +48,11 @@ try {
 
 async function findPeers(): Promise<Peer[]> {
   const sources = join(checkoutDirectory(), 'bench', 'peers');
-  const peers: Peer[] = [{ name: 'this client', command: [process.execPath, 'build/bench/peers/own.js'] }];
+  const own = (way: string): Peer => ({
+    name: `this client, ${way}`,
+    command: [process.execPath, 'build/bench/peers/own.js', way],
+  });
+  const peers = [own('pull'), own('pop')];
   if (!skipJavaClients()) {
     const classPath = await compileJava('5.5.0', [join(sources, 'java')]);
     const options = ['-Xmx1g', `-Duser.home=${home}`];
@@ -67,6 +71,8 @@ async function compare(peers: readonly Peer[]): Promise<void> {
     await fill(topic);
     for (const [name, create] of cases(topic)) {
       for (const peer of peers) {
+        // Both of ours send in the same way.
+        if (name.startsWith('send') && peer.name.endsWith('pop')) continue;
         const key = `${name}|${peer.name}`;
         results.set(key, [...(results.get(key) ?? []), await measure(peer, create(peer))]);
       }

@@ -1,11 +1,11 @@
-/** This client as a peer of the benchmark: one measurement, told on stdout in lines of JSON. See `client.ts` for the arguments. */
+/** This client as a peer of the benchmark: one measurement, told on stdout in lines of JSON. Behind `pop` or `pull` come the arguments of every peer, see `client.ts`. */
 import { ClusterClient } from '../../src/client/client.ts';
 import { parseTagFilter } from '../../src/client/message-filter.ts';
 import { clientDefaults } from '../../src/client/options.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
 import { percentile } from '../run.ts';
 
-const [mode = '', nameServer = '', topic = '', ...rest] = process.argv.slice(2);
+const [way = '', mode = '', nameServer = '', topic = '', ...rest] = process.argv.slice(2);
 const log = { debug() {}, info() {}, warn: console.error, error: console.error };
 const soon = () => Deadline.after(60_000);
 const client = new ClusterClient({ ...clientDefaults, nameServers: [nameServer], log });
@@ -44,13 +44,14 @@ async function send([inFlight = 1, warmMs = 0, measuredMs = 0, bodyBytes = 0]: r
 /** GROUP COUNT: the first fifth is for getting warm. */
 async function receive(group: string, count: number): Promise<void> {
   const warmCount = Math.floor(count / 5);
-  const consumer = client.popConsumer({
+  const options = {
     subscriber: { group, topic },
     filter: parseTagFilter('*'),
     invisibleDurationMs: 60_000,
     renewalDurationMs: 0,
     pollDurationMs: 1_000,
-  });
+  };
+  const consumer = client.consumer(options, way === 'pull' ? 'pull' : 'pop');
   await consumer.open(soon());
   const acks: Promise<unknown>[] = [];
   let startedMs = 0;
