@@ -69,6 +69,8 @@ interface ReadTopic {
   readonly leave: () => boolean;
   /** The queue counts that it was shared out by. */
   counts: string | undefined;
+  /** Whether the last try failed. */
+  isFailing: boolean;
 }
 
 /** Shares the queues of all topics that a group reads with the other members of the group. One for each client and group that receives by pull. */
@@ -185,7 +187,7 @@ export class Rebalancer implements PullGroup {
     const membership = { group, consumeType, messageModel, consumeFromWhere, subscription };
     const leave = this.#cluster.heartbeats.join(membership);
     before?.leave();
-    this.#topics.set(subscription.topic, { leave, counts: before?.counts });
+    this.#topics.set(subscription.topic, { leave, counts: before?.counts, isFailing: false });
   }
 
   /** When to come back to it, in ms. */
@@ -202,14 +204,20 @@ export class Rebalancer implements PullGroup {
       if (route === undefined) return missingTopicDelayMs;
       topic.counts = countsOf(route);
       const assigned = await assignedQueues(this.#assignment, route, deadline);
+      topic.isFailing = false;
       if (assigned === undefined) return retryDelayMs;
       return (await this.#change(name, assigned)) ? Number.POSITIVE_INFINITY : retryDelayMs;
     } catch (error) {
-      if (!this.#closing.signal.aborted) {
-        this.#log.warn({ err: error, group: this.group, topic: name }, 'the queues of a topic could not be shared out');
-      }
+      if (!this.#closing.signal.aborted) this.#noteFailure(name, topic, error);
       return retryDelayMs;
     }
+  }
+
+  #noteFailure(name: string, topic: ReadTopic, error: unknown): void {
+    const fields = { err: error, group: this.group, topic: name };
+    if (topic.isFailing) this.#log.debug(fields, 'the queues of a topic could not be shared out again');
+    else this.#log.warn(fields, 'the queues of a topic could not be shared out; trying again until it works');
+    topic.isFailing = true;
   }
 
   /** Gives what is no longer assigned, and takes what is; says whether it has all of that now. */

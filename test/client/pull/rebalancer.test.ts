@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { RunningBroker } from '../../../src/broker/broker.ts';
+import { type AllocationStrategy, averageAllocation } from '../../../src/client/pull/allocation.ts';
 import { queueLocksDefaults } from '../../../src/client/pull/queue-locks.ts';
 import { Rebalancer } from '../../../src/client/pull/rebalancer.ts';
 import type { Answer } from '../../../src/remoting/command.ts';
@@ -240,6 +241,29 @@ describe('a member of a group', () => {
     );
     answers.delete(RequestCode.LOCK_BATCH_MQ);
     await members.until(() => one.queues.length === 4);
+  });
+
+  test('keeps what it has while its strategy fails, says so once, and goes on when it works again', async () => {
+    let isBroken = false;
+    const allocate: AllocationStrategy['allocate'] = (request) => {
+      if (isBroken) throw new Error('nowhere');
+      return averageAllocation.allocate(request);
+    };
+    const two = members.start({ clientId: 'c2', group: 'others', strategy: { name: 'OURS', allocate } });
+    two.rebalancer.subscribe({ topic: 'orders', expression: '*', version: 1 });
+    await members.until(() => two.queues.length === 4);
+    isBroken = true;
+    await two.rebalancer.rebalance();
+    await two.rebalancer.rebalance();
+    expect(two.queues).toHaveLength(4);
+    const trouble = 'the queues of a topic could not be shared out; trying again until it works';
+    // Once for the topic, once for the retry topic.
+    expect(two.log.troubles).toEqual([trouble, trouble]);
+    isBroken = false;
+    await two.rebalancer.rebalance();
+    isBroken = true;
+    await two.rebalancer.rebalance();
+    expect(two.log.troubles).toHaveLength(4);
   });
 
   test('may not be twice in one client', async () => {
