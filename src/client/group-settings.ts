@@ -9,6 +9,7 @@ import {
 } from '../remoting/requests/get-subscription-group.ts';
 import { decodeGroupSettingsTable, getAllSubscriptionGroups } from '../remoting/requests/subscription-groups.ts';
 import { isVersion5 } from '../remoting/version.ts';
+import { ClientError } from './errors.ts';
 import type { ClientLog } from './options.ts';
 
 const groupsMax = 4_096;
@@ -28,15 +29,23 @@ export class GroupSettings {
   }
 
   /**
-   * Asks a broker for the group, which makes it where brokers create groups by themselves.
-   * @throws ResponseError SUBSCRIPTION_GROUP_NOT_EXIST where they do not; RemotingError.
+   * Asks a broker for the group, which makes it where brokers create groups by themselves. Where access control lets this client use
+   * the group and not see its settings, they are taken to be the default ones.
+   * @throws ResponseError SUBSCRIPTION_GROUP_NOT_EXIST where brokers make no groups; ClientError `unauthenticated`; RemotingError.
    */
   async read(group: string, channel: Channel, deadline: Deadline): Promise<SubscriptionGroup> {
-    const reply = await channel.invoke(getSubscriptionGroup.encode({ group }), deadline);
-    getSubscriptionGroup.decodeReply(reply, channel.address);
-    const settings = decodeSubscriptionGroup(reply);
+    const settings = await this.#ask(group, channel, deadline).catch((error: unknown) => {
+      if (error instanceof ClientError && error.kind === 'denied') return { retryMaxTimes: retryMaxTimesDefault };
+      throw error;
+    });
     this.#known.set(group, settings);
     return settings;
+  }
+
+  async #ask(group: string, channel: Channel, deadline: Deadline): Promise<SubscriptionGroup> {
+    const reply = await channel.invoke(getSubscriptionGroup.encode({ group }), deadline);
+    getSubscriptionGroup.decodeReply(reply, channel.address);
+    return decodeSubscriptionGroup(reply);
   }
 
   /** Redeliveries after which a message of the group is dead; the brokers' default where this one does not say. */

@@ -8,6 +8,7 @@ import {
   updateConsumerOffset,
 } from '../remoting/requests/consumer-offset.ts';
 import { type ConsumeFrom, consumeFromDefault } from './consume-from.ts';
+import { ClientError } from './errors.ts';
 import type { Subscriber } from './subscriber.ts';
 
 /** A queue at one broker, as a group reads it. */
@@ -20,7 +21,8 @@ export interface GroupQueue {
 /**
  * Gives a group that is new to a topic its starting point now. Without it the group would start where the queue ends at its first
  * POP or pull, and lose what was sent between the creation of the consumer and its first stream. Queues in which the group has a place
- * already stay as they are; so do young queues, which start at their first message, except for a time on brokers 5.x.
+ * already stay as they are; so do young queues, which start at their first message, except for a time on brokers 5.x. Access control 2.0
+ * lets receivers see offsets only where they have the right `Get`; without it new groups start where the broker has them start.
  */
 export async function fixStartOffsets(
   { group: consumerGroup, topic }: Subscriber,
@@ -34,7 +36,11 @@ export async function fixStartOffsets(
     if ((await knownOffset(queue, channel, deadline, from)) !== undefined) return;
     await storeOffset(queue, await startOffset(queue, channel, deadline, from), channel, deadline);
   };
-  await Promise.all(Array.from({ length: queueCount }, (_, queueId) => fix(queueId)));
+  const tryToFix = (queueId: number): Promise<void> =>
+    fix(queueId).catch((error: unknown) => {
+      if (!(error instanceof ClientError) || error.kind !== 'denied') throw error;
+    });
+  await Promise.all(Array.from({ length: queueCount }, (_, queueId) => tryToFix(queueId)));
 }
 
 /** How far a group has got in a queue, as the broker knows it; undefined when it is new there. */

@@ -1,16 +1,23 @@
 import { join } from 'node:path';
+import { memberKeys } from '../rocketmq/access-control.ts';
 import { type Config, startRocketMQ } from '../rocketmq/cluster.ts';
 import type { Target, TargetOptions } from './target.ts';
 
-/** A real RocketMQ 5.5.0, in JVMs of its own. */
-export async function startApache({ apache, ...options }: TargetOptions): Promise<Target> {
-  const cluster = await startRocketMQ({ brokerConfig: { ...configOf(options), ...apache } });
+/** A real RocketMQ, 5.5.0 unless told otherwise, in JVMs of its own. */
+export async function startApache({
+  apache,
+  version = '5.5.0',
+  accessControl = false,
+  ...options
+}: TargetOptions): Promise<Target> {
+  const cluster = await startRocketMQ({ version, accessControl, brokerConfig: { ...configOf(options), ...apache } });
   const { nameServer, brokerAddress, brokerName } = cluster;
   return {
     nameServer,
     brokerAddress,
     brokerName,
     clusterName: options.clusterName ?? 'DefaultCluster',
+    credentials: accessControl ? memberKeys : undefined,
     logDirectory: join(cluster.directory, 'store', 'commitlog'),
     createTopic: (topic, topicOptions) => cluster.createTopic(topic, topicOptions),
     brokerCall: (code, extFields, body) => cluster.brokerCall(code, extFields, body),
@@ -22,7 +29,7 @@ export async function startApache({ apache, ...options }: TargetOptions): Promis
 }
 
 /** The settings under Apache's names; what is not given stays as the harness has it. */
-function configOf(options: Omit<TargetOptions, 'apache'>): Config {
+function configOf(options: Omit<TargetOptions, 'apache' | 'version' | 'accessControl'>): Config {
   const settings = {
     autoCreateTopicEnable: options.autoCreateTopics,
     transactionTimeOut: options.transactionTimeoutMs,

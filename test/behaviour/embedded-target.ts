@@ -3,13 +3,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startBroker } from '../../src/broker/broker.ts';
 import { brokerDefaults } from '../../src/broker/options.ts';
+import { adminKeys, memberKeys, signed } from '../rocketmq/access-control.ts';
 import { createTopicOn } from '../rocketmq/cluster.ts';
-import { call } from '../rocketmq/wire.ts';
+import { call, type WireReply } from '../rocketmq/wire.ts';
 import type { Target, TargetOptions } from './target.ts';
+
+const accessKeys = [adminKeys, memberKeys];
 
 /** The engine in this process, spoken to by its ports only. */
 export async function startEmbedded({
   apache: _,
+  version: _version,
+  accessControl = false,
   durable = false,
   logFileBytes,
   ...options
@@ -17,19 +22,31 @@ export async function startEmbedded({
   const dataDirectory = durable ? await mkdtemp(join(tmpdir(), 'behaviour-')) : undefined;
   const segmentBytes = logFileBytes ?? brokerDefaults.segmentBytes;
   const start = (nameServerPort = 0, brokerPort = 0) =>
-    startBroker({ ...options, dataDirectory, segmentBytes, nameServerPort, brokerPort });
+    startBroker({
+      ...options,
+      accessKeys: accessControl ? accessKeys : [],
+      dataDirectory,
+      segmentBytes,
+      nameServerPort,
+      brokerPort,
+    });
   let broker = await start();
   const { nameServer, brokerAddress } = broker;
   const { brokerName = brokerDefaults.brokerName, clusterName = brokerDefaults.clusterName } = options;
+  const ask = (address: string, code: number, extFields = {}, body?: Uint8Array): Promise<WireReply> => {
+    const request = { code, extFields, ...(body === undefined ? {} : { body }) };
+    return call(address, accessControl ? signed(request, adminKeys) : request);
+  };
   const target: Target = {
     nameServer,
     brokerAddress,
     brokerName,
     clusterName,
+    credentials: accessControl ? memberKeys : undefined,
     logDirectory: join(dataDirectory ?? '', 'commitlog'),
     createTopic: (topic, topicOptions) => createTopicOn(target, topic, topicOptions),
-    brokerCall: (code, extFields, body) => call(brokerAddress, { code, ...request(extFields, body) }),
-    nameServerCall: (code, extFields, body) => call(nameServer, { code, ...request(extFields, body) }),
+    brokerCall: (code, extFields, body) => ask(brokerAddress, code, extFields, body),
+    nameServerCall: (code, extFields, body) => ask(nameServer, code, extFields, body),
     stopBroker: () => broker.close(),
     startBroker: async () => {
       if (!durable) throw new Error('what is in memory only cannot come back: ask for a durable target');
@@ -41,10 +58,6 @@ export async function startEmbedded({
     },
   };
   return target;
-}
-
-function request(extFields: Readonly<Record<string, string>> = {}, body: Uint8Array = new Uint8Array(0)) {
-  return { extFields, body };
 }
 
 function portOf(address: string): number {

@@ -1,7 +1,8 @@
 /** What the behaviour suite runs against: a real Apache RocketMQ, or the embedded engine. */
 import { describe } from 'vitest';
+import type { AccessKeys } from '../rocketmq/access-control.ts';
 import type { Config, TopicOptions } from '../rocketmq/cluster.ts';
-import { skipRocketMQ } from '../rocketmq/java.ts';
+import { type RocketMQVersion, skipRocketMQ } from '../rocketmq/java.ts';
 import type { WireReply } from '../rocketmq/wire.ts';
 import { startProxyHere } from '../support/proxy-here.ts';
 import { startProxyProcess, type TestedProxy } from '../support/proxy-process.ts';
@@ -10,6 +11,10 @@ import { startEmbedded } from './embedded-target.ts';
 
 /** How to start a target; every field may be left out. */
 export interface TargetOptions {
+  /** What its broker says to be. Ours can only be 5.5.0, the default. */
+  readonly version?: RocketMQVersion;
+  /** It takes signed requests only, of the users in test/rocketmq/access-control.ts. Default false. */
+  readonly accessControl?: boolean;
   /** Whether topics are made by their first message. Default true. */
   readonly autoCreateTopics?: boolean;
   /** Age at which a half message is checked for the first time. Default 6 s. */
@@ -34,6 +39,8 @@ export interface Target {
   readonly brokerAddress: string;
   readonly brokerName: string;
   readonly clusterName: string;
+  /** What clients sign with where they must: the keys of one who may do everything that clients do. */
+  readonly credentials: AccessKeys | undefined;
   /** The files of its commit log; of ours, only where it is durable. */
   readonly logDirectory: string;
   /** Makes or changes a topic; it is in routes afterwards. */
@@ -76,6 +83,40 @@ export function describeOnTarget(title: string, suite: () => void): void {
   describe.skipIf(isMissing)(`${title}, on ${titles[targetName]}`, { timeout: testTimeoutMs[targetName] }, suite);
 }
 
+/** One of the targets that a suite may be about. */
+export interface Variant extends Required<Pick<TargetOptions, 'version' | 'accessControl'>> {
+  readonly title: string;
+}
+
+const variants: Readonly<Record<TargetName, readonly Variant[]>> = {
+  apache: [
+    { title: titles.apache, version: '5.5.0', accessControl: false },
+    { title: 'RocketMQ 5.5.0 with access control 2.0', version: '5.5.0', accessControl: true },
+    { title: 'RocketMQ 4.9.7', version: '4.9.7', accessControl: false },
+    { title: 'RocketMQ 4.9.7 with access control 1.0', version: '4.9.7', accessControl: true },
+  ],
+  embedded: [
+    { title: titles.embedded, version: '5.5.0', accessControl: false },
+    { title: 'the embedded engine with access keys', version: '5.5.0', accessControl: true },
+  ],
+};
+
+/**
+ * The same suite on each of this run's targets that `isMeant` takes: start it with `startTarget(variant)`. One after the other, each with
+ * brokers of its own, so that there is never more than one real one.
+ */
+export function describeOnTargets(
+  title: string,
+  suite: (variant: Variant) => void,
+  isMeant: (variant: Variant) => boolean = () => true,
+): void {
+  const isMissing = targetName === 'apache' && skipRocketMQ();
+  const timeout = testTimeoutMs[targetName];
+  for (const variant of variants[targetName].filter(isMeant)) {
+    describe.skipIf(isMissing)(`${title}, on ${variant.title}`, { timeout }, () => suite(variant));
+  }
+}
+
 /** Where the two targets do not behave alike, and why that is meant: nothing else may differ. */
 export const differences = {
   processes:
@@ -101,6 +142,9 @@ export const differences = {
     'that a topic cannot be written to is only in its routes with Apache; ours refuses what is sent all the same',
   badBody: 'an empty body and a batch that cannot be read make Apache fail; ours says what is wrong',
   longPollEnd: 'Apache looks every 5 s for pulls whose time is over; ours answers them on time',
+  rights: 'our engine has access keys, but each of them may do everything',
+  filters: 'Apache filters by conditions only where its settings say so; ours always does',
+  batchSize: 'Apache bounds a batch as a whole, ours each of its messages',
   messageSize: 'our broker takes messages of 4 MiB and cannot be told to take less',
 } as const;
 

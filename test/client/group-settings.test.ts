@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { checkDenied } from '../../src/client/denied.ts';
 import { GroupSettings } from '../../src/client/group-settings.ts';
-import { type Channel, channelDefaults } from '../../src/remoting/channel.ts';
+import { type Channel, type ChannelOptions, channelDefaults } from '../../src/remoting/channel.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
 import { dial } from '../../src/remoting/dial.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
@@ -20,7 +21,8 @@ describe('GroupSettings', () => {
   beforeEach(async () => {
     peer = await ScriptedPeer.start();
     peer.on(GET_SUBSCRIPTION_GROUP_CONFIG, () => ({ body: Buffer.from('{"retryMaxTimes":3}') }));
-    channel = await dial(peer.address, { ...channelDefaults, connectTimeoutMs: 3_000 }, soon());
+    const checkReply: ChannelOptions['checkReply'] = (reply, address) => checkDenied(reply, address, undefined);
+    channel = await dial(peer.address, { ...channelDefaults, connectTimeoutMs: 3_000, checkReply }, soon());
     log = new MemoryLog();
     settings = new GroupSettings(log);
   });
@@ -36,6 +38,22 @@ describe('GroupSettings', () => {
     expect(peer.requests(GET_SUBSCRIPTION_GROUP_CONFIG).map(({ extFields }) => extFields)).toEqual([{ group: 'g' }]);
     await settings.retryMaxTimes('h', channel, soon());
     expect(peer.requests(GET_SUBSCRIPTION_GROUP_CONFIG).length).toBe(2);
+  });
+
+  test('who may use a group and not see it takes the default settings', async () => {
+    peer.on(GET_SUBSCRIPTION_GROUP_CONFIG, () => ({
+      code: ResponseCode.NO_PERMISSION,
+      remark: 'no matched policies.',
+    }));
+    expect(await settings.read('g', channel, soon())).toEqual({ retryMaxTimes: 16 });
+    expect(await settings.retryMaxTimes('g', channel, soon())).toBe(16);
+    expect(log.troubles).toEqual([]);
+    expect(peer.requests(GET_SUBSCRIPTION_GROUP_CONFIG).length).toBe(1);
+    peer.on(GET_SUBSCRIPTION_GROUP_CONFIG, () => ({
+      code: ResponseCode.NO_PERMISSION,
+      remark: 'check signature failed.',
+    }));
+    await expect(settings.read('g', channel, soon())).rejects.toMatchObject({ kind: 'unauthenticated' });
   });
 
   test('a group that does not exist is an error of read, and 16 redeliveries else', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { checkDenied } from '../../src/client/denied.ts';
 import { fixStartOffsets } from '../../src/client/start-offsets.ts';
-import { type Channel, channelDefaults } from '../../src/remoting/channel.ts';
+import { type Channel, type ChannelOptions, channelDefaults } from '../../src/remoting/channel.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
 import { dial } from '../../src/remoting/dial.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
@@ -17,7 +18,8 @@ describe('fixStartOffsets', () => {
 
   beforeEach(async () => {
     peer = await ScriptedPeer.start();
-    channel = await dial(peer.address, { ...channelDefaults, connectTimeoutMs: 3_000 }, soon());
+    const checkReply: ChannelOptions['checkReply'] = (reply, address) => checkDenied(reply, address, undefined);
+    channel = await dial(peer.address, { ...channelDefaults, connectTimeoutMs: 3_000, checkReply }, soon());
   });
 
   afterEach(async () => {
@@ -38,6 +40,16 @@ describe('fixStartOffsets', () => {
       { consumerGroup: 'g', topic: 't', queueId: '2', commitOffset: '102' },
     ]);
     expect(peer.requests(QUERY_CONSUMER_OFFSET).length).toBe(3);
+  });
+
+  test('who may not see offsets leaves the start to the broker; whom the broker does not know is told so', async () => {
+    peer.on(QUERY_CONSUMER_OFFSET, () => ({ code: ResponseCode.QUERY_NOT_FOUND }));
+    peer.on(GET_MAX_OFFSET, () => ({ code: ResponseCode.NO_PERMISSION, remark: 'no matched policies.' }));
+    await fixStartOffsets(subscriber, 2, channel, soon());
+    expect(peer.requests(GET_MAX_OFFSET).length).toBe(2);
+    expect(peer.requests(UPDATE_CONSUMER_OFFSET)).toEqual([]);
+    peer.on(GET_MAX_OFFSET, () => ({ code: ResponseCode.NO_PERMISSION, remark: 'check signature failed.' }));
+    await expect(fixStartOffsets(subscriber, 2, channel, soon())).rejects.toMatchObject({ kind: 'unauthenticated' });
   });
 
   test('an error of the broker is an error', async () => {

@@ -7,11 +7,12 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { accessControlConfig, adminKeys, createUsers, signed, writePlainAcl } from './access-control.ts';
 import { type Guard, startGuard } from './guard.ts';
 import { type RocketMQVersion, rocketmqClassPath } from './java.ts';
 import { freePort, isPortFree } from './ports.ts';
 import { endProcess, isRunning, lastLogLines, type ProcessName, startJava } from './process.ts';
-import { call, type WireReply } from './wire.ts';
+import { call, type WireReply, type WireRequest } from './wire.ts';
 
 /** Settings of a properties file. */
 export type Config = Readonly<Record<string, string | number | boolean>>;
@@ -20,6 +21,8 @@ export type Config = Readonly<Record<string, string | number | boolean>>;
 export interface RocketMQOptions {
   /** Default `5.5.0`. */
   readonly version?: RocketMQVersion;
+  /** The broker takes signed requests only, of the users in access-control.ts: 1.0 with 4.x, 2.0 with 5.x. Default false. */
+  readonly accessControl?: boolean;
   /** Settings of the broker's properties file; they win over the harness's own. */
   readonly brokerConfig?: Config;
   /** Heap of the broker. Default 256; both versions took 8 senders of 4 MiB messages at once with 128. */
@@ -212,6 +215,7 @@ class Cluster implements RocketMQCluster {
       namesrvAddr: this.nameServer,
       storePathRootDir: join(place.directory, 'store'),
       storePathCommitLog: join(place.directory, 'store', 'commitlog'),
+      ...(options.accessControl === true ? accessControlConfig(this.#isVersion5) : {}),
       ...options.brokerConfig,
     };
     this.brokerName = String(this.#brokerConfig['brokerName']);
@@ -223,9 +227,12 @@ class Cluster implements RocketMQCluster {
 
   /** Starts both at once: the broker needs longer, and registers only at the end of its start. */
   async start(): Promise<void> {
+    const isControlled = this.#options.accessControl === true;
+    if (isControlled && !this.#isVersion5) await writePlainAcl(this.directory);
     await this.#startProcess('nameServer');
     await this.#startProcess('broker');
     await this.#brokerRegistered();
+    if (isControlled && this.#isVersion5) await createUsers((request) => this.#call(this.brokerAddress, request));
   }
 
   async kill(which: ProcessName, signal: NodeJS.Signals): Promise<void> {
@@ -249,16 +256,24 @@ class Cluster implements RocketMQCluster {
   }
 
   brokerCall(code: number, extFields = {}, body = new Uint8Array(0)): Promise<WireReply> {
-    return call(this.brokerAddress, { code, extFields, body });
+    return this.#call(this.brokerAddress, { code, extFields, body });
   }
 
   nameServerCall(code: number, extFields = {}, body = new Uint8Array(0)): Promise<WireReply> {
-    return call(this.nameServer, { code, extFields, body });
+    return this.#call(this.nameServer, { code, extFields, body });
   }
 
   stop(): Promise<void> {
     this.#stopped ??= this.#end();
     return this.#stopped;
+  }
+
+  get #isVersion5(): boolean {
+    return this.version.startsWith('5.');
+  }
+
+  #call(address: string, request: WireRequest): Promise<WireReply> {
+    return call(address, this.#options.accessControl === true ? signed(request, adminKeys) : request);
   }
 
   async #end(): Promise<void> {
@@ -281,7 +296,7 @@ class Cluster implements RocketMQCluster {
       mainClass: isBroker ? 'org.apache.rocketmq.broker.BrokerStartup' : 'org.apache.rocketmq.namesrv.NamesrvStartup',
       classPath: this.#place.classPath,
       directory: this.directory,
-      logbackPackage: this.version.startsWith('5.') ? 'org.apache.rocketmq.logging.' : '',
+      logbackPackage: this.#isVersion5 ? 'org.apache.rocketmq.logging.' : '',
       heapMegabytes: isBroker ? (this.#options.heapMegabytes ?? 256) : nameServerHeapMegabytes,
       javaOptions: [...jvmOptions, ...(this.#options.javaOptions ?? ['-XX:TieredStopAtLevel=1'])],
       config: isBroker ? this.#brokerConfig : { listenPort: this.#place.nameServerPort, bindAddress: host },

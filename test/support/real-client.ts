@@ -8,6 +8,7 @@ import type { ReceivedMessage } from '../../src/client/received-message.ts';
 import type { TransactionChecker } from '../../src/client/transactions.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
 import type { PopReceipt } from '../../src/remoting/pop-receipt.ts';
+import type { Credentials } from '../../src/remoting/signature.ts';
 import { MemoryLog } from './scripted-cluster.ts';
 
 export const soon = (): Deadline => Deadline.after(30_000);
@@ -31,14 +32,18 @@ export async function countOf(readers: readonly Reader[], count: number): Promis
 export class RealClients {
   readonly log = new MemoryLog();
   readonly #nameServer: string;
+  readonly #credentials: Credentials | undefined;
   readonly #clients: ClusterClient[] = [];
 
-  constructor(nameServer: string) {
+  /** @param credentials of all clients that are told no others. */
+  constructor(nameServer: string, credentials?: Credentials) {
     this.#nameServer = nameServer;
+    this.#credentials = credentials;
   }
 
   create(changes: Partial<ClientOptions> = {}, checker?: TransactionChecker): ClusterClient {
-    const options = { ...clientDefaults, nameServers: [this.#nameServer], log: this.log, ...changes };
+    const credentials = this.#credentials;
+    const options = { ...clientDefaults, nameServers: [this.#nameServer], credentials, log: this.log, ...changes };
     const client = new ClusterClient(options, checker);
     this.#clients.push(client);
     return client;
@@ -69,7 +74,7 @@ export class Reader {
   static async open(
     client: ClusterClient,
     subscriber: ConsumerOptions['subscriber'],
-    options: Partial<Omit<ConsumerOptions, 'filter'>> & { ack?: boolean; messagesMax?: number; tags?: string } = {},
+    options: Partial<ConsumerOptions> & { ack?: boolean; messagesMax?: number; tags?: string } = {},
   ): Promise<Reader> {
     const { ack = true, messagesMax = 1_000, tags = '*', ...changes } = options;
     const consumer = client.popConsumer({
