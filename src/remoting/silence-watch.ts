@@ -21,6 +21,8 @@ export interface SilenceActions {
 const lookIntervalMsMax = 250;
 /** A look that comes so late, in ms, says that this process was held up, and what has arrived was not read yet. */
 const lateMs = 1_000;
+/** What waits for the network at any moment while all is well may be this much, in bytes. */
+const backlogBytesMin = 65_536;
 
 /**
  * Notices that the other side of a connection is gone without having ended it: a machine that lost its power or its network sends nothing, and
@@ -87,6 +89,6 @@ export class SilenceWatch {
   #hasTakenBytes(): boolean {
     const before = this.#unsentBytes;
     this.#unsentBytes = this.#actions.unsentBytes();
-    return this.#unsentBytes < before;
+    return this.#unsentBytes >= backlogBytesMin && this.#unsentBytes < before;
   }
 }

@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClusterClient } from '../../src/client/client.ts';
 import { ClientError } from '../../src/client/errors.ts';
@@ -23,6 +24,8 @@ export class Load {
   /** Why sends failed. */
   readonly failures: unknown[] = [];
   readonly sends: SendEvent[] = [];
+  /** How long this process was held up at a time: it can answer nobody meanwhile, whatever the cause. */
+  readonly #stalls = monitorEventLoopDelay({ resolution: 10 });
   #count = 0;
   #running = true;
   #ended: Promise<void> = Promise.resolve();
@@ -35,6 +38,7 @@ export class Load {
 
   /** @param prefix of the ids. */
   start(perSecond: number, prefix = 'm'): this {
+    this.#stalls.enable();
     this.#ended = this.#run(perSecond, prefix);
     return this;
   }
@@ -44,6 +48,7 @@ export class Load {
     this.#running = false;
     await this.#ended;
     await Promise.all(this.#underWay);
+    this.#stalls.disable();
   }
 
   get underWayCount(): number {
@@ -58,9 +63,15 @@ export class Load {
     return ends.length === 0 ? undefined : Math.min(...ends);
   }
 
-  /** Longest time that a send took, in ms. */
+  /** Longest time that a send took, in ms, less the longest time that this process was held up. */
   get longestMs(): number {
-    return this.sends.reduce((most, { startMs, endMs }) => Math.max(most, endMs - startMs), 0);
+    const longestMs = this.sends.reduce((most, { startMs, endMs }) => Math.max(most, endMs - startMs), 0);
+    return Math.max(0, longestMs - this.stallMs);
+  }
+
+  /** Longest time that this process was held up, in ms. */
+  get stallMs(): number {
+    return this.#stalls.max / 1e6;
   }
 
   async #run(perSecond: number, prefix: string): Promise<void> {
@@ -104,6 +115,25 @@ export function sendBy(client: ClusterClient, topic: string, deadlineMs: number)
   return (id) => client.producer.send(outgoing(topic, id), Deadline.after(deadlineMs));
 }
 
+/** Sends messages of one sharding key one after the other, each when the one before was answered, until it is told to stop. */
+export function sendInOrder(history: History, client: ClusterClient, topic: string): () => Promise<void> {
+  let running = true;
+  const run = async (): Promise<void> => {
+    for (let sequence = 0; running; sequence += 1) {
+      const id = `ordered${sequence}`;
+      const startMs = performance.now();
+      const sent = client.producer.send(outgoing(topic, id, { shardingKey: 'ordered' }), Deadline.after(5_000));
+      const outcome = await sent.then(() => 'stored' as const, outcomeOfClientError);
+      history.add({ op: 'send', id, startMs, endMs: performance.now(), outcome });
+    }
+  };
+  const ended = run();
+  return async () => {
+    running = false;
+    await ended;
+  };
+}
+
 /** Writes down every copy that lies in the queues of a topic: what a consumer that misses nothing would be given. */
 export async function drain(
   history: History,
@@ -115,9 +145,11 @@ export async function drain(
       const pulled = await broker.pull(topic, { group: 'drain', queueId, offset });
       if (pulled.code === ResponseCode.PULL_NOT_FOUND || pulled.nextBeginOffset === offset) break;
       for (const { body, bornTimestampMs, queueOffset } of pulled.messages) {
+        const sequence = /^ordered(\d+)$/.exec(body.toString())?.[1];
         history.add({
           op: 'delivery',
           id: body.toString(),
+          ...(sequence === undefined ? {} : { key: 'ordered', sequence: Number(sequence) }),
           queue: `${name}/${topic}/${queueId}`,
           queueOffset: Number(queueOffset),
           attempt: String(bornTimestampMs),

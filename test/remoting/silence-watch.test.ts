@@ -84,6 +84,15 @@ it('is patient while something large is on its way', () => {
   expect(world.deadAtMs).toBeGreaterThan(0);
 });
 
+it('takes no few bytes that come and go for progress', () => {
+  const { world, until } = startWatch();
+  while (world.deadAtMs < 0 && world.nowMs < 30_000) {
+    world.unsentBytes = world.nowMs % 500 === 0 ? 65_535 : 100;
+    until(world.nowMs + 250);
+  }
+  expect(world.deadAtMs).toBe(5_000);
+});
+
 it('takes a time in which this process was held up for no silence', () => {
   const { world, watch, until } = startWatch();
   until(2_500);

@@ -77,6 +77,12 @@ describe('the judge of histories', () => {
       delivered('x', 1, { key: 'k', sequence: 1, queue: 'b/0' }),
     );
     expect(disorder).toEqual(['k: 0 after 1']);
+    const late = judged(
+      sent('x', 'unknown'),
+      delivered('y', 0, { key: 'k', sequence: 1 }),
+      delivered('x', 1, { key: 'k', sequence: 0 }),
+    );
+    expect(late.disorder).toEqual([]);
   });
 
   it('sees offsets that were committed backwards', () => {

@@ -89,6 +89,7 @@ export class History {
     const deliveries = this.#of('delivery');
     const delivered = groupBy(deliveries, ({ id }) => id);
     const told = (outcome: SendOutcome): SendEvent[] => sends.filter((send) => send.outcome === outcome);
+    const unknownIds = new Set(told('unknown').map(({ id }) => id));
     const sentIds = new Set(sends.map(({ id }) => id));
     return {
       sentCount: sends.length,
@@ -100,7 +101,7 @@ export class History {
       invented: [...delivered.keys()].filter((id) => !sentIds.has(id)),
       unexpectedDuplicates: [...copiesOfOneTry(delivered), ...deliveredAfterAck(deliveries, this.#of('ack'))],
       retriedDuplicates: [...delivered].flatMap(([id, list]) => (attempts(list).size > 1 ? [id] : [])),
-      disorder: [...overtakenKeys(deliveries), ...overtakenOffsets(deliveries)],
+      disorder: [...overtakenKeys(deliveries, unknownIds), ...overtakenOffsets(deliveries)],
       offsetsBack: steppedBack(this.#of('commit')),
     };
   }
@@ -154,10 +155,10 @@ function firstDeliveries(deliveries: readonly DeliveryEvent[]): DeliveryEvent[] 
   });
 }
 
-/** Of a message that is stored twice, the first delivery counts. */
-function overtakenKeys(deliveries: readonly DeliveryEvent[]): string[] {
+/** Of a message that is stored twice, the first delivery counts; nobody waited for one whose outcome is unknown. */
+function overtakenKeys(deliveries: readonly DeliveryEvent[], unknownIds: ReadonlySet<string>): string[] {
   const last = new Map<string, number>();
-  const seen = new Set<string>();
+  const seen = new Set(unknownIds);
   return deliveries.flatMap(({ id, key, sequence }) => {
     if (key === undefined || sequence === undefined || seen.has(id)) return [];
     seen.add(id);
