@@ -37,6 +37,7 @@ public final class Peer {
         int inFlight = Integer.parseInt(arguments[3]);
         DefaultMQProducer producer = new DefaultMQProducer("peer-java");
         producer.setNamesrvAddr(arguments[1]);
+        producer.setSendMsgTimeout(30_000);
         producer.start();
         byte[] body = new byte[Integer.parseInt(arguments[6])];
         Arrays.fill(body, (byte) 'x');
