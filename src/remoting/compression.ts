@@ -2,6 +2,7 @@ import { promisify } from 'node:util';
 import zlib, { deflate, inflate } from 'node:zlib';
 import { asBuffer } from './command-codec.ts';
 import { compressLz4, decompressLz4 } from './compression/lz4-frame.ts';
+import { decompressZstd } from './compression/zstd-frame.ts';
 import { RemotingError } from './errors.ts';
 import type { StoredMessage } from './stored-message.ts';
 import { SysFlag } from './sys-flag.ts';
@@ -60,8 +61,9 @@ async function compress(body: Buffer, type: CompressionType): Promise<Buffer> {
 }
 
 /**
- * The body as the producer gave it. Unfolds on another thread where Node can, and stops at the limit, so that a small message that
- * unfolds to gigabytes costs neither the event loop nor memory. A body that is not compressed is returned as it is.
+ * The body as the producer gave it. Stops at the limit, so that a small message that unfolds to gigabytes costs no memory. Zlib works on
+ * another thread, and so does ZSTD from Node 22.15 on; LZ4 works here, about 10 ms for each MiB, as does ZSTD before, about 30 ms. A body
+ * that is not compressed is returned as it is.
  * @param bodyBytesMax Most bytes that the body may unfold to.
  * @throws RemotingError `malformed` on a body that is damaged, too large, or compressed in a way that is not known.
  */
@@ -92,8 +94,9 @@ async function decompress(body: Buffer, type: number, bodyBytesMax: number): Pro
     case SysFlag.COMPRESSION_LZ4:
       return decompressLz4(body, bodyBytesMax);
     case SysFlag.COMPRESSION_ZSTD:
-      if (zstd !== undefined) return zstd.decompress(body, { maxOutputLength: bodyBytesMax });
-      throw new RemotingError('malformed', 'the body of a message is compressed with ZSTD, which needs Node 22.15');
+      return zstd === undefined
+        ? decompressZstd(body, bodyBytesMax)
+        : zstd.decompress(body, { maxOutputLength: bodyBytesMax });
     default:
       throw new RemotingError('malformed', `the body of a message is compressed with the unknown type ${type >> 8}`);
   }

@@ -1,11 +1,15 @@
 import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
+import { compressLz4 } from '../../src/remoting/compression/lz4-frame.ts';
 import { canCompress, compressBody, decompressBody } from '../../src/remoting/compression.ts';
 import { RemotingError } from '../../src/remoting/errors.ts';
 import { bodyCrcOf, type StoredMessage } from '../../src/remoting/stored-message.ts';
 import { SysFlag } from '../../src/remoting/sys-flag.ts';
+import { compressedLines } from '../support/compressed-lines.ts';
+import { Mutator } from '../support/mutator.ts';
 
 const mebibyte = 1_048_576;
+const fourMebibytes = Buffer.alloc(4 * mebibyte);
 const zlibFlag = SysFlag.COMPRESSED | SysFlag.COMPRESSION_ZLIB;
 
 function stored(body: Buffer, sysFlag: number): StoredMessage {
@@ -28,9 +32,21 @@ function stored(body: Buffer, sysFlag: number): StoredMessage {
   };
 }
 
+/** `zip ` a hundred times, by the compressors of rocketmq-common 5.5.0. */
+const zips: Readonly<Record<number, string>> = {
+  [SysFlag.COMPRESSION_LZ4]: '04224d186070730f0000004f7a6970200400ff7550207a69702000000000',
+  [SysFlag.COMPRESSION_ZSTD]: '28b52ffd00585c0000207a697020010089ab8e08010000',
+};
+
 describe('decompressBody', () => {
   // UtilAll.compress of rocketmq-common 5.5.0, level 5.
   const byJava = Buffer.from('785eabca2c50a81ac583060300bc6390ed', 'hex');
+
+  test.each([SysFlag.COMPRESSION_LZ4, SysFlag.COMPRESSION_ZSTD])('reads what Java compressed as %i', async (type) => {
+    const body = Buffer.from(zips[type] ?? '', 'hex');
+    const unfolded = await decompressBody(stored(body, SysFlag.COMPRESSED | type), 400);
+    expect(unfolded.toString()).toBe('zip '.repeat(100));
+  });
 
   test.each([
     ['with the type zlib', zlibFlag],
@@ -92,6 +108,49 @@ describe('decompressBody', () => {
     const failure = decompressBody(stored(byJava, SysFlag.COMPRESSED | type), mebibyte);
     await expect(failure).rejects.toThrow(RemotingError);
     await expect(failure).rejects.toThrow(name);
+  });
+});
+
+describe('whatever is said to be', () => {
+  const bodyBytesMax = 150_000;
+
+  /** Ten thousand bodies of each kind, made of good ones. */
+  test.each([
+    ['LZ4', SysFlag.COMPRESSION_LZ4, ['lines-java.lz4']],
+    ['ZSTD', SysFlag.COMPRESSION_ZSTD, ['lines-java.zst', 'lines-1.zst', 'lines-19.zst']],
+  ])('%s gives a body within the limit or a RemotingError, soon', { timeout: 120_000 }, async (_, type, names) => {
+    const mutator = new Mutator(5);
+    const samples = [...names.map((name) => compressedLines(name)), Buffer.from(zips[type] ?? '', 'hex')];
+    let refusedCount = 0;
+    let slowestMs = 0;
+    for (let round = 0; round < 10_000; round += 1) {
+      // Mostly the small one: where all bytes are heads, changes hit them.
+      const body = mutator.mutate(round % 10 === 0 ? samples : samples.slice(-1));
+      const beganMs = process.cpuUsage().user / 1_000;
+      try {
+        const unfolded = await decompressBody(stored(body, SysFlag.COMPRESSED | type), bodyBytesMax);
+        expect(unfolded.length).toBeLessThanOrEqual(bodyBytesMax);
+      } catch (cause) {
+        if (!(cause instanceof RemotingError)) throw new Error(`failed on ${body.toString('hex')}`, { cause });
+        refusedCount += 1;
+      }
+      slowestMs = Math.max(slowestMs, process.cpuUsage().user / 1_000 - beganMs);
+    }
+    expect(refusedCount).toBeGreaterThan(1_000);
+    expect(refusedCount).toBeLessThan(10_000);
+    expect(slowestMs).toBeLessThan(1_000);
+  });
+
+  test.each([
+    ['LZ4', SysFlag.COMPRESSION_LZ4, () => Buffer.concat(Array.from({ length: 16 }, () => compressLz4(fourMebibytes)))],
+    ['ZSTD', SysFlag.COMPRESSION_ZSTD, () => compressedLines('zeros.zst')],
+  ])('%s and unfolds to 64 MiB costs little more memory than the limit', async (_, type, bomb) => {
+    const body = bomb();
+    const before = process.memoryUsage().arrayBuffers;
+    const failure = decompressBody(stored(body, SysFlag.COMPRESSED | type), mebibyte);
+    await expect(failure).rejects.toMatchObject({ kind: 'malformed' });
+    // While it grows, what it has outgrown is still there.
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 * mebibyte + 65_536);
   });
 });
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { compressLz4, decompressLz4 } from '../../../src/remoting/compression/lz4-frame.ts';
 import { xxHash32 } from '../../../src/remoting/compression/xxhash32.ts';
 import { RemotingError } from '../../../src/remoting/errors.ts';
+import { compressedLines, lines } from '../../support/compressed-lines.ts';
 
 const mebibyte = 1_048_576;
 /** `Lz4Compressor` of rocketmq-common 5.5.0: `zip ` a hundred times. */
@@ -30,6 +31,7 @@ const abc = [0x30, 97, 98, 99];
 describe('LZ4 frames', () => {
   test('of Java can be read', () => {
     expect(decompressLz4(byJava, 400).toString()).toBe('zip '.repeat(100));
+    expect(decompressLz4(compressedLines('lines-java.lz4'), 140_000).equals(lines())).toBe(true);
   });
 
   test('begin as those of Java, whose reader takes no others', () => {
