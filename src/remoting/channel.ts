@@ -9,6 +9,7 @@ import {
   Serialization,
 } from './command.ts';
 import { decodeCommand, encodeCommand, replyTo, requestOf } from './command-codec.ts';
+import { connectionLoss } from './connection-failures.ts';
 import type { Deadline } from './deadline.ts';
 import { RemotingError } from './errors.ts';
 import { FrameDecoder, frameBytesMaxDefault } from './frame.ts';
@@ -97,7 +98,7 @@ export class Channel {
     const fail = (what: string, cause?: unknown): void =>
       this.#fail(new RemotingError('closed', `${address} ${what}`, { address, cause }));
     stream.on('data', (chunk: Buffer) => this.#receive(chunk));
-    stream.on('error', (cause) => fail('lost the connection', cause));
+    stream.on('error', (cause) => this.#fail(connectionLoss(address, cause)));
     stream.on('end', () => fail('closed the connection'));
     stream.on('close', () => fail('closed the connection'));
     if (stream.destroyed) fail('closed the connection');

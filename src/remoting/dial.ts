@@ -1,21 +1,34 @@
-import { connect, type Socket } from 'node:net';
+import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { Channel, type ChannelOptions } from './channel.ts';
+import { connectionFailure } from './connection-failures.ts';
 import type { Deadline } from './deadline.ts';
 import { RemotingError } from './errors.ts';
 
-/** How to connect by TLS: certificate authorities, client certificate and key, server name. Certificates are verified. */
-export type TlsOptions = Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'passphrase' | 'servername'>;
+/**
+ * How to connect by TLS 1.2 or newer; `{}` will do where certificates are of a public authority. As in `node:tls`: `ca` has the
+ * authorities to be trusted instead of the public ones; `cert`, `key` and `passphrase` are shown to servers that want to know who asks
+ * (mutual TLS); `servername` is the name that servers are asked for (SNI) and their certificate must be for, unset the host that is
+ * connected to. `rejectUnauthorized: false` takes any certificate, so that anybody on the way can be the server: for tests only.
+ */
+export type TlsOptions = Pick<
+  ConnectionOptions,
+  'ca' | 'cert' | 'key' | 'passphrase' | 'servername' | 'rejectUnauthorized'
+>;
 
 export interface DialOptions extends ChannelOptions {
   /** Longest time for one connection to be made, in ms; official clients use 3,000. */
   readonly connectTimeoutMs: number;
   /** TLS instead of plain TCP; both sides of RocketMQ serve the two on one port. */
   readonly tls?: TlsOptions | undefined;
+  /** Finds the addresses of a name; all are tried, one after the other. Default: the system's way. */
+  readonly lookup?: LookupFunction | undefined;
 }
 
 export const connectTimeoutMsDefault = 3_000;
 const keepAliveDelayMs = 15_000;
+/** How long one address of a name may keep the next one waiting, in ms; the last has the time that is left. */
+const addressTimeoutMs = 500;
 
 /**
  * Opens a channel to `host:port` (an IPv6 host in brackets).
@@ -24,9 +37,13 @@ const keepAliveDelayMs = 15_000;
  */
 export async function dial(address: string, options: DialOptions, deadline: Deadline): Promise<Channel> {
   const { host, port } = splitAddress(address);
-  const { tls, connectTimeoutMs } = options;
+  const { tls, connectTimeoutMs, lookup } = options;
   deadline.check(`connecting to ${address}`);
-  const socket = tls === undefined ? connect({ host, port }) : connectTls({ ...tls, host, port });
+  const target = {
+    ...{ host, port, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: addressTimeoutMs },
+    ...(lookup === undefined ? {} : { lookup }),
+  };
+  const socket = tls === undefined ? connect(target) : connectTls({ ...tlsDefaults(host), ...tls, ...target });
   try {
     await deadline
       .atMost(connectTimeoutMs)
@@ -41,6 +58,11 @@ export async function dial(address: string, options: DialOptions, deadline: Dead
   return new Channel(socket, address, options);
 }
 
+function tlsDefaults(host: string): ConnectionOptions {
+  // Node asks servers for no name unless told one, and checks certificates for the host all the same. Addresses are no names.
+  return { minVersion: 'TLSv1.2', ...(isIP(host) === 0 ? { servername: host } : {}) };
+}
+
 function connected(socket: Socket, event: 'connect' | 'secureConnect'): Promise<void> {
   return new Promise((resolve, reject) => {
     // The error listener stays: a socket that fails after its deadline must not end the process.
@@ -51,8 +73,7 @@ function connected(socket: Socket, event: 'connect' | 'secureConnect'): Promise<
 }
 
 function reasonOf(cause: unknown): string {
-  if (cause instanceof RemotingError) return 'no answer in time';
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : 'the connection was refused';
+  return cause instanceof RemotingError ? 'no answer in time' : connectionFailure(cause);
 }
 
 /** @throws RemotingError `malformed` when the text is not `host:port`. */

@@ -75,12 +75,14 @@ export class InFlightRequests {
     pending.resolve(reply);
   }
 
-  /** Fails all that wait, as `closed`, with the reason. */
+  /** Fails all that wait, as `closed` of unknown outcome; as `connect` where that is the reason, so that none can have been read. */
   rejectAll(reason: RemotingError): void {
     const address = this.#address;
     for (const pending of this.#pending.values()) {
       pending.stop();
-      pending.reject(new RemotingError('closed', reason.message, { address, outcomeUnknown: true, cause: reason }));
+      const outcomeUnknown = reason.kind !== 'connect';
+      const kind = outcomeUnknown ? 'closed' : 'connect';
+      pending.reject(new RemotingError(kind, reason.message, { address, outcomeUnknown, cause: reason }));
     }
     this.#pending.clear();
   }

@@ -1,12 +1,19 @@
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, LookupFunction } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
-import { type GenerateResult, generate } from 'selfsigned';
+import { createServer as createTlsServer, type TLSSocket, type TlsOptions as TlsServerOptions } from 'node:tls';
+import type { GenerateResult } from 'selfsigned';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Channel, channelDefaults } from '../../src/remoting/channel.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
-import { connectTimeoutMsDefault, type DialOptions, dial, splitAddress } from '../../src/remoting/dial.ts';
+import {
+  connectTimeoutMsDefault,
+  type DialOptions,
+  dial,
+  splitAddress,
+  type TlsOptions,
+} from '../../src/remoting/dial.ts';
+import { type Certificates, makeCertificates } from '../support/certificates.ts';
 import { type LoopbackServer, ServerSide, startLoopbackServer } from '../support/loopback-server.ts';
 
 const options: DialOptions = { ...channelDefaults, connectTimeoutMs: connectTimeoutMsDefault };
@@ -131,27 +138,9 @@ describe('dial', () => {
 });
 
 describe('dial by TLS', () => {
-  let authority: GenerateResult;
-  let stranger: GenerateResult;
-  let certificate: GenerateResult;
+  let certificates: Certificates;
   beforeAll(async () => {
-    const ca = [{ name: 'basicConstraints' as const, cA: true, critical: true }];
-    const ec = { keyType: 'ec' as const, algorithm: 'sha256' };
-    authority = await generate([{ name: 'commonName', value: 'a CA' }], { ...ec, extensions: ca });
-    stranger = await generate([{ name: 'commonName', value: 'another CA' }], { ...ec, extensions: ca });
-    certificate = await generate([{ name: 'commonName', value: 'broker' }], {
-      ...ec,
-      ca: { key: authority.private, cert: authority.cert },
-      extensions: [
-        {
-          name: 'subjectAltName',
-          altNames: [
-            { type: 2, value: 'broker.example' },
-            { type: 7, ip: '127.0.0.1' },
-          ],
-        },
-      ],
-    });
+    certificates = await makeCertificates();
   });
 
   interface TlsServer {
@@ -161,9 +150,9 @@ describe('dial by TLS', () => {
     close(): void;
   }
 
-  async function startTlsServer(clientAuthority?: string): Promise<TlsServer> {
-    const required = clientAuthority === undefined ? {} : { requestCert: true, ca: clientAuthority };
-    const tls = createTlsServer({ key: certificate.private, cert: certificate.cert, ...required });
+  async function startTlsServer(changes: TlsServerOptions = {}): Promise<TlsServer> {
+    const { private: key, cert } = certificates.server;
+    const tls = createTlsServer({ key, cert, ...changes });
     tls.on('tlsClientError', () => {});
     tls.listen(0, '127.0.0.1');
     await once(tls, 'listening');
@@ -185,47 +174,155 @@ describe('dial by TLS', () => {
     tlsServer.close();
   });
 
+  /** What it takes to connect, but for one thing. */
+  const trusting = () => ({ ca: certificates.authority.cert });
+  const showing = ({ cert, private: key }: GenerateResult) => ({ ...trusting(), cert, key });
+
+  async function connects(to: TlsServer, tls: TlsOptions, address = to.address): Promise<TLSSocket> {
+    const channel = await dial(address, { ...options, tls }, soon());
+    const socket = await to.accept();
+    await exchange(channel, new ServerSide(socket));
+    channel.close();
+    await channel.closed;
+    return socket;
+  }
+
   test('connects where the authority and the address are right', async () => {
-    const channel = await dial(tlsServer.address, { ...options, tls: { ca: authority.cert } }, soon());
-    await exchange(channel, new ServerSide(await tlsServer.accept()));
-    channel.close();
-    await channel.closed;
+    const socket = await connects(tlsServer, trusting());
+    expect(socket.getProtocol()).toBe('TLSv1.3');
   });
 
-  test('checks the server name that it is told instead of the address', async () => {
-    const tls = { ca: authority.cert, servername: 'broker.example' };
-    const channel = await dial(tlsServer.address, { ...options, tls }, soon());
-    await exchange(channel, new ServerSide(await tlsServer.accept()));
-    channel.close();
-    await channel.closed;
+  test('asks for the name that it connects to, and for another where it is told so', async () => {
+    const names: string[] = [];
+    const SNICallback: TlsServerOptions['SNICallback'] = (name, done) => {
+      names.push(name);
+      done(null);
+    };
+    for (const tls of [trusting(), { ...trusting(), servername: 'broker.example' }]) {
+      const own = await startTlsServer({ SNICallback });
+      await connects(own, tls, `localhost:${own.port}`);
+      own.close();
+    }
+    expect(names).toEqual(['localhost', 'broker.example']);
   });
 
-  test('shows a client certificate where it has one', async () => {
-    const own = await startTlsServer(authority.cert);
-    const tls = { ca: authority.cert, cert: certificate.cert, key: certificate.private };
-    const channel = await dial(own.address, { ...options, tls }, soon());
-    await exchange(channel, new ServerSide(await own.accept()));
-    channel.close();
-    await channel.closed;
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)('shows a client certificate where it has one: %s', async (version) => {
+    const own = await startTlsServer({ ...wantsClient(), minVersion: version, maxVersion: version });
+    const socket = await connects(own, showing(certificates.client));
+    expect(socket.getPeerCertificate().subject.CN).toBe('client');
     own.close();
   });
 
-  test('refuses a server of another authority, or of none it knows', async () => {
-    for (const tls of [{ ca: stranger.cert }, {}]) {
-      await expect(dial(tlsServer.address, { ...options, tls }, soon())).rejects.toMatchObject({
-        kind: 'connect',
-        address: tlsServer.address,
-        message: expect.stringContaining('UNABLE_TO_VERIFY_LEAF_SIGNATURE'),
-      });
-    }
+  const wantsClient = (): TlsServerOptions => ({ requestCert: true, ca: certificates.authority.cert });
+
+  test('takes any certificate only where it is told to', async () => {
+    await connects(tlsServer, { rejectUnauthorized: false });
   });
 
-  test('refuses a server of another name', async () => {
-    const byName = { ...options, tls: { ca: authority.cert, servername: 'other.example' } };
-    const mismatch = { kind: 'connect', cause: { code: 'ERR_TLS_CERT_ALTNAME_INVALID' } };
-    await expect(dial(tlsServer.address, byName, soon())).rejects.toMatchObject(mismatch);
-    const byAddress = { ...options, tls: { ca: authority.cert } };
-    await expect(dial(`localhost:${tlsServer.port}`, byAddress, soon())).rejects.toMatchObject(mismatch);
+  async function refusal(to: TlsServer, tls: TlsOptions, address = to.address): Promise<unknown> {
+    return dial(address, { ...options, tls }, soon()).catch((error: unknown) => error);
+  }
+
+  test('says that the authority of a server is unknown', async () => {
+    const reason =
+      /: its certificate is of an authority that is not trusted here: give that one as tls\.ca \([A-Z_]+\)$/;
+    const unknown = { kind: 'connect', message: expect.stringMatching(reason) };
+    expect(await refusal(tlsServer, { ca: certificates.stranger.cert })).toMatchObject(unknown);
+    expect(await refusal(tlsServer, {})).toMatchObject({ ...unknown, address: tlsServer.address });
+    const { private: key, cert } = certificates.stranger;
+    const selfSigned = await startTlsServer({ key, cert });
+    expect(await refusal(selfSigned, trusting())).toMatchObject(unknown);
+    selfSigned.close();
+  });
+
+  test('says that the certificate is for other names', async () => {
+    const mismatch = {
+      kind: 'connect',
+      message: expect.stringMatching(
+        /: its certificate is for other host names: .* tls\.servername \(ERR_TLS_CERT_ALTNAME/,
+      ),
+    };
+    expect(await refusal(tlsServer, { ...trusting(), servername: 'other.example' })).toMatchObject(mismatch);
+    const { private: key, cert } = certificates.client;
+    const nameless = await startTlsServer({ key, cert });
+    expect(await refusal(nameless, trusting())).toMatchObject(mismatch);
+    nameless.close();
+  });
+
+  test('says that the certificate has expired', async () => {
+    const { private: key, cert } = certificates.expired;
+    const old = await startTlsServer({ key, cert });
+    expect(await refusal(old, trusting())).toMatchObject({
+      kind: 'connect',
+      message: expect.stringMatching(/: its certificate has expired \(CERT_HAS_EXPIRED\)$/),
+    });
+    old.close();
+  });
+
+  test('says that a server wants no version of TLS that is safe', async () => {
+    const old = await startTlsServer({ minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' });
+    expect(await refusal(old, trusting())).toMatchObject({
+      kind: 'connect',
+      message: expect.stringMatching(/: it speaks no version of TLS that is allowed here, 1\.2 or newer \(/),
+    });
+    old.close();
+  });
+
+  /** By TLS 1.3 a refusal comes after the handshake, and then fails what was asked meanwhile. */
+  async function clientRefusal(version: 'TLSv1.2' | 'TLSv1.3', tls: TlsOptions): Promise<unknown> {
+    const own = await startTlsServer({ ...wantsClient(), minVersion: version, maxVersion: version });
+    try {
+      const channel = await dial(own.address, { ...options, tls }, soon());
+      return await channel.invoke({ code: 34, extFields: {} }, soon()).catch((error: unknown) => error);
+    } catch (error) {
+      return error;
+    } finally {
+      own.close();
+    }
+  }
+
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)('says that a client certificate is missing: %s', async (version) => {
+    expect(await clientRefusal(version, trusting())).toMatchObject({
+      kind: 'connect',
+      outcomeUnknown: false,
+      message: expect.stringMatching(/^cannot connect to .*it wants a client certificate: give one as tls\.cert/),
+    });
+  });
+});
+
+describe('a name with several addresses', () => {
+  const lookupOf =
+    (...addresses: string[]): LookupFunction =>
+    (_name, _options, done) =>
+      done(
+        null,
+        addresses.map((address) => ({ address, family: 4 })),
+      );
+
+  test.each([
+    ['plain', undefined],
+    ['by TLS', { rejectUnauthorized: false }],
+  ])('is tried at one after the other: %s', async (_, tls) => {
+    // Nobody listens at the first.
+    const lookup = lookupOf('127.0.0.2', '127.0.0.1');
+    const { private: key, cert } = (await makeCertificates()).server;
+    const there = createTlsServer({ key, cert });
+    there.listen(0, '127.0.0.1');
+    await once(there, 'listening');
+    const port = tls === undefined ? server.port : (there.address() as AddressInfo).port;
+    const channel = await dial(`brokers.example:${port}`, { ...options, lookup, tls }, soon());
+    channel.close();
+    there.close();
+  });
+
+  test('fails where nobody answers at any', async () => {
+    const gone = await startLoopbackServer();
+    await gone.close();
+    const lookup = lookupOf('127.0.0.2', '127.0.0.1');
+    await expect(dial(`brokers.example:${gone.port}`, { ...options, lookup }, soon())).rejects.toMatchObject({
+      kind: 'connect',
+      message: `cannot connect to brokers.example:${gone.port}: ECONNREFUSED`,
+    });
   });
 });
 
