@@ -44,7 +44,7 @@ async function serve(options: ServerOptions, embedded: Embedded, log: Log): Prom
 }
 
 function start(options: ServerOptions, log: Log): Promise<RunningProxy> {
-  const { invisibleDurationMs, renewalDurationMs } = options;
+  const { invisibleDurationMs, renewalDurationMs, consumeMode } = options;
   const { keys, warning } = loadSealKeys(options);
   if (warning !== undefined) log.warn({}, warning);
   return startProxy({
@@ -58,6 +58,7 @@ function start(options: ServerOptions, log: Log): Promise<RunningProxy> {
     producerIdleMs: options.producerCleanupTimeoutMs,
     consumerIdleMs: options.consumerCleanupTimeoutMs,
     log,
+    client: { consumeMode },
   });
 }
 

@@ -44,6 +44,7 @@ const defaults = {
   readTimeoutMs: 30_000,
   writeTimeoutMs: 30_000,
   pullTimeoutMs: 5000,
+  consumeMode: 'auto',
   invisibleDurationMs: 30_000,
   renewalDurationMs: 0,
   keepaliveIntervalMs: 10_000,

@@ -1,6 +1,5 @@
-import type { ConsumerOptions } from '../client/consumer.ts';
+import type { Consumer, ConsumerOptions } from '../client/consumer.ts';
 import { parseTagFilter } from '../client/message-filter.ts';
-import type { PopConsumer } from '../client/pop-consumer.ts';
 import { Deadline } from '../remoting/deadline.ts';
 import { createTimeoutMs } from './call.ts';
 import type { Engines } from './engines.ts';
@@ -16,7 +15,7 @@ export class ConsumerSession {
   readonly receiptOwner: string;
   readonly #engines: Engines;
   readonly #settings: DeliverySettings;
-  #consumer: PopConsumer | undefined;
+  #consumer: Consumer | undefined;
   #opened: Promise<boolean> | undefined;
   #openingCount = 0;
 
@@ -33,9 +32,9 @@ export class ConsumerSession {
   }
 
   /** The consumer, which may not be open. */
-  get consumer(): PopConsumer {
+  get consumer(): Consumer {
     const { group, topic, tagExpression } = this.fields;
-    this.#consumer ??= this.#engines.get(this.fields).popConsumer({
+    this.#consumer ??= this.#engines.get(this.fields).consumer({
       subscriber: { group, topic },
       filter: parseTagFilter(tagExpression),
       ...this.#settings,
@@ -45,9 +44,9 @@ export class ConsumerSession {
 
   /**
    * The consumer, open. Says whether its topic exists already.
-   * @throws as `PopConsumer.open`; the next call tries again.
+   * @throws as `Consumer.open`; the next call tries again.
    */
-  async open(deadline: Deadline): Promise<{ readonly consumer: PopConsumer; readonly topicExists: boolean }> {
+  async open(deadline: Deadline): Promise<{ readonly consumer: Consumer; readonly topicExists: boolean }> {
     const { consumer } = this;
     this.#opened ??= this.#open(consumer);
     this.#openingCount += 1;
@@ -66,7 +65,7 @@ export class ConsumerSession {
     this.#opened = undefined;
   }
 
-  #open(consumer: PopConsumer): Promise<boolean> {
+  #open(consumer: Consumer): Promise<boolean> {
     // Callers with different deadlines share it, so it has one of its own.
     const opened = consumer.open(Deadline.after(createTimeoutMs));
     opened.catch(() => {

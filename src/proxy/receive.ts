@@ -1,7 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
-import { isPullReceipt } from '../client/receipt.ts';
 import type {
   AckMessageRequest,
   AckMessageResponseSchema,
@@ -10,7 +9,7 @@ import type {
 } from '../gen/rocketmq/rocketmq_pb.ts';
 import type { Log } from '../log.ts';
 import { type Call, createTimeoutMs, deadlineOf } from './call.ts';
-import { failure, invalid } from './failures.ts';
+import { failure } from './failures.ts';
 import { toMessage } from './incoming.ts';
 import { ReaderWatch } from './reader-watch.ts';
 import type { Receipts } from './receipts.ts';
@@ -77,7 +76,6 @@ export function createReceiveHandlers(
     async ackMessage(request, call) {
       const session = sessions.consumer(request.consumerId);
       const receipt = receipts.open(session.receiptOwner, request.receiptHandle);
-      if (isPullReceipt(receipt)) throw invalid('receipt_handle is of a consumer that receives in another way');
       await session.consumer.ack(receipt, deadlineOf(call, options.writeTimeoutMs));
       return { success: true, message: 'the message is acknowledged' };
     },

@@ -11,24 +11,30 @@ describe.skipIf(skipRocketMQ())('through the proxy to RocketMQ 4.9.7', () => {
   let proxy: ProxyProcess;
   /** Takes the broker for one of Volcengine, whose brokers say version 4 too. */
   let cloudProxy: ProxyProcess;
+  /** Waits 3 s for acks. */
+  let hastyProxy: ProxyProcess;
   let client: ProxyClient;
+  let hastyClient: ProxyClient;
   let cloudClient: ProxyClient;
 
   beforeAll(async () => {
     cluster = await startRocketMQ({ version: '4.9.7' });
     const settings = { ROCKETMQ_ENDPOINT: cluster.nameServer };
-    [proxy, cloudProxy] = await Promise.all([
+    [proxy, cloudProxy, hastyProxy] = await Promise.all([
       startProxyProcess(settings),
       startProxyProcess({ ...settings, PROXY_VENDOR: 'volcengine' }),
+      startProxyProcess({ ...settings, PROXY_INVISIBLE_DURATION: '3s' }),
     ]);
     client = new ProxyClient(proxy.address);
     cloudClient = new ProxyClient(cloudProxy.address);
+    hastyClient = new ProxyClient(hastyProxy.address);
   });
 
   afterAll(async () => {
     client?.close();
     cloudClient?.close();
-    await Promise.all([proxy?.stop(), cloudProxy?.stop()]);
+    hastyClient?.close();
+    await Promise.all([proxy?.stop(), cloudProxy?.stop(), hastyProxy?.stop()]);
     await cluster?.stop();
   });
 
@@ -127,13 +133,125 @@ describe.skipIf(skipRocketMQ())('through the proxy to RocketMQ 4.9.7', () => {
     expect(sizes.reduce((sum, size) => sum + size)).toBe(1);
   });
 
-  test('CreateConsumer says that receiving from 4.x is not supported yet', async () => {
-    await cluster.createTopic('consumed', { queueCount: 1 });
-    for (const topic of ['consumed', 'not-there-yet']) {
-      expect(await failureOf(client.createConsumer(topic, 'group'))).toEqual({
-        code: 'FAILED_PRECONDITION',
-        details: expect.stringMatching(/RocketMQ 4\.x.*cannot be received yet/),
-      });
-    }
+  const bodyOf = ({ message_body }: { readonly message_body: string }): string => message_body;
+
+  test('a consumer receives by pull what was sent after it was created, and an ack is for good', async () => {
+    const topic = 'consumed';
+    await cluster.createTopic(topic, { queueCount: 4 });
+    const producer_id = await client.createProducer(topic);
+    const consumerId = await client.createConsumer(topic, 'g-consumed', { tag_expression: 'tag || other' });
+    const bodies = Array.from({ length: 40 }, (_, index) => `body ${index}`);
+    for (const message_body of bodies) await client.send('SendMessage', { producer_id, message_body, tag: 'tag' });
+    await client.send('SendMessage', { producer_id, message_body: 'unwanted', tag: 'third' });
+    const stream = client.receive(consumerId);
+    const messages = await stream.take(40);
+    expect(messages.map(bodyOf).sort()).toEqual([...bodies].sort());
+    expect(messages[0]).toMatchObject({ tag: 'tag', reconsume_times: 0 });
+    for (const message of messages) await client.ack(consumerId, message);
+    for (const message of messages.slice(0, 3)) await client.ack(consumerId, message);
+    stream.cancel();
+    const next = client.receive(consumerId);
+    await client.send('SendMessage', { producer_id, message_body: 'last', tag: 'other' });
+    expect((await next.take(1)).map(bodyOf)).toEqual(['last']);
+    next.cancel();
+  });
+
+  test('what is not acknowledged in time comes again as the same message, and its old handle is expired', async () => {
+    const topic = 'redelivered';
+    await cluster.createTopic(topic, { queueCount: 1 });
+    const producer_id = await hastyClient.createProducer(topic);
+    const { consumerId, stream } = await hastyClient.subscribe(topic, 'g-redelivered');
+    const properties = { message_key: 'key', properties: { color: 'blau' } };
+    await hastyClient.send('SendMessage', { producer_id, message_body: 'left', tag: 'tag', properties });
+    const [first, second, third] = await stream.take(3);
+    expect([first, second, third].map((message) => message?.reconsume_times)).toEqual([0, 1, 2]);
+    expect(third).toMatchObject({
+      message_id: first?.message_id,
+      message_body: 'left',
+      tag: 'tag',
+      born_timestamp: first?.born_timestamp,
+      properties: { KEYS: 'key', color: 'blau' },
+    });
+    const late = await failureOf(hastyClient.ack(consumerId, { receipt_handle: first?.receipt_handle ?? '' }));
+    expect(late).toEqual({ code: 'FAILED_PRECONDITION', details: expect.stringMatching(/delivered again/) });
+    if (third !== undefined) await hastyClient.ack(consumerId, third);
+    stream.cancel();
+  });
+
+  test('the end of a stream gives its queues and messages to the others of the group, also through another proxy', async () => {
+    const topic = 'released';
+    await cluster.createTopic(topic, { queueCount: 4 });
+    const producer_id = await client.createProducer(topic);
+    const { consumerId, stream } = await client.subscribe(topic, 'g-released');
+    const bodies = Array.from({ length: 20 }, (_, index) => `body ${index}`);
+    for (const message_body of bodies) await client.send('SendMessage', { producer_id, message_body });
+    const messages = await stream.take(20);
+    const [acknowledged, ...left] = messages;
+    if (acknowledged !== undefined) await client.ack(consumerId, acknowledged);
+    const other = await hastyClient.subscribe(topic, 'g-released');
+    stream.cancel();
+    const again = new Map((await other.stream.take(19)).map((message) => [message.message_body, message]));
+    expect([...again.keys()].sort()).toEqual(left.map(bodyOf).sort());
+    for (const message of again.values()) await hastyClient.ack(other.consumerId, message);
+    other.stream.cancel();
+  });
+
+  test('a clean-up ends the consumer and its streams, and its group is usable at once', async () => {
+    const topic = 'cleaned';
+    await cluster.createTopic(topic, { queueCount: 4 });
+    const producer_id = await client.createProducer(topic);
+    const { consumerId, stream } = await client.subscribe(topic, 'g-cleaned');
+    await client.send('SendMessage', { producer_id, message_body: 'first' });
+    await stream.take(1);
+    const { cleaned_count } = await client.call('CleanupConsumer', {
+      consumer_id: consumerId,
+      group_id: '',
+      topic: '',
+    });
+    expect(cleaned_count).toBe(1);
+    await stream.ended();
+    expect(
+      await failureOf(
+        client
+          .receive(consumerId)
+          .ended()
+          .then((error) => Promise.reject(error)),
+      ),
+    ).toMatchObject({
+      code: 'NOT_FOUND',
+    });
+    const { stream: next } = await client.subscribe(topic, 'g-cleaned', { tag_expression: '*' });
+    expect((await next.take(1)).map(bodyOf)).toEqual(['first']);
+    next.cancel();
+  });
+
+  test('one group with two filters for one topic is refused, naming the first', async () => {
+    const topic = 'filters';
+    await cluster.createTopic(topic, { queueCount: 1 });
+    await client.createConsumer(topic, 'g-filters', { tag_expression: 'a' });
+    expect(await failureOf(client.createConsumer(topic, 'g-filters', { tag_expression: 'b' }))).toEqual({
+      code: 'INVALID_ARGUMENT',
+      details: expect.stringMatching(/filter a already/),
+    });
+  });
+
+  test('a topic that does not exist yet is received from once it does', async () => {
+    const { stream } = await client.subscribe('not-there-yet', 'g-early');
+    const producer_id = await client.createProducer('not-there-yet');
+    await client.send('SendMessage', { producer_id, message_body: 'first' });
+    expect((await stream.take(1)).map(bodyOf)).toEqual(['first']);
+    stream.cancel();
+  });
+
+  test('POP cannot be had from 4.x, and who insists on it is told', async () => {
+    const popping = await startProxyProcess({ ROCKETMQ_ENDPOINT: cluster.nameServer, PROXY_CONSUME_MODE: 'pop' });
+    const popClient = new ProxyClient(popping.address);
+    await cluster.createTopic('popped', { queueCount: 1 });
+    expect(await failureOf(popClient.createConsumer('popped', 'group'))).toEqual({
+      code: 'FAILED_PRECONDITION',
+      details: expect.stringMatching(/RocketMQ 4\.x.*no POP.*by pull/),
+    });
+    popClient.close();
+    await popping.stop();
   });
 });

@@ -11,7 +11,7 @@ import { MemoryLog } from './scripted-cluster.ts';
 export async function startProxyHere(environment: Readonly<Record<string, string>>): Promise<TestedProxy> {
   const ports = { GRPC_PORT: '0', METRICS_PORT: '0', PROXY_DATA_DIR: 'memory' };
   const options = readOptions([], { ...ports, ...environment });
-  const { invisibleDurationMs, renewalDurationMs } = options;
+  const { invisibleDurationMs, renewalDurationMs, consumeMode } = options;
   const proxy = await startProxy({
     ...options,
     listener: { ...options, port: options.grpcPort },
@@ -23,6 +23,7 @@ export async function startProxyHere(environment: Readonly<Record<string, string
     producerIdleMs: options.producerCleanupTimeoutMs,
     consumerIdleMs: options.consumerCleanupTimeoutMs,
     log: new MemoryLog(),
+    client: { consumeMode },
   });
   const { metrics, ready } = proxy;
   const statusServer = await startStatusServer({ host: options.host, port: 0, metrics, ready });

@@ -2,6 +2,7 @@ import { ClusterClient } from '../../src/client/client.ts';
 import type { ConsumerOptions } from '../../src/client/consumer.ts';
 import { parseTagFilter } from '../../src/client/message-filter.ts';
 import { type ClientLog, type ClientOptions, clientDefaults } from '../../src/client/options.ts';
+import type { Receipt } from '../../src/client/receipt.ts';
 import type { ReceivedMessage } from '../../src/client/received-message.ts';
 import type { TransactionChecker } from '../../src/client/transactions.ts';
 import type { Command } from '../../src/remoting/command.ts';
@@ -297,11 +298,11 @@ export const consumerDefaults = {
 } as const satisfies ConsumerOptions;
 
 /** The next so many messages of a stream. */
-export async function read(
-  stream: AsyncIterator<ReceivedMessage<PopReceipt>>,
+export async function read<R extends Receipt>(
+  stream: AsyncIterator<ReceivedMessage<R>>,
   count: number,
-): Promise<ReceivedMessage<PopReceipt>[]> {
-  const messages: ReceivedMessage<PopReceipt>[] = [];
+): Promise<ReceivedMessage<R>[]> {
+  const messages: ReceivedMessage<R>[] = [];
   while (messages.length < count) {
     const { value, done } = await stream.next();
     if (done === true) throw new Error(`the stream ended after ${messages.length} messages`);
@@ -311,7 +312,7 @@ export async function read(
 }
 
 /** The bodies of messages, as text. */
-export function bodies(messages: readonly ReceivedMessage<PopReceipt>[]): string[] {
+export function bodies(messages: readonly ReceivedMessage[]): string[] {
   return messages.map(({ body }) => body.toString());
 }
 
