@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { BatchError } from '../../src/client/batches.ts';
 import { countOf, outgoing, Reader, RealClients, soon } from '../support/real-client.ts';
-import { describeOnTarget, startTarget, type Target } from './target.ts';
+import { describeOnTarget, differs, startTarget, type Target } from './target.ts';
+
+const brokerBytesMax = 4_194_304;
 
 describeOnTarget('batches', () => {
   let cluster: Target;
@@ -34,5 +37,55 @@ describeOnTarget('batches', () => {
     }
     expect(new Set(results.map(({ queue }) => queue.queueId)).size).toBe(1);
     expect(results.map(({ queueOffset }) => queueOffset)).toEqual(messages.map((_, index) => BigInt(index)));
+  });
+
+  test('a batch of any size is stored in parts, and every message comes once', async () => {
+    const client = clients.create();
+    await cluster.createTopic('large-batch');
+    const reader = await Reader.open(client, { topic: 'large-batch', group: 'large-batch-group' });
+    const messages = Array.from({ length: 1_100 }, (_, index) =>
+      outgoing('large-batch', `${index} `.padEnd(index < 100 ? 20_000 : 100, 'x')),
+    );
+    const results = await client.producer.sendBatch(messages, soon());
+    await countOf([reader], messages.length);
+    await reader.stop();
+    const ids = results.map(({ messageId }) => messageId);
+    expect(new Set(reader.messages.map(({ messageId }) => messageId))).toEqual(new Set(ids));
+    expect(new Set(ids).size).toBe(messages.length);
+    const places = results.map(({ queue, queueOffset }) => `${queue.queueId} ${queueOffset}`);
+    expect(new Set(places).size).toBe(messages.length);
+  });
+
+  test('a request is stored up to the largest that brokers take, and refused above', async () => {
+    const client = clients.create({ batchBytesMax: brokerBytesMax });
+    const over = clients.create({ batchBytesMax: brokerBytesMax + 1 });
+    await cluster.createTopic('full-batch', { queueCount: 1 });
+    // What a message takes around its body: lengths, and its id among its properties.
+    const envelopeBytes = 22 + 'UNIQ_KEY'.length + 32 + 2;
+    const messagesOf = (bytes: number) => {
+      const half = bytes / 2 - envelopeBytes;
+      return [
+        outgoing('full-batch', Buffer.alloc(Math.floor(half))),
+        outgoing('full-batch', Buffer.alloc(Math.ceil(half))),
+      ];
+    };
+    const stored = await client.producer.sendBatch(messagesOf(brokerBytesMax), soon());
+    expect(stored.map(({ queueOffset }) => queueOffset)).toEqual([0n, 1n]);
+    const inParts = await client.producer.sendBatch(messagesOf(brokerBytesMax + 1), soon());
+    expect(inParts.map(({ queueOffset }) => queueOffset)).toEqual([2n, 3n]);
+    const whole = over.producer.sendBatch(messagesOf(brokerBytesMax + 1), soon());
+    const outcome = await whole.then(
+      (results) => results.map(({ queueOffset }) => queueOffset),
+      (error: unknown) => error,
+    );
+    if (differs('batchSize', { apache: false, embedded: true })) {
+      expect(outcome).toEqual([4n, 5n]);
+      return;
+    }
+    expect(outcome).toBeInstanceOf(BatchError);
+    expect(outcome instanceof BatchError && outcome.outcomes.map(({ state }) => state)).toEqual([
+      'notStored',
+      'notStored',
+    ]);
   });
 });
