@@ -1,10 +1,14 @@
 import type { ServerRequestHandler } from '../remoting/channel.ts';
 import type { Answer } from '../remoting/command.ts';
 import { RequestCode } from '../remoting/request-code.ts';
+import { getConsumerRunningInfo } from '../remoting/requests/consumer-running-info.ts';
+import { getConsumerStatus } from '../remoting/requests/get-consumer-status.ts';
+import { decodeClientOffsets } from '../remoting/requests/reset-client-offset.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import type { Heartbeats } from './heartbeats.ts';
 import type { PullGroups } from './pull/pull-groups.ts';
 import type { RequestReply } from './request-reply.ts';
+import { consumerStatusAnswer, runningInfoAnswer } from './running-info.ts';
 import type { Transactions } from './transactions.ts';
 
 /** Who knows what brokers may ask. */
@@ -32,11 +36,17 @@ export function createServerRequestHandler({
         pullGroups.find(request.extFields['consumerGroup'] ?? '')?.membersChanged();
         return success;
       case RequestCode.RESET_CONSUMER_CLIENT_OFFSET:
+        void pullGroups.find(request.extFields['group'] ?? '')?.reset(decodeClientOffsets(request));
         return success;
-      case RequestCode.GET_CONSUMER_STATUS_FROM_CLIENT:
-        return withBody({ messageQueueTable: {}, consumerTable: {} });
-      case RequestCode.GET_CONSUMER_RUNNING_INFO:
-        return withBody(runningInfo(heartbeats, request.extFields['consumerGroup'] ?? ''));
+      case RequestCode.GET_CONSUMER_STATUS_FROM_CLIENT: {
+        const { topic, group } = getConsumerStatus.decode(request);
+        return consumerStatusAnswer(topic, pullGroups.find(group));
+      }
+      case RequestCode.GET_CONSUMER_RUNNING_INFO: {
+        const { consumerGroup } = getConsumerRunningInfo.decode(request);
+        const consumer = heartbeats.consumers.find(({ groupName }) => groupName === consumerGroup);
+        return runningInfoAnswer(consumer, pullGroups.find(consumerGroup));
+      }
       case RequestCode.CONSUME_MESSAGE_DIRECTLY:
         return withBody({
           order: false,
@@ -57,22 +67,4 @@ const success: Answer = { code: ResponseCode.SUCCESS };
 
 function withBody(body: object): Answer {
   return { ...success, body: Buffer.from(JSON.stringify(body)) };
-}
-
-/** As Java `ConsumerRunningInfo`: what operators' tools show of a consumer. */
-function runningInfo(heartbeats: Heartbeats, group: string): object {
-  const consumer = heartbeats.consumers.find(({ groupName }) => groupName === group);
-  return {
-    properties: { PROP_CONSUME_TYPE: 'CONSUME_POP', PROP_CLIENT_VERSION: 'V5_3_1' },
-    subscriptionSet: (consumer?.subscriptions ?? []).map(({ topic, expression, version }) => ({
-      topic,
-      subString: expression,
-      subVersion: version,
-      expressionType: 'TAG',
-    })),
-    mqTable: {},
-    mqPopTable: {},
-    statusTable: {},
-    userConsumerInfo: {},
-  };
 }

@@ -10,10 +10,11 @@ import { averageAllocation } from './allocation.ts';
 import { Deliveries, type Delivery, type DeliveryOwner } from './deliveries.ts';
 import { Offsets } from './offsets.ts';
 import type { ArrivedMessage } from './process-queue.ts';
+import type { QueueProgress } from './pull-groups.ts';
 import type { PullParts } from './pull-options.ts';
 import { queueKey } from './pull-requests.ts';
 import { QueueReader } from './queue-reader.ts';
-import { type QueueProgress, Rebalancer } from './rebalancer.ts';
+import { Rebalancer } from './rebalancer.ts';
 import { SendBack } from './send-back.ts';
 
 /** When a message of the retry topic comes again whose topic nobody reads here, in ms. */
@@ -143,9 +144,16 @@ export class PullMember {
       const message = messages?.take(stream.topic, nowMs);
       if (reader === undefined || messages === undefined || message === undefined) continue;
       reader.wake();
+      this.#rankLast(stream);
       return this.deliveries.add({ message, reader, messages }, stream, stream.durationMs);
     }
     return undefined;
+  }
+
+  /** Where several streams wait, the next message goes to another one. */
+  #rankLast(stream: MemberStream): void {
+    const streams = this.#topics.get(stream.topic)?.streams;
+    if (streams !== undefined && streams.size > 1 && streams.delete(stream)) streams.add(stream);
   }
 
   /** A stream waits for a message of the topic. */
@@ -200,6 +208,7 @@ export class PullMember {
       strategy: averageAllocation,
       onTaken: (queue) => this.#onTaken(queue),
       onGiven: (queue) => this.#onGiven(queue),
+      onRefused: (topic, error) => this.#refuse({ topic }, error),
       onReset: (offsets) => this.#onReset(offsets),
       progressOf: (queue) => this.#progressOf(queue),
     });
@@ -312,7 +321,7 @@ export class PullMember {
     }
   }
 
-  #refuse({ topic }: MessageQueue, error: Error): void {
+  #refuse({ topic }: Pick<MessageQueue, 'topic'>, error: Error): void {
     for (const state of this.#topics.values()) {
       if (topic !== state.topic && topic !== retryTopic(this.#options.group)) continue;
       state.refusal = error;
@@ -321,7 +330,7 @@ export class PullMember {
   }
 
   #ring(topic: string): void {
-    for (const stream of this.#topics.get(topic)?.streams ?? []) stream.ring();
+    for (const stream of [...(this.#topics.get(topic)?.streams ?? [])]) stream.ring();
   }
 
   /** Whether a stream of the topic, or of any topic, would take more. */

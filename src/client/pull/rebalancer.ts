@@ -3,30 +3,15 @@ import type { MessageQueue } from '../../remoting/message.ts';
 import type { ConsumeFromWhere, ConsumeType, MessageModel, Subscription } from '../../remoting/requests/heartbeat.ts';
 import { retryTopic } from '../../remoting/topic-names.ts';
 import type { Cluster } from '../cluster.ts';
-import { ClientError } from '../errors.ts';
+import { ClientError, isDenied } from '../errors.ts';
 import type { ClientLog } from '../options.ts';
 import type { Route } from '../route.ts';
 import type { AllocationStrategy } from './allocation.ts';
 import { type AssignmentParts, assignedQueues } from './assignment.ts';
-import type { PullGroup } from './pull-groups.ts';
+import type { PullGroup, QueueProgress } from './pull-groups.ts';
 import { queueKey } from './pull-requests.ts';
 import { QueueLocks, type QueueLocksOptions } from './queue-locks.ts';
 import { Rounds, type RoundsOptions } from './rounds.ts';
-
-/** How far a member has got in one queue that it has, as operators' tools show it. */
-export interface QueueProgress {
-  /** What is committed. */
-  readonly commitOffset: bigint;
-  /** Messages that were pulled and are not done. */
-  readonly cachedCount: number;
-  readonly cachedBytes: number;
-  /** First and last of them; 0 where there are none. */
-  readonly cachedMinOffset: bigint;
-  readonly cachedMaxOffset: bigint;
-  /** In ms since 1970; 0: never. */
-  readonly lastPullTimestampMs: number;
-  readonly lastConsumeTimestampMs: number;
-}
 
 export interface RebalancerOptions {
   readonly group: string;
@@ -44,6 +29,8 @@ export interface RebalancerOptions {
    * taken again. It must end in time: the queue is nobody's until then.
    */
   readonly onGiven: (queue: MessageQueue) => Promise<void>;
+  /** The broker refuses this client the group or the topic; tried again all the same. */
+  readonly onRefused?: (topic: string, error: ClientError) => void;
   /**
    * An operator moved the group (brokers 4.x tell each member; with newer ones the next pull says so): these queues, all of which this
    * member has, go on from these offsets, and nothing behind them that was pulled before counts. Without it they are ignored.
@@ -75,6 +62,7 @@ interface ReadTopic {
 
 /** Shares the queues of all topics that a group reads with the other members of the group. One for each client and group that receives by pull. */
 export class Rebalancer implements PullGroup {
+  readonly startTimestampMs = Date.now();
   readonly #cluster: Cluster;
   readonly #log: ClientLog;
   readonly #options: RebalancerOptions;
@@ -100,6 +88,14 @@ export class Rebalancer implements PullGroup {
 
   get group(): string {
     return this.#options.group;
+  }
+
+  get orderly(): boolean {
+    return this.#options.orderly;
+  }
+
+  get progress(): ReadonlyMap<MessageQueue, QueueProgress | undefined> {
+    return new Map(this.queues.map((queue) => [queue, this.#options.progressOf?.(queue)]));
   }
 
   /** The queues that are this member's now. */
@@ -142,6 +138,25 @@ export class Rebalancer implements PullGroup {
   /** Somebody came to the group, or left it: shares out anew, a second after the last time at the earliest. */
   membersChanged(): void {
     this.#rounds.soon();
+  }
+
+  async reset(offsets: ReadonlyMap<MessageQueue, bigint>): Promise<void> {
+    const own = new Map<MessageQueue, bigint>();
+    for (const [queue, offset] of offsets) {
+      const taken = this.#taken.get(queueKey(queue));
+      if (taken !== undefined) own.set(taken, offset);
+    }
+    if (own.size === 0) return;
+    const { group } = this;
+    this.#log.info({ group, queueCount: own.size }, 'an operator moved a consumer group to other offsets');
+    try {
+      await this.#options.onReset?.(own);
+    } catch (error) {
+      this.#log.error(
+        { err: error, group },
+        'a consumer group could not be moved to the offsets that an operator chose',
+      );
+    }
   }
 
   /** Drops one queue, for example because its offset was moved, and shares out soon: it may be taken again right away. */
@@ -215,6 +230,7 @@ export class Rebalancer implements PullGroup {
 
   #noteFailure(name: string, topic: ReadTopic, error: unknown): void {
     const fields = { err: error, group: this.group, topic: name };
+    if (isDenied(error)) this.#options.onRefused?.(name, error);
     if (topic.isFailing) this.#log.debug(fields, 'the queues of a topic could not be shared out again');
     else this.#log.warn(fields, 'the queues of a topic could not be shared out; trying again until it works');
     topic.isFailing = true;

@@ -1,7 +1,14 @@
 import { expect, test } from 'vitest';
-import { PullGroups } from '../../../src/client/pull/pull-groups.ts';
+import { type PullGroup, PullGroups } from '../../../src/client/pull/pull-groups.ts';
 
-const member = (group: string) => ({ group, membersChanged() {} });
+const member = (group: string): PullGroup => ({
+  group,
+  orderly: false,
+  startTimestampMs: 0,
+  progress: new Map(),
+  membersChanged: () => {},
+  reset: async () => {},
+});
 
 test('a group is found by its name until it has left', () => {
   const groups = new PullGroups();
