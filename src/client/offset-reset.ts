@@ -35,7 +35,9 @@ export async function resetOffsetsAt(
 ): Promise<readonly ResetQueue[]> {
   const { group, topic, to } = reset;
   const timestamp = BigInt(to === 'end' ? endTimestamp : to);
-  const reply = await broker.invoke(resetOffset.encode({ topic, group, timestamp, force: true }));
+  const content = resetOffset.encode({ topic, group, timestamp, force: true });
+  // Brokers 4.x do not know our language, and fail on it here.
+  const reply = await broker.invoke({ ...content, language: 'OTHER' });
   const isRefused = reply.code === ResponseCode.CONSUMER_NOT_ONLINE || reply.code === ResponseCode.SYSTEM_ERROR;
   if (!isRefused || (await hasMembers(group, broker))) return decodeResetOffsets(reply, broker.address);
   return Promise.all(Array.from({ length: broker.queueCount }, (_, queueId) => writeOffset(reset, queueId, broker)));

@@ -53,8 +53,9 @@ export function asBuffer(bytes: Uint8Array | undefined): Buffer {
 
 /** A request as a command. @param flag `CommandFlag` bits. */
 export function requestOf(content: CommandContent, opaque: number, flag: number): Command {
-  const { code, extFields, body, version = claimedVersion } = content;
-  return { code, opaque, flag, version, remark: undefined, extFields, body: asBuffer(body) };
+  const { code, extFields, body, version = claimedVersion, language } = content;
+  const whole = { code, opaque, flag, version, remark: undefined, extFields, body: asBuffer(body) };
+  return language === undefined ? whole : { ...whole, language };
 }
 
 /** The reply to a request, as a command. */

@@ -18,7 +18,7 @@ export interface Command {
   readonly flag: number;
   /** Version of the side that sent it (`ProtocolVersion`). */
   readonly version: number;
-  /** What the other side says to be written in (Java `LanguageCode`), as `JAVA` or `GO`; ours is always `NODE_JS`. */
+  /** What the other side says to be written in (Java `LanguageCode`), as `JAVA` or `GO`; ours is `NODE_JS` where there is none. */
   readonly language?: string | undefined;
   /** Error text of a reply; may also stand on a success. */
   readonly remark: string | undefined;
@@ -31,6 +31,8 @@ export interface CommandContent {
   readonly code: number;
   readonly extFields: ExtFields;
   readonly body?: Uint8Array;
+  /** What this one says to be written in. Default: `NODE_JS`. */
+  readonly language?: string;
   /** Version to be claimed for this one (`ProtocolVersion`). Default: ours. */
   readonly version?: number;
 }

@@ -23,7 +23,7 @@ export function encodeBinaryHeader(header: Header): Buffer {
   const extFields = encodeExtFields(header.extFields);
   const fixed = Buffer.allocUnsafe(fixedBytes);
   fixed.writeInt16BE(header.code, 0);
-  fixed.writeInt8(languageNodeJs, 2);
+  fixed.writeInt8(header.language === undefined ? languageNodeJs : languages.indexOf(header.language), 2);
   fixed.writeInt16BE(header.version, 3);
   fixed.writeInt32BE(header.opaque, 5);
   fixed.writeInt32BE(header.flag, 9);

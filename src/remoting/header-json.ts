@@ -6,14 +6,15 @@ export type Header = Omit<Command, 'body'>;
 
 /**
  * Writes header serialisation 0: one JSON object whose `extFields` values are all strings. Brokers 4.x do not know our language
- * and take it for none, which of all requests only their offset reset (222) cannot bear.
+ * and take it for none, which of all requests only their offset reset (222) cannot bear:
+ * it says `OTHER`.
  */
 export function encodeJsonHeader(header: Header): Buffer {
-  const { code, flag, opaque, version, remark, extFields } = header;
+  const { code, flag, opaque, version, remark, extFields, language = 'NODE_JS' } = header;
   return Buffer.from(
     JSON.stringify({
       code,
-      language: 'NODE_JS',
+      language,
       version,
       opaque,
       flag,

@@ -164,17 +164,17 @@ describe('frames of real brokers', () => {
 
 describe('encodeCommand', () => {
   test.each(javaFrames.filter(({ name }) => name.startsWith('a binary')))(
-    'writes $name as Java does, but for the language',
+    'writes $name as Java does',
     ({ hex, command }) => {
-      const nodeJs = Buffer.from(hex, 'hex');
-      nodeJs.writeInt8(13, 8 + 2);
-      expect(Buffer.concat(encodeCommand(command, Serialization.ROCKETMQ))).toEqual(nodeJs);
+      expect(Buffer.concat(encodeCommand(command, Serialization.ROCKETMQ))).toEqual(Buffer.from(hex, 'hex'));
     },
   );
 
   test.each(javaFrames)('comes back with $name in either serialisation', ({ command }) => {
     for (const serialization of [Serialization.JSON, Serialization.ROCKETMQ]) {
-      expect(roundTrip(command, serialization).command).toEqual({ ...command, language: 'NODE_JS' });
+      expect(roundTrip(command, serialization).command).toEqual(command);
+      const ours = { ...command, language: undefined };
+      expect(roundTrip(ours, serialization).command).toEqual({ ...command, language: 'NODE_JS' });
     }
   });
 
