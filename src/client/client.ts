@@ -17,6 +17,7 @@ import { GroupSettings } from './group-settings.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { LiveStreams } from './live-streams.ts';
 import { NameServers } from './name-servers.ts';
+import type { ClientObserver } from './observer.ts';
 import type { ClientOptions, ConsumeMode } from './options.ts';
 import { PopConsumer } from './pop-consumer.ts';
 import type { PopParts } from './pop-options.ts';
@@ -33,6 +34,7 @@ import { ReleasedMessages } from './released-messages.ts';
 import { RequestReply } from './request-reply.ts';
 import { Routes } from './routes.ts';
 import { createServerRequestHandler } from './server-requests.ts';
+import { startTracing, type Tracing } from './trace/tracing.ts';
 import { TransactionGroups } from './transaction-groups.ts';
 import { type TransactionChecker, Transactions } from './transactions.ts';
 
@@ -52,6 +54,9 @@ export class ClusterClient {
   readonly queries: Queries;
   readonly recalls: Recalls;
   readonly admin: Admin;
+  /** Sees what this client does; who works on messages tells it of that, by `observeProcess` and its like. */
+  readonly observer: ClientObserver | undefined;
+  readonly #tracing: Tracing | undefined;
   readonly #credentials: CredentialsKeeper;
   readonly #nameServerChannels: Channels;
   readonly #nameServers: NameServers;
@@ -87,11 +92,13 @@ export class ClusterClient {
     this.#nameServers = new NameServers(options.nameServers, this.#nameServerChannels);
     const routes = new Routes(this.#nameServers, options.routesMax);
     this.#cluster = createCluster({ clientId, routes, heartbeats, pullGroups, brokers }, options.brokerAllowed);
-    this.producer = new Producer(this.#cluster, options, createMessageId);
+    const send: Producer['send'] = (message, deadline) => this.producer.send(message, deadline);
+    this.#tracing = startTracing({ ...options, createMessageId, send });
+    this.observer = this.#tracing?.observer ?? options.observer;
+    this.producer = new Producer(this.#cluster, { ...options, observer: this.observer }, createMessageId);
     this.transactions = new Transactions(this.producer, producerGroup, checkTransaction, log);
     const [cluster, own] = [this.#cluster, this.transactions];
     this.transactionGroups = new TransactionGroups({ cluster, producer: this.producer, log, own });
-    const send: Producer['send'] = (message, deadline) => this.producer.send(message, deadline);
     this.requestReply = new RequestReply({ ...options, cluster: this.#cluster, createMessageId, send });
     this.recalls = new Recalls({ ...options, cluster: this.#cluster });
     this.queries = new Queries(this.#cluster, options);
@@ -174,6 +181,11 @@ export class ClusterClient {
     return consumer;
   }
 
+  /** Records of message traces that were dropped: too many at once, or no broker took them. */
+  get droppedTraceCount(): number {
+    return this.#tracing?.dispatcher.droppedCount ?? 0;
+  }
+
   /** Consumers that were made and not yet closed. */
   get consumerCount(): number {
     return this.#consumers.size;
@@ -189,6 +201,7 @@ export class ClusterClient {
     for (const timer of this.#timers) clearInterval(timer);
     this.requestReply.close();
     await Promise.all([...this.#consumers].map((consumer) => consumer.close()));
+    await this.#tracing?.dispatcher.close();
     this.#cluster.brokers.close();
     this.#nameServerChannels.close();
     this.#credentials.close();

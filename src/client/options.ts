@@ -3,6 +3,7 @@ import type { CompressionType } from '../remoting/compression.ts';
 import { connectTimeoutMsDefault, type TlsOptions } from '../remoting/dial.ts';
 import type { Credentials } from '../remoting/signature.ts';
 import type { CredentialsKeeper, CredentialsProvider } from './credentials.ts';
+import type { ClientObserver } from './observer.ts';
 
 /** Whose brokers they are: which property delays a message, since cloud brokers say version 4 and can do more than it. */
 export type Vendor = 'apache' | 'aliyun' | 'volcengine';
@@ -24,6 +25,12 @@ export interface CompressionOptions {
   readonly type: CompressionType | 'none';
   /** Shortest body that is compressed, in bytes. */
   readonly overBytes: number;
+}
+
+/** Message traces: what happened to each message, in a topic, for operators. */
+export interface TraceOptions {
+  /** Where traces go. Default: `RMQ_SYS_TRACE_TOPIC`, which brokers have where `traceTopicEnable=true`. */
+  readonly topic?: string | undefined;
 }
 
 export interface ClientOptions {
@@ -65,6 +72,10 @@ export interface ClientOptions {
   readonly namespace?: string | undefined;
   /** Longest body that is taken out of a compressed message, in bytes. */
   readonly bodyBytesMax: number;
+  /** Message traces in RocketMQ's own format. Default: none. */
+  readonly trace?: TraceOptions | undefined;
+  /** Sees what the client does, as telemetry does. Default: none. */
+  readonly observer?: ClientObserver | undefined;
   /** How consumers receive that do not say it themselves. */
   readonly consumeMode: ConsumeMode;
 }

@@ -36,6 +36,8 @@ export interface SendResult {
   readonly transactionId: string | undefined;
   /** Takes back a message that waits for its time: brokers 5.3 and newer. */
   readonly recallHandle: string | undefined;
+  /** What the broker calls its region, which message traces name; undefined where it wants no traces. */
+  readonly region?: string | undefined;
   /** The connection by which it was stored. */
   readonly channel: Channel;
 }

@@ -18,6 +18,7 @@ import type { Cluster } from './cluster.ts';
 import { type Delivery, deliveryProperty } from './delivery.ts';
 import { ClientError } from './errors.ts';
 import { Gate } from './gate.ts';
+import { observeBatch, observeSend } from './observer.ts';
 import type { ClientOptions } from './options.ts';
 import {
   type HalfMessageProperties,
@@ -29,6 +30,8 @@ import { autoCreatedQueueCount, type Route } from './route.ts';
 import { type Addressee, SendPaths } from './send-paths.ts';
 import { SendTries } from './send-tries.ts';
 
+/** What brokers call their region, unless told otherwise (Java `MixAll.DEFAULT_TRACE_REGION_ID`). */
+const defaultRegion = 'DefaultRegion';
 /** Longest body, of one message or a batch, that fits a frame with all that may be around it. */
 const sentBodyBytesMax = frameBytesMaxDefault - 131_072;
 
@@ -59,12 +62,12 @@ export class Producer {
    * `overloaded` or `malformed`. Of all these only `outcomeUnknown` leaves open whether the message is stored.
    */
   send(message: OutgoingMessage, deadline: Deadline): Promise<SendResult> {
-    return this.#sendOne(message, undefined, deadline);
+    return observeSend(this.#options.observer, message, 'normal', (one) => this.#sendOne(one, undefined, deadline));
   }
 
   /** Stores a half message: nobody receives it before its transaction is committed. Fails as `send` does. */
   sendHalf(message: OutgoingMessage, half: HalfMessageProperties, deadline: Deadline): Promise<SendResult> {
-    return this.#sendOne(message, half, deadline);
+    return observeSend(this.#options.observer, message, 'half', (one) => this.#sendOne(one, half, deadline));
   }
 
   /**
@@ -75,7 +78,11 @@ export class Producer {
    * @throws BatchError that says of each message whether it is stored; its `cause` is what `send` would have failed with. ClientError
    * `invalid` and RemotingError `malformed`, for messages that no batch can have, before any is sent.
    */
-  async sendBatch(messages: readonly OutgoingMessage[], deadline: Deadline): Promise<readonly SendResult[]> {
+  sendBatch(messages: readonly OutgoingMessage[], deadline: Deadline): Promise<readonly SendResult[]> {
+    return observeBatch(this.#options.observer, messages, (all) => this.#sendAll(all, deadline));
+  }
+
+  async #sendAll(messages: readonly OutgoingMessage[], deadline: Deadline): Promise<readonly SendResult[]> {
     const first = checkBatch(messages);
     const drafts = messages.map((message) => this.#batchDraft(message));
     const results: SendResult[] = [];
@@ -316,6 +323,7 @@ function sendResult(stored: Stored, messageId: string, offsetMessageId: string, 
     bornTimestampMs,
     transactionId: reply.transactionId,
     recallHandle: reply.recallHandle,
+    region: reply.traceOn === false ? undefined : (reply.region ?? defaultRegion),
     channel,
   };
 }
