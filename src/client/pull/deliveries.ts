@@ -225,6 +225,7 @@ export function reconsumeTimesOf({ stored, localReconsumeTimes }: PulledMessage)
 export function expiredError(): ClientError {
   return new ClientError(
     'expired',
-    'the message is delivered again: the time for its ack is over, it was given back, or its queue has another reader now',
+    'the message is delivered again: the time for its ack is over, it was given back, or its queue has another reader now; ' +
+      'or another client received it, which alone can acknowledge it',
   );
 }
