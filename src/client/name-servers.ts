@@ -23,13 +23,14 @@ export class NameServers {
 
   /**
    * The route of a topic, or undefined when no name server that can be reached has one.
+   * @param doubted The last route led astray: whoever gave it is asked last.
    * @throws RemotingError `connect` naming the endpoint when none can be reached; `timeout`, `cancelled`; ResponseError.
    */
-  async route(topic: string, deadline: Deadline): Promise<TopicRoute | undefined> {
+  async route(topic: string, deadline: Deadline, doubted = false): Promise<TopicRoute | undefined> {
     const request = getRoute.encode({ topic, acceptStandardJsonOnly: true });
     let failure: unknown;
     let answered = false;
-    for (const address of this.#inTurn()) {
+    for (const address of this.#inTurn(doubted)) {
       try {
         const reply = await this.#ask(address, request, deadline);
         if (reply.code !== ResponseCode.TOPIC_NOT_EXIST) {
@@ -91,9 +92,9 @@ export class NameServers {
     return new Map(answers);
   }
 
-  /** All of them, from the one that answered last. Look-ups side by side each have their own turn. */
-  #inTurn(): readonly string[] {
-    const start = Math.max(0, this.#addresses.indexOf(this.#preferred));
+  /** All of them, from the one that answered last, or behind it. Look-ups side by side each have their own turn. */
+  #inTurn(fromNext = false): readonly string[] {
+    const start = Math.max(0, this.#addresses.indexOf(this.#preferred)) + (fromNext ? 1 : 0);
     return [...this.#addresses.slice(start), ...this.#addresses.slice(0, start)];
   }
 

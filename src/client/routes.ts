@@ -119,7 +119,8 @@ export class Routes {
   }
 
   async #ask(topic: string): Promise<Route | undefined> {
-    const data = await this.#nameServers.route(topic, Deadline.after(lookUpTimeoutMs));
+    const doubted = this.#doubtful.get(topic) === 'brokerGone';
+    const data = await this.#nameServers.route(topic, Deadline.after(lookUpTimeoutMs), doubted);
     if (data === undefined) {
       // Name servers forget a topic along with the last broker that has it, so only a broker knows that it is gone.
       if (this.#doubtful.get(topic) === 'brokerGone') return this.#known.get(topic);

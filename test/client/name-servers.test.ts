@@ -45,6 +45,18 @@ describe('NameServers', () => {
     });
   });
 
+  test('asks another than the one whose route led astray, and stays with that', async () => {
+    await ask();
+    expect(await servers.route('topic', Deadline.after(10_000), true)).toMatchObject(route);
+    expect(askedCounts()).toEqual([1, 1]);
+    await ask();
+    expect(askedCounts()).toEqual([1, 2]);
+    await servers.route('topic', Deadline.after(10_000), true);
+    expect(askedCounts()).toEqual([2, 2]);
+    await second.stop();
+    expect(await servers.route('topic', Deadline.after(10_000), true)).toMatchObject(route);
+  });
+
   test('asks the next where the first does not answer, whatever is asked', async () => {
     first.on(GET_BROKER_CLUSTER_INFO, notReady);
     const content = { code: GET_BROKER_CLUSTER_INFO, extFields: {} };
