@@ -23,6 +23,11 @@ export type ClientErrorKind =
   | 'expired'
   | 'closed';
 
+/** True where a server refuses the caller, so that another try changes nothing: `unauthenticated`, `denied`. */
+export function isDenied(error: unknown): error is ClientError {
+  return error instanceof ClientError && (error.kind === 'unauthenticated' || error.kind === 'denied');
+}
+
 /** A failure that is not simply one reply or one connection; what led to it is in `cause`. Decide by `kind`, never by the text. */
 export class ClientError extends Error {
   readonly kind: ClientErrorKind;

@@ -11,6 +11,7 @@ import {
   type Subscription,
 } from '../remoting/requests/heartbeat.ts';
 import { unregisterClient } from '../remoting/requests/unregister-client.ts';
+import { isDenied } from './errors.ts';
 import type { ClientLog } from './options.ts';
 
 const heartbeatTimeoutMs = 3_000;
@@ -87,7 +88,12 @@ export class Heartbeats {
 
   /** Sends the first heartbeat of a connection; `versionOf` waits for its answer. */
   greet(channel: Channel): void {
-    const greeting = this.#beat(channel, Deadline.after(heartbeatTimeoutMs));
+    const greeting = this.#beat(channel, Deadline.after(heartbeatTimeoutMs)).catch((error: unknown) => {
+      if (!isDenied(error)) throw error;
+      // It has answered, and may still permit what is asked of it.
+      this.#warn(channel, error);
+      return channel.serverVersion ?? 0;
+    });
     this.#greetings.set(channel, greeting);
     greeting.catch(() => this.#greetings.delete(channel));
   }
@@ -108,7 +114,7 @@ export class Heartbeats {
 
   /**
    * Makes sure that the broker at the other end has heard who lives here now.
-   * @throws RemotingError when it does not answer in time.
+   * @throws ClientError `unauthenticated`, `denied`; RemotingError when it does not answer in time.
    */
   async tell(channel: Channel, deadline: Deadline): Promise<void> {
     if (this.#heard.get(channel) !== this.#revision) await this.#beat(channel, deadline);
@@ -118,7 +124,8 @@ export class Heartbeats {
   async beatAll(channels: readonly Channel[]): Promise<void> {
     const beats = channels.map((channel) =>
       this.#beat(channel, Deadline.after(heartbeatTimeoutMs)).catch((error: unknown) => {
-        this.#log.debug({ err: error, broker: channel.address }, 'a heartbeat failed');
+        if (isDenied(error)) this.#warn(channel, error);
+        else this.#log.debug({ err: error, broker: channel.address }, 'a heartbeat failed');
       }),
     );
     await Promise.all(beats);
@@ -152,9 +159,13 @@ export class Heartbeats {
       decodeHeartbeatReply(await channel.invoke(content, deadline), channel.address);
       this.#heard.set(channel, revision);
     } catch (error) {
-      if (error instanceof RemotingError) throw error;
-      this.#log.warn({ err: error, broker: channel.address }, 'a broker refused a heartbeat');
+      if (error instanceof RemotingError || isDenied(error)) throw error;
+      this.#warn(channel, error);
     }
     return channel.serverVersion ?? 0;
+  }
+
+  #warn(channel: Channel, error: unknown): void {
+    this.#log.warn({ err: error, broker: channel.address }, 'a broker refused a heartbeat');
   }
 }

@@ -5,7 +5,7 @@ import { popMessagesMax } from '../remoting/requests/pop-message.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import { Bell } from './bell.ts';
 import type { ConsumerOptions, StreamOptions } from './consumer.ts';
-import { ClientError } from './errors.ts';
+import { ClientError, isDenied } from './errors.ts';
 import { InFlightMessages } from './in-flight-messages.ts';
 import type { PopParts } from './pop-options.ts';
 import { type OrderedStream, OrderedTakes, orderedPollDurationMsMax } from './pop-ordered.ts';
@@ -286,6 +286,6 @@ export class PopStream {
 
 /** True for what trying again cannot change. */
 function isRefusal(error: unknown): boolean {
-  if (error instanceof ClientError) return ['closed', 'denied', 'unauthenticated'].includes(error.kind);
+  if (error instanceof ClientError) return error.kind === 'closed' || isDenied(error);
   return error instanceof ResponseError && error.code === ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST;
 }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { checkDenied } from '../../src/client/denied.ts';
 import { Heartbeats, type Membership } from '../../src/client/heartbeats.ts';
-import { type Channel, channelDefaults } from '../../src/remoting/channel.ts';
+import { type Channel, type ChannelOptions, channelDefaults } from '../../src/remoting/channel.ts';
 import type { Command } from '../../src/remoting/command.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
 import { connectTimeoutMsDefault, dial } from '../../src/remoting/dial.ts';
@@ -156,6 +157,20 @@ describe('Heartbeats', () => {
     peer.on(HEART_BEAT, () => ({ code: ResponseCode.SYSTEM_ERROR }));
     expect(await heartbeats.versionOf(await connect(), soon())).toBe(peerVersions.v4);
     expect(log.troubles).toEqual(['a broker refused a heartbeat']);
+  });
+
+  test('a broker that denies the heartbeat says so to who needs it, and its version to the others', async () => {
+    peer.on(HEART_BEAT, () => ({ code: ResponseCode.NO_PERMISSION, remark: 'no matched policies.' }));
+    const checkReply: ChannelOptions['checkReply'] = (reply, address) => checkDenied(reply, address, undefined);
+    const options = { ...channelDefaults, connectTimeoutMs: 3_000, checkReply };
+    const channel = await dial(peer.address, options, soon());
+    await expect(heartbeats.tell(channel, soon())).rejects.toMatchObject({ kind: 'denied' });
+    const other = await dial(peer.address, options, soon());
+    expect(await heartbeats.versionOf(other, soon())).toBe(peerVersions.v4);
+    await heartbeats.beatAll([channel, other]);
+    expect(log.troubles).toEqual(Array(3).fill('a broker refused a heartbeat'));
+    channel.close();
+    other.close();
   });
 
   test('who waits for the version waits no longer than it may, and asks again the next time', async () => {

@@ -4,6 +4,7 @@ import type { MessageQueue } from '../../remoting/message.ts';
 import { decodeConsumerList, getConsumerList } from '../../remoting/requests/get-consumer-list.ts';
 import type { MessageModel } from '../../remoting/requests/heartbeat.ts';
 import type { Cluster } from '../cluster.ts';
+import { isDenied } from '../errors.ts';
 import type { ClientLog } from '../options.ts';
 import { type Route, readQueuesOf } from '../route.ts';
 import { type AllocationStrategy, allocatedQueues } from './allocation.ts';
@@ -23,6 +24,7 @@ export interface AssignmentParts {
 /**
  * The queues of a topic that this client has to read now; undefined when that cannot be told: brokers do not answer, or do not know this
  * client as a member yet. Every broker of the topic is told about this client first, since others may ask any of them.
+ * @throws ClientError `unauthenticated` or `denied` when the first broker that answers refuses this client.
  */
 export async function assignedQueues(
   parts: AssignmentParts,
@@ -71,6 +73,7 @@ async function members(
       const reply = await channel.invoke(request, deadline.atMost(askTimeoutMs));
       return decodeConsumerList(reply, channel.address);
     } catch (error) {
+      if (isDenied(error)) throw error;
       log.debug({ err: error, group }, 'a broker did not tell who is in a consumer group');
       if (deadline.signal?.aborted === true) return undefined;
     }

@@ -3,6 +3,7 @@ import { ResponseError } from '../../remoting/errors.ts';
 import type { MessageQueue } from '../../remoting/message.ts';
 import { ResponseCode } from '../../remoting/response-code.ts';
 import type { StoredMessage } from '../../remoting/stored-message.ts';
+import { type ClientError, isDenied } from '../errors.ts';
 import { routeDoubt } from '../routes.ts';
 import type { Offsets } from './offsets.ts';
 import { type ArrivedMessage, ProcessQueue } from './process-queue.ts';
@@ -41,7 +42,7 @@ export interface QueueReaderOptions {
   /** There is something new: messages, or the end of a wait. */
   readonly onChange: () => void;
   /** The broker refuses the group, the topic or the filter to us; the reader has stopped. */
-  readonly onRefused: (error: ResponseError) => void;
+  readonly onRefused: (error: Error) => void;
   /** The queue goes on from elsewhere: nothing that was pulled before counts. */
   readonly onMoved: () => void;
 }
@@ -176,7 +177,7 @@ export class QueueReader {
     const { queue, group, onRefused } = this.#options;
     const { cluster, log } = this.#parts;
     if (this.#ending.signal.aborted) return;
-    if (error instanceof ResponseError && isRefusal(error)) {
+    if (isRefusal(error)) {
       this.#ending.abort();
       onRefused(error);
       return;
@@ -201,10 +202,8 @@ export class QueueReader {
 }
 
 /** True for what trying again cannot change. */
-function isRefusal({ code }: ResponseError): boolean {
-  return (
-    code === ResponseCode.NO_PERMISSION ||
-    code === ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST ||
-    code === ResponseCode.SUBSCRIPTION_PARSE_FAILED
-  );
+function isRefusal(error: unknown): error is ResponseError | ClientError {
+  if (!(error instanceof ResponseError)) return isDenied(error);
+  const { code } = error;
+  return code === ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST || code === ResponseCode.SUBSCRIPTION_PARSE_FAILED;
 }
