@@ -95,6 +95,18 @@ describe('a chaos proxy', () => {
     expect(heard).toBe('lost?');
   });
 
+  it('holds answers only, where it is told so', async () => {
+    const { chaos, near, far } = await connected({ answersHeld: true });
+    near.write('ask');
+    expect(await read(far, 3)).toBe('ask');
+    far.write('yes');
+    near.write('again');
+    expect(await read(far, 5)).toBe('again');
+    expect(near.bytesRead).toBe(0);
+    chaos.weather = {};
+    expect(await read(near, 3)).toBe('yes');
+  });
+
   it('refuses connections until it is told otherwise', async () => {
     const { chaos, near } = await connected();
     chaos.refuse();

@@ -18,6 +18,8 @@ export interface Weather {
   readonly halfCloseChance: number;
   /** Nothing gets through, neither bytes nor the end of a connection, and nobody is told. Default: false. */
   readonly blackHole: boolean;
+  /** What the target says is held; what it is told gets through. Default: false. */
+  readonly answersHeld: boolean;
 }
 
 export const fairWeather: Weather = {
@@ -28,6 +30,7 @@ export const fairWeather: Weather = {
   cutChance: 0,
   halfCloseChance: 0,
   blackHole: false,
+  answersHeld: false,
 };
 
 /** Bytes that a direction holds before it stops reading. */
@@ -142,7 +145,7 @@ class Link {
     const cut = (): void => this.cut();
     this.#directions = [
       new Direction(near, this.#far, conditions, cut),
-      new Direction(this.#far, near, conditions, cut),
+      new Direction(this.#far, near, { ...conditions, weather: () => ofAnswers(conditions.weather()) }, cut),
     ];
   }
 
@@ -155,6 +158,11 @@ class Link {
     for (const socket of [this.#near, this.#far]) if (!socket.destroyed) socket.resetAndDestroy();
     this.#onEnd();
   }
+}
+
+/** The weather in the direction of answers. */
+function ofAnswers(weather: Weather): Weather {
+  return weather.answersHeld ? { ...weather, blackHole: true } : weather;
 }
 
 interface HeldChunk {
