@@ -13,6 +13,9 @@ import {
 
 /** Files with behaviour that have no test of their own name, and why. */
 const testedElsewhere: ReadonlyMap<string, string> = new Map([
+  ['client/api/client-parts.ts', 'what producers and consumers have in common: tested with each'],
+  ['client/api/topic-handler.ts', 'all that a push consumer does: tested with it'],
+  ['client/api/topic-reader.ts', 'how a simple consumer reads: tested with it'],
   ['client/errors.ts', 'classes that hold facts: whoever throws them is tested for it'],
   ['remoting/errors.ts', 'classes that hold facts: whoever throws them is tested for it'],
 ]);

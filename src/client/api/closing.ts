@@ -1,0 +1,47 @@
+import { closedError } from './rocketmq-error.ts';
+
+/** Whether something is open, what of it is under way, and the one end that all who close it wait for. */
+export class Closing {
+  readonly #what: string;
+  readonly #close: () => Promise<void>;
+  readonly #underWay = new Set<Promise<unknown>>();
+  #closed: Promise<void> | undefined;
+
+  /** @param what such as `the producer`. @param close called once. */
+  constructor(what: string, close: () => Promise<void>) {
+    this.#what = what;
+    this.#close = close;
+  }
+
+  get isClosed(): boolean {
+    return this.#closed !== undefined;
+  }
+
+  /** @throws RocketMQError `CLOSED`. */
+  check(): void {
+    if (this.isClosed) throw closedError(this.#what);
+  }
+
+  /** Does work that `ended` waits for. @throws RocketMQError `CLOSED`, and whatever the work throws. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    this.check();
+    const running = work();
+    this.#underWay.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#underWay.delete(running);
+    }
+  }
+
+  /** Resolves when what is under way now has ended, whichever way. */
+  async ended(): Promise<void> {
+    await Promise.allSettled(this.#underWay);
+  }
+
+  /** Every call waits for the same end. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+}

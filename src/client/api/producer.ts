@@ -1,0 +1,88 @@
+import type { Deadline } from '../../remoting/deadline.ts';
+import type { MessageQueue } from '../../remoting/message.ts';
+import type { ClusterClient } from '../client.ts';
+import type { SendResult as Sent } from '../outgoing-message.ts';
+import type { CallOptions } from './call.ts';
+import { type ClientParts, runOnCluster } from './client-parts.ts';
+import { Closing } from './closing.ts';
+import { type Message, toOutgoing } from './message.ts';
+
+/** Where a message was stored. */
+export interface SendResult {
+  /** What receivers see too, and what the message can be found by. */
+  readonly messageId: string;
+  /** Id that says where the message lies; of a message that waits for its time or its transaction, where it waits. */
+  readonly offsetMessageId: string;
+  /** Without the namespace of the client. */
+  readonly queue: MessageQueue;
+  readonly queueOffset: bigint;
+}
+
+/** Sends messages. Make one for as long as the program runs; any number of sends may be under way at once. */
+export class Producer implements AsyncDisposable {
+  readonly #parts: ClientParts;
+  readonly #closing: Closing;
+
+  /** Not for users: `RocketMQClient.producer` makes them. */
+  constructor(parts: ClientParts) {
+    this.#parts = parts;
+    this.#closing = new Closing('the producer', async () => {
+      await this.#closing.ended();
+      parts.onClosed(this);
+    });
+  }
+
+  /**
+   * Stores a message, and resolves when a broker says that it has it. A try that fails is repeated at another broker, with the same
+   * message id, as long as the call has time.
+   * @throws RocketMQError. Only `OUTCOME_UNKNOWN` leaves open whether the message is stored.
+   */
+  send(message: Message, call: CallOptions = {}): Promise<SendResult> {
+    return this.#run(call, async (cluster, deadline) => {
+      const sent = await cluster.producer.send(toOutgoing(message, this.#parts.rules), deadline);
+      return toSendResult(sent, this.#parts);
+    });
+  }
+
+  /**
+   * Stores several messages of one topic and one sharding key (or none): cheaper for the broker than one by one. Each request stores up to
+   * `batchBytesMax` bytes and `batchCountMax` messages, all of them or none, in one queue. They cannot be delayed.
+   * @returns one result for each message, in order.
+   * @throws RocketMQError whose `cause` is a BatchError that says of each message whether it is stored.
+   */
+  sendBatch(messages: readonly Message[], call: CallOptions = {}): Promise<readonly SendResult[]> {
+    return this.#run(call, async (cluster, deadline) => {
+      const outgoing = messages.map((message) => toOutgoing(message, this.#parts.rules));
+      const sent = await cluster.producer.sendBatch(outgoing, deadline);
+      return sent.map((one) => toSendResult(one, this.#parts));
+    });
+  }
+
+  /**
+   * Makes sure that messages for the topic have somewhere to go: a name server and a broker of the topic answer. Sends do it by
+   * themselves; this is for programs that want to know at their start.
+   * @throws RocketMQError `TOPIC_NOT_FOUND`, `UNREACHABLE`, `TIMEOUT`, …
+   */
+  check(topic: string, call: CallOptions = {}): Promise<void> {
+    return this.#run(call, (cluster, deadline) => cluster.checkTopic(this.#parts.rules.fullTopic(topic), deadline));
+  }
+
+  /** Takes no more messages, and resolves when the sends that are under way have ended. */
+  close(): Promise<void> {
+    return this.#closing.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #run<T>(call: CallOptions, work: (cluster: ClusterClient, deadline: Deadline) => Promise<T>): Promise<T> {
+    return this.#closing.during(() => runOnCluster(this.#parts, call, work));
+  }
+}
+
+/** As users see it. */
+export function toSendResult(sent: Sent, { shortTopic }: Pick<ClientParts, 'shortTopic'>): SendResult {
+  const { messageId, offsetMessageId, queue, queueOffset } = sent;
+  return { messageId, offsetMessageId, queue: { ...queue, topic: shortTopic(queue.topic) }, queueOffset };
+}

@@ -1,0 +1,82 @@
+import { Gate } from '../gate.ts';
+import type { CallOptions } from './call.ts';
+import { type ClientParts, runOnCluster } from './client-parts.ts';
+import { Closing } from './closing.ts';
+import { type CheckedPushOptions, checkPushOptions, delayBounds, type PushConsumerOptions } from './push-options.ts';
+import { invalidArgument } from './rocketmq-error.ts';
+import { type Filter, openConsumer, parseFilter } from './subscription.ts';
+import { TopicHandler } from './topic-handler.ts';
+
+/** Gives messages to a handler, so many at once, and acknowledges those that it is done with. */
+export class PushConsumer implements AsyncDisposable {
+  readonly #parts: ClientParts;
+  readonly #options: CheckedPushOptions;
+  readonly #group: string;
+  readonly #gate: Gate;
+  readonly #topics = new Map<string, TopicHandler>();
+  readonly #closing: Closing;
+
+  /** Not for users: `RocketMQClient.pushConsumer` makes them. */
+  constructor(parts: ClientParts, options: PushConsumerOptions) {
+    this.#parts = parts;
+    this.#group = parts.fullGroup(options.group);
+    this.#options = checkPushOptions(options);
+    // Streams bound how many wait.
+    this.#gate = new Gate(this.#options.concurrency, Number.POSITIVE_INFINITY);
+    this.#closing = new Closing('the consumer', () => this.#close());
+  }
+
+  /**
+   * Receives from this topic too, from now on. All members of a group must have the same subscriptions.
+   * @throws RocketMQError `TOPIC_NOT_FOUND`, `INVALID_ARGUMENT`, …
+   */
+  subscribe(topic: string, filter: Filter = '*', call: CallOptions = {}): Promise<void> {
+    return this.#closing.during(() =>
+      runOnCluster(this.#parts, call, async (cluster, deadline) => {
+        const full = this.#parts.rules.fullTopic(topic);
+        if (this.#topics.has(full)) throw invalidArgument(`topic ${topic} is subscribed to: unsubscribe first`);
+        const { invisibleDurationMs, ordered, consumeFrom, consumeMode } = this.#options;
+        const options = {
+          subscriber: { group: this.#group, topic: full },
+          filter: parseFilter(filter),
+          invisibleDurationMs,
+          // While a message waits for its handler, and while that runs, which has a bound of its own.
+          renewalDurationMs: delayBounds.max,
+          orderly: ordered,
+          consumeFrom,
+          mode: consumeMode,
+        };
+        const consumer = await openConsumer(cluster, options, deadline);
+        const { log, namespace, timeoutMs: settleTimeoutMs } = this.#parts;
+        const parts = { namespace, log, options: this.#options, settleTimeoutMs, gate: this.#gate };
+        this.#topics.set(full, new TopicHandler(consumer, parts));
+      }),
+    );
+  }
+
+  /** Receives from this topic no more, and waits for its handlers as `close` does. Nothing where it was not subscribed to. */
+  async unsubscribe(topic: string): Promise<void> {
+    const full = this.#parts.rules.fullTopic(topic);
+    const handler = this.#topics.get(full);
+    this.#topics.delete(full);
+    await handler?.close();
+  }
+
+  /**
+   * Takes no more messages, gives back at once those that wait for a handler, and waits `closeTimeoutMs` for the handlers that run; then
+   * their signals are aborted, and their messages come again. Never fails; a second call waits for the same end.
+   */
+  close(): Promise<void> {
+    return this.#closing.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    await this.#closing.ended();
+    await Promise.all([...this.#topics.values()].map((handler) => handler.close()));
+    this.#parts.onClosed(this);
+  }
+}

@@ -1,0 +1,75 @@
+import { describe, expect, test } from 'vitest';
+import { RocketMQError, toRocketMQError } from '../../../src/client/api/rocketmq-error.ts';
+import { ClientError, type ClientErrorKind } from '../../../src/client/errors.ts';
+import { RemotingError, type RemotingErrorKind, ResponseError } from '../../../src/remoting/errors.ts';
+import { ResponseCode } from '../../../src/remoting/response-code.ts';
+
+describe('toRocketMQError', () => {
+  test.each<[ClientErrorKind, string, boolean]>([
+    ['noRoute', 'TOPIC_NOT_FOUND', false],
+    ['noBroker', 'UNREACHABLE', true],
+    ['notStored', 'NOT_STORED', true],
+    ['outcomeUnknown', 'OUTCOME_UNKNOWN', true],
+    ['unauthenticated', 'UNAUTHENTICATED', false],
+    ['denied', 'ACCESS_DENIED', false],
+    ['unsupported', 'NOT_SUPPORTED', false],
+    ['invalid', 'INVALID_ARGUMENT', false],
+    ['expired', 'RECEIPT_EXPIRED', false],
+    ['closed', 'CLOSED', false],
+  ])('of the client: %s is %s', (kind, code, retryable) => {
+    const cause = new ClientError(kind, 'what happened');
+    const expected = { name: 'RocketMQError', code, retryable, cause, message: 'what happened', brokerCode: undefined };
+    expect(toRocketMQError(cause)).toMatchObject(expected);
+  });
+
+  test.each<[RemotingErrorKind, string, boolean]>([
+    ['connect', 'UNREACHABLE', true],
+    ['closed', 'UNREACHABLE', true],
+    ['timeout', 'TIMEOUT', true],
+    ['cancelled', 'CANCELLED', false],
+    ['overloaded', 'OVERLOADED', true],
+    ['malformed', 'BROKER_FAILED', true],
+  ])('of a connection: %s is %s', (kind, code, retryable) => {
+    const cause = new RemotingError(kind, 'what happened');
+    expect(toRocketMQError(cause)).toMatchObject({ code, retryable, cause });
+  });
+
+  test.each<[number, string]>([
+    [ResponseCode.SYSTEM_BUSY, 'BUSY'],
+    [ResponseCode.FLOW_CONTROL, 'BUSY'],
+    [ResponseCode.MESSAGE_ILLEGAL, 'REFUSED'],
+    [ResponseCode.NO_PERMISSION, 'ACCESS_DENIED'],
+    [ResponseCode.TOPIC_NOT_EXIST, 'TOPIC_NOT_FOUND'],
+    [ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, 'GROUP_NOT_FOUND'],
+    [ResponseCode.SUBSCRIPTION_PARSE_FAILED, 'INVALID_ARGUMENT'],
+    [ResponseCode.SERVICE_NOT_AVAILABLE, 'UNREACHABLE'],
+    [ResponseCode.SYSTEM_ERROR, 'BROKER_FAILED'],
+    [4_711, 'BROKER_FAILED'],
+  ])('of a broker: %s is %s', (brokerCode, code) => {
+    const cause = new ResponseError(brokerCode, 'why', '127.0.0.1:10911');
+    expect(toRocketMQError(cause)).toMatchObject({ code, brokerCode, cause });
+  });
+
+  test('the code of a broker is found among the causes; a circle of them ends', () => {
+    const response = new ResponseError(ResponseCode.SYSTEM_BUSY, '', 'a:1');
+    expect(toRocketMQError(new ClientError('notStored', 'x', response)).brokerCode).toBe(ResponseCode.SYSTEM_BUSY);
+    const circle = new Error('circle');
+    circle.cause = circle;
+    expect(new RocketMQError('INTERNAL', 'x', circle).brokerCode).toBeUndefined();
+  });
+
+  test('who gave up finds their reason', () => {
+    const reason = new Error('changed my mind');
+    const signal = AbortSignal.abort(reason);
+    const cancelled = new RemotingError('cancelled', 'x');
+    expect(toRocketMQError(cancelled, signal)).toMatchObject({ code: 'CANCELLED', cause: reason });
+    const unknown = new ClientError('outcomeUnknown', 'x', cancelled);
+    expect(toRocketMQError(unknown, signal)).toMatchObject({ code: 'OUTCOME_UNKNOWN', cause: reason });
+  });
+
+  test('its own errors stay, others are faults', () => {
+    const own = new RocketMQError('BUSY', 'x');
+    expect(toRocketMQError(own)).toBe(own);
+    expect(toRocketMQError('odd')).toMatchObject({ code: 'INTERNAL', cause: 'odd', retryable: false });
+  });
+});
