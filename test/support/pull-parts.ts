@@ -1,0 +1,42 @@
+import { onTestFinished } from 'vitest';
+import { Channels } from '../../src/client/channels.ts';
+import { createCluster } from '../../src/client/cluster.ts';
+import { GroupSettings } from '../../src/client/group-settings.ts';
+import { Heartbeats } from '../../src/client/heartbeats.ts';
+import { NameServers } from '../../src/client/name-servers.ts';
+import { AckedDeliveries } from '../../src/client/pull/acked-deliveries.ts';
+import { PullGroups } from '../../src/client/pull/pull-groups.ts';
+import { type PullParts, persistIntervalMsDefault, processQueueLimits } from '../../src/client/pull/pull-options.ts';
+import { Routes } from '../../src/client/routes.ts';
+import type { ScriptedCluster } from './scripted-cluster.ts';
+
+/** What consumers by pull of a client share, connected to a scripted cluster; closed when the test ends. */
+export function pullParts({ nameServer, log }: ScriptedCluster, changes: Partial<PullParts> = {}): PullParts {
+  const channels = new Channels({ connectTimeoutMs: 3_000 });
+  const brokers = new Channels({ connectTimeoutMs: 3_000 });
+  onTestFinished(() => {
+    channels.close();
+    brokers.close();
+  });
+  const cluster = createCluster(
+    {
+      clientId: 'client',
+      routes: new Routes(new NameServers([nameServer.address], channels), 100),
+      heartbeats: new Heartbeats('client', 'producers', log),
+      pullGroups: new PullGroups(),
+      brokers,
+    },
+    () => true,
+  );
+  return {
+    cluster,
+    log,
+    groups: new GroupSettings(log),
+    acked: new AckedDeliveries(),
+    limits: processQueueLimits,
+    requestTimeoutMs: 3_000,
+    bodyBytesMax: 4_194_304,
+    persistIntervalMs: persistIntervalMsDefault,
+    ...changes,
+  };
+}
