@@ -1,6 +1,7 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { checkoutDirectory } from '../rocketmq/java.ts';
 import type { TestedProxy } from '../support/proxy-process.ts';
 import { describeOnTarget, startProxy, startTarget, type Target } from './target.ts';
@@ -10,7 +11,9 @@ describeOnTarget('examples, as the README shows them', () => {
   let proxy: TestedProxy;
 
   beforeAll(async () => {
-    cluster = await startTarget();
+    cluster = await startTarget({ transactionTimeoutMs: 1_000, transactionCheckIntervalMs: 1_000 });
+    // A real broker gives a topic that its first message makes to consumers half a minute later.
+    for (const topic of ['orders', 'payments']) await cluster.createTopic(topic);
     proxy = await startProxy({});
   });
 
@@ -28,5 +31,51 @@ describeOnTarget('examples, as the README shows them', () => {
     expect(stderr).toBe('');
     const [, messageId = ''] = /^sent (\w+)\n/.exec(stdout) ?? [];
     expect(stdout).toBe(`sent ${messageId}\nreceived ${messageId} created order 4711\n`);
+  });
+
+  /** Runs an example of the client to its end. */
+  async function run(name: string): Promise<string> {
+    const args = [`examples/${name}.mjs`, cluster.nameServer];
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, args, {
+      cwd: checkoutDirectory(),
+      timeout: 60_000,
+    });
+    expect(stderr).toBe('');
+    return stdout;
+  }
+
+  test('producer and push-consumer, which ends when it is told to', { timeout: 60_000 }, async () => {
+    const consumer = spawn(process.execPath, ['examples/push-consumer.mjs', cluster.nameServer], {
+      cwd: checkoutDirectory(),
+    });
+    onTestFinished(() => void consumer.kill('SIGKILL'));
+    let output = '';
+    for (const stream of [consumer.stdout, consumer.stderr]) {
+      stream.on('data', (chunk) => {
+        output += chunk;
+      });
+    }
+    await vi.waitFor(() => expect(output).toContain('ready\n'), 30_000);
+    const [, messageId = ''] = /^sent (\w+)\nsent a batch of 2\n$/.exec(await run('producer')) ?? [];
+    await vi.waitFor(() => {
+      expect(output).toContain(`received ${messageId} created order 4711\n`);
+      for (const body of ['packed order 4711 packed', 'shipped order 4711 shipped', 'created order 4712'])
+        expect(output).toContain(body);
+    }, 30_000);
+    expect(output).not.toContain('reminder');
+    const closed = once(consumer, 'close');
+    consumer.kill('SIGTERM');
+    expect(await closed).toEqual([0, null]);
+    expect(output).toMatch(/closed\n$/);
+  });
+
+  test('simple-consumer receives what there is', { timeout: 60_000 }, async () => {
+    await run('producer');
+    const output = await run('simple-consumer');
+    expect(output).toMatch(/^received \w+ order 4713$/m);
+  });
+
+  test('transaction commits, and answers the check for what was not', { timeout: 90_000 }, async () => {
+    expect(await run('transaction')).toBe('committed 1\nchecked 2 commit\n');
   });
 });
