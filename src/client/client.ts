@@ -16,6 +16,7 @@ import { ClientError } from './errors.ts';
 import { GroupSettings } from './group-settings.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { LiveStreams } from './live-streams.ts';
+import { NameServerDiscovery } from './name-server-discovery.ts';
 import { NameServers } from './name-servers.ts';
 import type { ClientObserver } from './observer.ts';
 import type { ClientOptions, ConsumeMode } from './options.ts';
@@ -59,6 +60,7 @@ export class ClusterClient {
   readonly #tracing: Tracing | undefined;
   readonly #credentials: CredentialsKeeper;
   readonly #nameServerChannels: Channels;
+  readonly #discovery: NameServerDiscovery | undefined;
   readonly #nameServers: NameServers;
   readonly #cluster: Cluster;
   readonly #popParts: PopParts;
@@ -89,7 +91,9 @@ export class ClusterClient {
       heartbeats.greet(channel),
     );
     this.#nameServerChannels = new Channels(connections);
-    this.#nameServers = new NameServers(options.nameServers, this.#nameServerChannels);
+    const { nameServers, nameServerUrl: url } = options;
+    this.#discovery = url === undefined ? undefined : new NameServerDiscovery({ ...options, url });
+    this.#nameServers = new NameServers(this.#discovery ?? nameServers, this.#nameServerChannels);
     const routes = new Routes(this.#nameServers, options.routesMax);
     this.#cluster = createCluster({ clientId, routes, heartbeats, pullGroups, brokers }, options.brokerAllowed);
     const send: Producer['send'] = (message, deadline) => this.producer.send(message, deadline);
@@ -204,6 +208,7 @@ export class ClusterClient {
     await this.#tracing?.dispatcher.close();
     this.#cluster.brokers.close();
     this.#nameServerChannels.close();
+    this.#discovery?.close();
     this.#credentials.close();
   }
 }

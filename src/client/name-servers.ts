@@ -9,15 +9,18 @@ import type { Channels } from './channels.ts';
 /** Longest wait for one name server before the next is asked, in ms. */
 const attemptTimeoutMs = 3_000;
 
+/** `host:port` of each; or who knows them, and may have to ask first. */
+export type NameServerSource = readonly string[] | { addresses(deadline: Deadline): Promise<readonly string[]> };
+
 /** The name servers of one cluster. They do not talk to each other, so their routes may differ for up to 30 s. */
 export class NameServers {
-  readonly #addresses: readonly string[];
+  readonly #source: NameServerSource;
   readonly #channels: Channels;
   /** The one that gave the last route. */
   #preferred = '';
 
-  constructor(addresses: readonly string[], channels: Channels) {
-    this.#addresses = addresses;
+  constructor(source: NameServerSource, channels: Channels) {
+    this.#source = source;
     this.#channels = channels;
   }
 
@@ -30,7 +33,8 @@ export class NameServers {
     const request = getRoute.encode({ topic, acceptStandardJsonOnly: true });
     let failure: unknown;
     let answered = false;
-    for (const address of this.#inTurn(doubted)) {
+    const addresses = await this.#inTurn(deadline, doubted);
+    for (const address of addresses) {
       try {
         const reply = await this.#ask(address, request, deadline);
         if (reply.code !== ResponseCode.TOPIC_NOT_EXIST) {
@@ -46,13 +50,13 @@ export class NameServers {
       }
     }
     if (answered) return undefined;
-    throw this.#unreachable(failure);
+    throw unreachable(addresses, failure);
   }
 
   /** Whether any broker is registered; undefined when no name server can tell. */
   async hasBrokers(deadline: Deadline): Promise<boolean | undefined> {
     let answered = false;
-    for (const address of this.#inTurn()) {
+    for (const address of await this.#inTurn(deadline)) {
       try {
         const reply = await this.#ask(address, getClusterInfo.encode({}), deadline);
         getClusterInfo.decodeReply(reply, address);
@@ -74,7 +78,8 @@ export class NameServers {
     deadline: Deadline,
   ): Promise<{ readonly reply: Command; readonly address: string }> {
     let failure: unknown;
-    for (const address of this.#inTurn()) {
+    const addresses = await this.#inTurn(deadline);
+    for (const address of addresses) {
       try {
         return { reply: await this.#ask(address, request, deadline), address };
       } catch (error) {
@@ -82,20 +87,24 @@ export class NameServers {
         failure = error;
       }
     }
-    throw this.#unreachable(failure);
+    throw unreachable(addresses, failure);
   }
 
   /** Asks all of them, at once: the answers, or why there is none, by address. */
   async invokeAll(request: CommandContent, deadline: Deadline): Promise<ReadonlyMap<string, Promise<Command>>> {
-    const answers = this.#inTurn().map((address) => [address, this.#ask(address, request, deadline)] as const);
+    const answers = (await this.#inTurn(deadline)).map(
+      (address) => [address, this.#ask(address, request, deadline)] as const,
+    );
     await Promise.allSettled(answers.map(([, answer]) => answer));
     return new Map(answers);
   }
 
   /** All of them, from the one that answered last, or behind it. Look-ups side by side each have their own turn. */
-  #inTurn(fromNext = false): readonly string[] {
-    const start = Math.max(0, this.#addresses.indexOf(this.#preferred)) + (fromNext ? 1 : 0);
-    return [...this.#addresses.slice(start), ...this.#addresses.slice(0, start)];
+  async #inTurn(deadline: Deadline, fromNext = false): Promise<readonly string[]> {
+    const source = this.#source;
+    const addresses = 'addresses' in source ? await source.addresses(deadline) : source;
+    const start = Math.max(0, addresses.indexOf(this.#preferred)) + (fromNext ? 1 : 0);
+    return [...addresses.slice(start), ...addresses.slice(0, start)];
   }
 
   async #ask(address: string, request: CommandContent, deadline: Deadline): Promise<Command> {
@@ -103,10 +112,10 @@ export class NameServers {
     const channel = await this.#channels.get(address, attempt);
     return channel.invoke(request, attempt);
   }
+}
 
-  #unreachable(cause: unknown): unknown {
-    if (!(cause instanceof RemotingError)) return cause;
-    const endpoint = this.#addresses.join(';');
-    return new RemotingError('connect', `no name server answers at ${endpoint}`, { address: endpoint, cause });
-  }
+function unreachable(addresses: readonly string[], cause: unknown): unknown {
+  if (!(cause instanceof RemotingError)) return cause;
+  const address = addresses.join(';');
+  return new RemotingError('connect', `no name server answers at ${address}: ${cause.message}`, { address, cause });
 }

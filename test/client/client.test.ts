@@ -106,7 +106,7 @@ describe('ClusterClient', () => {
       await cluster.nameServer.stop();
       await expect(cluster.client().checkTopic('topic', soon())).rejects.toMatchObject({
         kind: 'connect',
-        message: `no name server answers at ${cluster.nameServer.address}`,
+        message: expect.stringContaining(`no name server answers at ${cluster.nameServer.address}: `),
       });
     });
   });
