@@ -68,6 +68,37 @@ describeOnTarget('filters', () => {
     expect(reader.bodies.toSorted()).toEqual(['Aa', 'c']);
   });
 
+  test('a condition lets through the same by pull, and is refused alike', async () => {
+    const client = clients.create();
+    await cluster.createTopic('pulled-conditions', { queueCount: 1 });
+    const consumerOf = (condition: string) =>
+      client.pullConsumer({
+        subscriber: { topic: 'pulled-conditions', group: 'pulled-conditions-group' },
+        filter: sqlFilter(condition),
+        invisibleDurationMs: 30_000,
+        renewalDurationMs: 0,
+        pollDurationMs: 1_000,
+      });
+    const unreadable = consumerOf('price >').open(soon());
+    await expect(unreadable).rejects.toMatchObject({ name: 'ClientError', kind: 'invalid' });
+    const consumer = consumerOf('price > 10');
+    await consumer.open(soon());
+    const prices = [9, 11, 10, 12];
+    for (const price of prices) {
+      const properties = [['price', String(price)]] as const;
+      await client.producer.send(outgoing('pulled-conditions', String(price), { properties }), soon());
+    }
+    const bodies: string[] = [];
+    const ending = new AbortController();
+    for await (const { body, receipt } of consumer.stream({ messagesMax: 10, signal: ending.signal })) {
+      bodies.push(body.toString());
+      await consumer.ack(receipt);
+      if (bodies.length === 2) ending.abort();
+    }
+    expect(bodies).toEqual(['11', '12']);
+    await consumer.close();
+  });
+
   test('a condition that cannot be read is refused when the consumer is opened', async () => {
     const client = clients.create();
     await cluster.createTopic('bad-conditions');

@@ -4,6 +4,7 @@ import { isVersion5 } from '../../remoting/version.ts';
 import { consumeFromDefault } from '../consume-from.ts';
 import type { Consumer, ConsumerOptions, StreamOptions } from '../consumer.ts';
 import { ClientError } from '../errors.ts';
+import { checkFilter } from '../filter-check.ts';
 import { type ReachedBroker, reachBrokers } from '../reached-brokers.ts';
 import type { PullReceipt } from '../receipt.ts';
 import type { ReceivedMessage } from '../received-message.ts';
@@ -56,6 +57,8 @@ export class PullConsumer implements Consumer<PullReceipt> {
     const route = own ?? (await cluster.routes.find(defaultTopic, deadline));
     if (route === undefined) throw await cluster.routes.missing(subscriber.topic, deadline);
     const brokers = await reachBrokers(cluster, { ...route, topic: subscriber.topic }, deadline, requestTimeoutMs);
+    const channels = brokers.map(({ channel }) => channel);
+    await checkFilter({ clientId: cluster.clientId, subscriber, filter: this.#options.filter }, channels, deadline);
     await Promise.all(
       brokers.map((broker) => this.#prepare(broker, own?.readQueueCounts.get(broker.brokerName) ?? 0, deadline)),
     );
