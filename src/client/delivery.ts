@@ -1,7 +1,7 @@
 import { delayLevelsMs, MessageProperty } from '../remoting/message.ts';
 import { isVersion5 } from '../remoting/version.ts';
 import { ClientError } from './errors.ts';
-import type { Vendor } from './options.ts';
+import type { Vendor } from './vendor.ts';
 
 /** When a message is to be delivered: at once, after a level's duration, or at a time (ms since 1970). */
 export type Delivery =

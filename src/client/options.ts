@@ -4,9 +4,9 @@ import { connectTimeoutMsDefault, type TlsOptions } from '../remoting/dial.ts';
 import type { Credentials } from '../remoting/signature.ts';
 import type { CredentialsKeeper, CredentialsProvider } from './credentials.ts';
 import type { ClientObserver } from './observer.ts';
+import type { Vendor } from './vendor.ts';
 
-/** Whose brokers they are: which property delays a message, since cloud brokers say version 4 and can do more than it. */
-export type Vendor = 'apache' | 'aliyun' | 'volcengine';
+export type { Vendor } from './vendor.ts';
 
 /** How messages are received: `pop`, `pull`, or, with `auto`, by POP where all brokers of the topic that can be reached have it, else by pull. */
 export type ConsumeMode = 'auto' | 'pop' | 'pull';
@@ -36,13 +36,6 @@ export interface TraceOptions {
 export interface ClientOptions {
   /** Name servers as `host:port`. One is used until it fails, then the next. */
   readonly nameServers: readonly string[];
-  /**
-   * A web server that answers with a line of name servers, as Java's clients ask one (`TopAddressing`): asked for on first use, then every
-   * 2 min. `nameServers` may then be empty; they are used until it answers. Default: none.
-   */
-  readonly nameServerUrl?: string | undefined;
-  /** May a name server be dialled that the web server listed? */
-  readonly nameServerAllowed: (address: string) => boolean;
   /** What every request is signed with, or who gives it; unset: requests are not signed. */
   readonly credentials?: Credentials | CredentialsProvider | undefined;
   /** TLS on every connection. */
@@ -92,7 +85,6 @@ export interface ClientOptions {
  */
 export const clientDefaults = {
   vendor: 'apache',
-  nameServerAllowed: () => true,
   brokerAllowed: () => true,
   producerGroup: 'rocketmq-grpc-proxy',
   connectTimeoutMs: connectTimeoutMsDefault,

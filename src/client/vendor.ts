@@ -1,4 +1,5 @@
-import type { Vendor } from './options.ts';
+/** Whose brokers they are: which property delays a message, since cloud brokers say version 4 and can do more than it. */
+export type Vendor = 'apache' | 'aliyun' | 'volcengine';
 
 const vendorHosts: readonly (readonly [Vendor, RegExp])[] = [
   ['volcengine', /\.i?volces\.com(?=[:;]|$)/],
