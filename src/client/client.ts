@@ -204,7 +204,7 @@ export class ClusterClient {
   async #close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     this.requestReply.close();
-    await Promise.all([...this.#consumers].map((consumer) => consumer.close()));
+    await Promise.all([this.transactionGroups.settled(), ...[...this.#consumers].map((consumer) => consumer.close())]);
     await this.#tracing?.dispatcher.close();
     this.#cluster.brokers.close();
     this.#nameServerChannels.close();

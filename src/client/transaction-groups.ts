@@ -12,11 +12,13 @@ import { type TransactionChecker, Transactions } from './transactions.ts';
 
 /** Longest wait for a broker to take a group off, in ms. */
 const leaveTimeoutMs = 3_000;
+/** Longest wait for ends on their way and for checkers at work, in ms; brokers then ask other members of the group. */
+const settleTimeoutMs = 5_000;
 
 /** A producer group that this client is a member of. */
 export interface TransactionGroup {
   readonly transactions: Transactions;
-  /** From now on brokers ask other members of the group. Never fails. */
+  /** From now on brokers ask other members of the group. Resolves when they have heard of all ends, as far as they answer. Never fails. */
   leave(): Promise<void>;
 }
 
@@ -56,7 +58,7 @@ export class TransactionGroups {
         if (this.#joined.get(group) !== transactions) return;
         this.#joined.delete(group);
         forget();
-        await this.#takeOff(group);
+        await Promise.all([this.#takeOff(group), transactions.settled(Deadline.after(settleTimeoutMs))]);
       },
     };
   }
@@ -66,6 +68,14 @@ export class TransactionGroups {
     const [halfMessage] = decodeStoredMessages(request.body);
     const group = halfMessage?.properties.get(MessageProperty.PGROUP) ?? '';
     (this.#joined.get(group) ?? this.#parts.own).answerCheck(request, channel);
+  }
+
+  /** Resolves when brokers have heard of the ends of all transactions of this client, as far as they answer. Never fails. */
+  async settled(): Promise<void> {
+    const deadline = Deadline.after(settleTimeoutMs);
+    await Promise.all(
+      [this.#parts.own, ...this.#joined.values()].map((transactions) => transactions.settled(deadline)),
+    );
   }
 
   async #takeOff(group: string): Promise<void> {

@@ -56,6 +56,8 @@ export class Transactions {
   readonly #checker: TransactionChecker;
   /** Of each transaction that the checker is asked about, the last check: the copies of those before it are past. */
   readonly #checking = new Map<string, Check>();
+  /** Ends on their way, and checks; none of them fails. */
+  readonly #underWay = new Set<Promise<void>>();
   readonly #ended = new LRUCache<string, Ended>({ maxSize: endedTransactionsMax, sizeCalculation: () => 1 });
 
   constructor(producer: Producer, producerGroup: string, checker: TransactionChecker, log: ClientLog) {
@@ -106,7 +108,7 @@ export class Transactions {
       transactionId,
       topic: sent.queue.topic,
     });
-    void this.#send(request, sent.channel, ended);
+    this.#track(this.#send(request, sent.channel, ended));
   }
 
   /** Answers a broker that asks how a transaction ended, when the checker knows. */
@@ -116,8 +118,23 @@ export class Transactions {
     const messageId = halfMessage.properties.get(MessageProperty.UNIQ_KEY) ?? '';
     const check = { request, halfMessage, channel };
     const ended = this.#ended.get(messageId);
-    if (ended === undefined) void this.#askChecker(messageId, check);
+    if (ended === undefined) this.#track(this.#askChecker(messageId, check));
     else this.#answer(messageId, check, ended);
+  }
+
+  /**
+   * Waits until brokers have heard of all ends, and checks are answered. Never fails: of what takes longer than the deadline, brokers
+   * ask other members of the group.
+   */
+  async settled(deadline: Deadline): Promise<void> {
+    while (this.#underWay.size > 0 && deadline.remainingMs() > 0) {
+      await deadline.wait(Promise.all(this.#underWay), 'the ends of transactions').catch(() => {});
+    }
+  }
+
+  #track(work: Promise<void>): void {
+    const underWay = work.finally(() => this.#underWay.delete(underWay));
+    this.#underWay.add(underWay);
   }
 
   #answer(messageId: string, { request, halfMessage, channel }: Check, ended: Ended): void {
@@ -135,7 +152,7 @@ export class Transactions {
       transactionId,
       topic: halfMessage.topic,
     });
-    void this.#send(answer, channel, outcome === ended.outcome ? ended : undefined);
+    this.#track(this.#send(answer, channel, outcome === ended.outcome ? ended : undefined));
   }
 
   /** Never fails. Checks that come while the checker is at work have the same answer. */

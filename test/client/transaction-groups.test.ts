@@ -121,4 +121,43 @@ describe('TransactionGroups', () => {
     await cluster.broker.request(END_TRANSACTION);
     expect(checker).toHaveBeenCalledTimes(2);
   });
+
+  test('who leaves, or closes the client, waits until brokers have heard of all ends', async () => {
+    const client = cluster.client();
+    const group = client.transactionGroups.join('orders', () => COMMIT);
+    const held = deferred<void>();
+    cluster.broker.on(END_TRANSACTION, async () => {
+      await held.promise;
+      return {};
+    });
+    const endings = [group.transactions, client.transactions];
+    for (const transactions of endings) transactions.end(await transactions.begin(message, undefined, soon()), COMMIT);
+    const ended: string[] = [];
+    const leaving = group.leave().then(() => ended.push('left'));
+    const closing = client.close().then(() => ended.push('closed'));
+    await cluster.broker.request(END_TRANSACTION, 1);
+    expect(ended).toEqual([]);
+    held.resolve();
+    await Promise.all([leaving, closing]);
+    expect(cluster.log.troubles).toEqual([]);
+  });
+
+  test('a checker that is at work when its client closes has its say', async () => {
+    const outcome = deferred<TransactionOutcome>();
+    const client = cluster.client();
+    await client.producer.send(message, soon());
+    const asked = deferred<void>();
+    client.transactionGroups.join('orders', () => {
+      asked.resolve();
+      return outcome.promise;
+    });
+    check('orders', 1);
+    await asked.promise;
+    const closing = client.close();
+    outcome.resolve(COMMIT);
+    await closing;
+    expect(cluster.broker.requests(END_TRANSACTION).map(({ extFields }) => extFields)).toMatchObject([
+      { commitOrRollback: String(COMMIT) },
+    ]);
+  });
 });
