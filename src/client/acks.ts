@@ -85,31 +85,42 @@ async function sendBatch(channel: Channel, content: CommandContent): Promise<voi
   decodeBatchAckReply(await channel.invoke(content, Deadline.after(ackTimeoutMs)), channel.address);
 }
 
-/** Joins the acks that share a checkpoint. */
+interface Range extends AckedRange {
+  readonly queueOffsets: bigint[];
+}
+
+/** Joins the acks that share a checkpoint. Mostly those of one POP come together, so the last range is tried first. */
 function rangesOf(acks: readonly PendingAck[]): AckedRange[] {
-  const ranges = new Map<string, AckedRange & { readonly queueOffsets: bigint[] }>();
+  const ranges: Range[] = [];
+  let last: Range | undefined;
   for (const { subscriber, receipt } of acks) {
-    const { retry, queueId, startOffset, popTimeMs, reviveQueueId, invisibleDurationMs } = receipt;
-    const { group: consumerGroup, topic } = subscriber;
-    const key = [consumerGroup, topic, retry, queueId, startOffset, popTimeMs, reviveQueueId, invisibleDurationMs].join(
-      ' ',
-    );
-    const range = ranges.get(key);
-    if (range !== undefined) range.queueOffsets.push(receipt.queueOffset);
-    else {
-      const queueOffsets = [receipt.queueOffset];
-      ranges.set(key, {
-        consumerGroup,
-        topic,
-        retry,
-        queueId,
-        startOffset,
-        popTimeMs,
-        reviveQueueId,
-        invisibleDurationMs,
-        queueOffsets,
-      });
+    if (last === undefined || !isOf(last, subscriber, receipt)) {
+      last = ranges.find((range) => isOf(range, subscriber, receipt));
+      if (last === undefined) {
+        last = rangeOf(subscriber, receipt);
+        ranges.push(last);
+      }
     }
+    last.queueOffsets.push(receipt.queueOffset);
   }
-  return [...ranges.values()];
+  return ranges;
+}
+
+function rangeOf({ group: consumerGroup, topic }: Subscriber, receipt: PopReceipt): Range {
+  const { retry, queueId, startOffset, popTimeMs, reviveQueueId, invisibleDurationMs } = receipt;
+  const checkpoint = { retry, queueId, startOffset, popTimeMs, reviveQueueId, invisibleDurationMs };
+  return { consumerGroup, topic, ...checkpoint, queueOffsets: [] };
+}
+
+function isOf(range: Range, { group, topic }: Subscriber, receipt: PopReceipt): boolean {
+  return (
+    range.popTimeMs === receipt.popTimeMs &&
+    range.queueId === receipt.queueId &&
+    range.startOffset === receipt.startOffset &&
+    range.retry === receipt.retry &&
+    range.reviveQueueId === receipt.reviveQueueId &&
+    range.invisibleDurationMs === receipt.invisibleDurationMs &&
+    range.topic === topic &&
+    range.consumerGroup === group
+  );
 }

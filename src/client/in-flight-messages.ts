@@ -4,6 +4,8 @@ import type { PopReceipt } from '../remoting/pop-receipt.ts';
 export interface InFlightMessage {
   /** Where it is in flight. */
   readonly owner: InFlightMessages;
+  /** Of `handedOut`. */
+  key: string;
   /** The receipt that the reader has to use; the last that it was given. */
   handedOut: PopReceipt;
   /** The receipt that the broker takes now; a renewal replaces it. */
@@ -50,6 +52,7 @@ export class InFlightMessages {
   add(receipt: PopReceipt, visibleAtMs: number): InFlightMessage {
     const message: InFlightMessage = {
       owner: this,
+      key: receiptKey(receipt),
       handedOut: receipt,
       receipt,
       handedOutAtMs: performance.now(),
@@ -59,17 +62,17 @@ export class InFlightMessages {
       isAckLost: false,
       renewalLost: undefined,
     };
-    this.#messages.set(receiptKey(receipt), message);
+    this.#messages.set(message.key, message);
     return message;
   }
 
-  /** The message that was handed out with this receipt, if it is still in flight here. */
-  find(handedOut: PopReceipt): InFlightMessage | undefined {
-    return this.#messages.get(receiptKey(handedOut));
+  /** The message that was handed out with the receipt of this key, if it is still in flight here. */
+  find(key: string): InFlightMessage | undefined {
+    return this.#messages.get(key);
   }
 
   has(message: InFlightMessage): boolean {
-    return this.find(message.handedOut) === message;
+    return this.#messages.get(message.key) === message;
   }
 
   /** From now on the reader has another receipt of the message. */
@@ -78,7 +81,8 @@ export class InFlightMessages {
     message.handedOut = receipt;
     message.receipt = receipt;
     message.visibleAtMs = visibleAtMs;
-    this.#messages.set(receiptKey(receipt), message);
+    message.key = receiptKey(receipt);
+    this.#messages.set(message.key, message);
   }
 
   remove(message: InFlightMessage): void {
@@ -94,8 +98,7 @@ export class InFlightMessages {
   }
 
   #delete(message: InFlightMessage): boolean {
-    const key = receiptKey(message.handedOut);
-    return this.#messages.get(key) === message && this.#messages.delete(key);
+    return this.has(message) && this.#messages.delete(message.key);
   }
 }
 

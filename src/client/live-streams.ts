@@ -1,4 +1,3 @@
-import type { PopReceipt } from '../remoting/pop-receipt.ts';
 import type { InFlightMessage, InFlightMessages } from './in-flight-messages.ts';
 import type { Subscriber } from './subscriber.ts';
 
@@ -20,10 +19,10 @@ export class LiveStreams {
     };
   }
 
-  /** The message of this receipt, if it is in flight here. */
-  find(subscriber: Subscriber, handedOut: PopReceipt): InFlightMessage | undefined {
+  /** The message of the receipt with this key, if it is in flight here. */
+  find(subscriber: Subscriber, key: string): InFlightMessage | undefined {
     for (const inFlight of this.#streams.get(keyOf(subscriber)) ?? []) {
-      const message = inFlight.find(handedOut);
+      const message = inFlight.find(key);
       if (message !== undefined) return message;
     }
     return undefined;

@@ -24,11 +24,11 @@ export class ReleasedMessages {
 
   /** Remembered until the receipt would be late anyway. */
   add(subscriber: Subscriber, receipt: PopReceipt, how: Exclude<Spent, 'acknowledged'>): void {
-    this.#receipts.set(keyOf(subscriber, receipt), how, { ttl: Math.max(1, receipt.invisibleDurationMs) });
+    this.#receipts.set(nameOf(subscriber, receiptKey(receipt)), how, { ttl: Math.max(1, receipt.invisibleDurationMs) });
   }
 
-  addAcknowledged(subscriber: Subscriber, receipt: PopReceipt): void {
-    this.#acks.add(keyOf(subscriber, receipt));
+  addAcknowledged(subscriber: Subscriber, key: string): void {
+    this.#acks.add(nameOf(subscriber, key));
     if (this.#acks.size < acksMin) return;
     this.#olderAcks = this.#acks;
     this.#acks = new Set();
@@ -36,18 +36,18 @@ export class ReleasedMessages {
 
   /** It was not spent after all. */
   delete(subscriber: Subscriber, receipt: PopReceipt): void {
-    this.#receipts.delete(keyOf(subscriber, receipt));
+    this.#receipts.delete(nameOf(subscriber, receiptKey(receipt)));
   }
 
   /** Undefined for one that was not spent here, or long ago. */
-  find(subscriber: Subscriber, receipt: PopReceipt): Spent | undefined {
-    const key = keyOf(subscriber, receipt);
-    if (this.#acks.has(key) || this.#olderAcks.has(key)) return 'acknowledged';
-    return this.#receipts.get(key);
+  find(subscriber: Subscriber, key: string): Spent | undefined {
+    const name = nameOf(subscriber, key);
+    if (this.#acks.has(name) || this.#olderAcks.has(name)) return 'acknowledged';
+    return this.#receipts.size > 0 ? this.#receipts.get(name) : undefined;
   }
 }
 
 /** A receipt does not say whose it is: in one millisecond, two topics may have the same one. */
-function keyOf({ group, topic }: Subscriber, receipt: PopReceipt): string {
-  return `${group} ${topic} ${receiptKey(receipt)}`;
+function nameOf({ group, topic }: Subscriber, key: string): string {
+  return `${group} ${topic} ${key}`;
 }

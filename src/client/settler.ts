@@ -49,9 +49,10 @@ export class Settler {
    * @throws ClientError `expired`, `noRoute`, `noBroker`; RemotingError, ResponseError.
    */
   async ack(receipt: PopReceipt, deadline: Deadline): Promise<void> {
-    const message = this.#messageOf(receipt);
+    const key = receiptKey(receipt);
+    const message = this.#messageOf(receipt, key);
     await deadline.wait(
-      this.#alone(message, () => this.#ack(message, receipt)),
+      this.#alone(message, () => this.#ack(message, receipt, key)),
       'an ack',
     );
   }
@@ -62,7 +63,7 @@ export class Settler {
    */
   async nack(receipt: PopReceipt, delayMs: number, deadline: Deadline): Promise<void> {
     checkDuration('delayMs', delayMs, 0);
-    const message = this.#messageOf(receipt);
+    const message = this.#messageOf(receipt, receiptKey(receipt));
     await deadline.wait(
       this.#alone(message, async () => {
         await this.#spend(message, receipt, 'givenBack', delayMs);
@@ -78,7 +79,7 @@ export class Settler {
    */
   async change(receipt: PopReceipt, durationMs: number, deadline: Deadline): Promise<PopReceipt> {
     checkDuration('durationMs', durationMs, 1);
-    const message = this.#messageOf(receipt);
+    const message = this.#messageOf(receipt, receiptKey(receipt));
     return deadline.wait(
       this.#alone(message, async () => {
         const visibleAtMs = performance.now() + durationMs;
@@ -130,9 +131,9 @@ export class Settler {
     await this.#release(receipt, deadline);
   }
 
-  #messageOf(receipt: PopReceipt): InFlightMessage {
+  #messageOf(receipt: PopReceipt, key: string): InFlightMessage {
     const { liveStreams } = this.#parts;
-    const known = liveStreams.find(this.#subscriber, receipt) ?? this.#guests.find(receipt);
+    const known = liveStreams.find(this.#subscriber, key) ?? this.#guests.find(key);
     return known ?? this.#guests.add(receipt, Number.POSITIVE_INFINITY);
   }
 
@@ -149,9 +150,9 @@ export class Settler {
     return result;
   }
 
-  async #ack(message: InFlightMessage, receipt: PopReceipt): Promise<void> {
+  async #ack(message: InFlightMessage, receipt: PopReceipt, key: string): Promise<void> {
     const { released, acks } = this.#parts;
-    const spent = released.find(this.#subscriber, receipt);
+    const spent = released.find(this.#subscriber, key);
     if (spent === 'acknowledged') return;
     this.#checkOpen(message, spent);
     const channel = await this.#channelOf(message.receipt, this.#deadline());
@@ -166,13 +167,13 @@ export class Settler {
       released.add(this.#subscriber, receipt, 'replaced');
       throw lostRenewal(message.renewalLost);
     }
-    released.addAcknowledged(this.#subscriber, receipt);
+    released.addAcknowledged(this.#subscriber, key);
   }
 
   /** Where it is unknown whether the broker did it, the receipt is spent all the same: nobody must do it again. */
   async #spend(message: InFlightMessage, receipt: PopReceipt, how: 'givenBack' | 'replaced', durationMs: number) {
     const { released } = this.#parts;
-    this.#checkOpen(message, released.find(this.#subscriber, receipt));
+    this.#checkOpen(message, released.find(this.#subscriber, receiptKey(receipt)));
     if (message.renewalLost !== undefined) throw lostRenewal(message.renewalLost);
     released.add(this.#subscriber, receipt, how);
     try {

@@ -23,15 +23,15 @@ describe('InFlightMessages', () => {
     messages.add(receipt(1n), 100);
     messages.add(receipt(2n), 100);
     expect([messages.size, messages.room]).toEqual([2, 0]);
-    expect(messages.find(receipt(1n))).toMatchObject({
+    expect(messages.find(receiptKey(receipt(1n)))).toMatchObject({
       handedOut: receipt(1n),
       receipt: receipt(1n),
       visibleAtMs: 100,
     });
-    expect(messages.find(receipt(3n))).toBeUndefined();
+    expect(messages.find(receiptKey(receipt(3n)))).toBeUndefined();
     messages.add(receipt(3n), 100);
     expect(messages.room).toBe(0);
-    expect(messages.find(receipt(9n))).toBeUndefined();
+    expect(messages.find(receiptKey(receipt(9n)))).toBeUndefined();
     messages.remove(found(messages, 1n));
     expect([messages.size, messages.room]).toEqual([2, 0]);
   });
@@ -60,8 +60,8 @@ describe('InFlightMessages', () => {
     const message = messages.add(receipt(1n), 100);
     const next = receipt(1n, { popTimeMs: 2, invisibleDurationMs: 5 });
     messages.replace(message, next, 200);
-    expect(messages.find(receipt(1n))).toBeUndefined();
-    expect(messages.find(next)).toBe(message);
+    expect(messages.find(receiptKey(receipt(1n)))).toBeUndefined();
+    expect(messages.find(receiptKey(next))).toBe(message);
     expect(message).toMatchObject({ handedOut: next, receipt: next, visibleAtMs: 200 });
     expect(messages.has(message)).toBe(true);
     messages.remove(message);
@@ -85,7 +85,7 @@ describe('InFlightMessages', () => {
 });
 
 function found(messages: InFlightMessages, queueOffset: bigint): InFlightMessage {
-  const message = messages.find(receipt(queueOffset));
+  const message = messages.find(receiptKey(receipt(queueOffset)));
   if (message === undefined) throw new Error('it must be there');
   return message;
 }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { receiptKey } from '../../src/client/in-flight-messages.ts';
 import { acksMin, ReleasedMessages } from '../../src/client/released-messages.ts';
 import type { PopReceipt } from '../../src/remoting/pop-receipt.ts';
 
@@ -20,13 +21,13 @@ const subscriber = { group: 'g', topic: 't' };
 test('are told apart by group and topic: in one millisecond, two topics may give the same receipt', () => {
   const released = new ReleasedMessages();
   released.add(subscriber, receipt(1n, 60_000), 'givenBack');
-  released.addAcknowledged(subscriber, receipt(2n, 60_000));
+  released.addAcknowledged(subscriber, receiptKey(receipt(2n, 60_000)));
   for (const other of [
     { group: 'g', topic: 'other' },
     { group: 'other', topic: 't' },
   ]) {
-    expect(released.find(other, receipt(1n, 60_000))).toBeUndefined();
-    expect(released.find(other, receipt(2n, 60_000))).toBeUndefined();
+    expect(released.find(other, receiptKey(receipt(1n, 60_000)))).toBeUndefined();
+    expect(released.find(other, receiptKey(receipt(2n, 60_000)))).toBeUndefined();
   }
 });
 
@@ -34,31 +35,31 @@ test('are remembered until their receipts would be late anyway', async () => {
   const released = new ReleasedMessages();
   released.add(subscriber, receipt(1n, 20), 'replaced');
   released.add(subscriber, receipt(2n, 60_000), 'givenBack');
-  expect(released.find(subscriber, receipt(1n, 20))).toBe('replaced');
-  expect(released.find(subscriber, receipt(3n, 20))).toBeUndefined();
-  await expect.poll(() => released.find(subscriber, receipt(1n, 20))).toBeUndefined();
-  expect(released.find(subscriber, receipt(2n, 60_000))).toBe('givenBack');
+  expect(released.find(subscriber, receiptKey(receipt(1n, 20)))).toBe('replaced');
+  expect(released.find(subscriber, receiptKey(receipt(3n, 20)))).toBeUndefined();
+  await expect.poll(() => released.find(subscriber, receiptKey(receipt(1n, 20)))).toBeUndefined();
+  expect(released.find(subscriber, receiptKey(receipt(2n, 60_000)))).toBe('givenBack');
   released.delete(subscriber, receipt(2n, 60_000));
-  expect(released.find(subscriber, receipt(2n, 60_000))).toBeUndefined();
+  expect(released.find(subscriber, receiptKey(receipt(2n, 60_000)))).toBeUndefined();
 });
 
 test('are bounded: the oldest go first', () => {
   const released = new ReleasedMessages();
   for (let offset = 0n; offset <= 65_536n; offset += 1n) released.add(subscriber, receipt(offset, 60_000), 'givenBack');
-  expect(released.find(subscriber, receipt(0n, 60_000))).toBeUndefined();
-  expect(released.find(subscriber, receipt(1n, 60_000))).toBe('givenBack');
+  expect(released.find(subscriber, receiptKey(receipt(0n, 60_000)))).toBeUndefined();
+  expect(released.find(subscriber, receiptKey(receipt(1n, 60_000)))).toBe('givenBack');
 });
 
 test('acks are remembered, too, and decide; the oldest go first', () => {
   const released = new ReleasedMessages();
-  const ack = (offset: number): void => released.addAcknowledged(subscriber, receipt(BigInt(offset), 1));
+  const ack = (offset: number): void => released.addAcknowledged(subscriber, receiptKey(receipt(BigInt(offset), 1)));
   released.add(subscriber, receipt(0n, 60_000), 'givenBack');
   ack(0);
-  expect(released.find(subscriber, receipt(0n, 1))).toBe('acknowledged');
+  expect(released.find(subscriber, receiptKey(receipt(0n, 1)))).toBe('acknowledged');
   for (let offset = 1; offset < 2 * acksMin - 1; offset += 1) ack(offset);
-  expect(released.find(subscriber, receipt(0n, 1))).toBe('acknowledged');
+  expect(released.find(subscriber, receiptKey(receipt(0n, 1)))).toBe('acknowledged');
   ack(2 * acksMin - 1);
-  expect(released.find(subscriber, receipt(0n, 1))).toBe('givenBack');
-  expect(released.find(subscriber, receipt(BigInt(acksMin - 1), 1))).toBeUndefined();
-  expect(released.find(subscriber, receipt(BigInt(acksMin), 1))).toBe('acknowledged');
+  expect(released.find(subscriber, receiptKey(receipt(0n, 1)))).toBe('givenBack');
+  expect(released.find(subscriber, receiptKey(receipt(BigInt(acksMin - 1), 1)))).toBeUndefined();
+  expect(released.find(subscriber, receiptKey(receipt(BigInt(acksMin), 1)))).toBe('acknowledged');
 });
