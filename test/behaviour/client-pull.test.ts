@@ -219,6 +219,86 @@ for (const version of versions) {
       await consumer.close();
     });
 
+    test('in order: a message that is given back, or whose time is over, comes again before all later ones', async () => {
+      const topic = 'ordered';
+      await cluster.createTopic(topic, { queueCount: 1 });
+      const consumer = await open('g-ordered', topic, { orderly: true, invisibleDurationMs: 2_000 });
+      for (const body of ['1', '2', '3']) await send(topic, body);
+      let failuresLeft = 1;
+      const reader = new StreamReader(consumer, async ({ receipt, body, reconsumeTimes }) => {
+        // The first is given back once, the second is left alone once.
+        if (body.toString() === '1' && failuresLeft > 0) {
+          failuresLeft -= 1;
+          await consumer.nack(receipt, 100, soon());
+        } else if (body.toString() !== '2' || reconsumeTimes > 0) await consumer.ack(receipt);
+      });
+      await reader.count(5);
+      expect(reader.bodies).toEqual(['1', '1', '2', '2', '3']);
+      expect(reader.messages.map(({ reconsumeTimes }) => reconsumeTimes)).toEqual([0, 1, 0, 1, 0]);
+      expect((reader.receivedAtMs[3] ?? 0) - (reader.receivedAtMs[2] ?? 0)).toBeGreaterThanOrEqual(1_990);
+      await reader.stop();
+      await consumer.close();
+      expect(await committed('g-ordered', topic)).toBe(3);
+    });
+
+    test('in order: a message that always fails is dead after exactly its tries, and its queue goes on', async () => {
+      const [group, topic] = ['g-ordered-poison', 'ordered-poison'];
+      await cluster.createTopic(topic, { queueCount: 1 });
+      const settings = { groupName: group, consumeEnable: true, retryQueueNums: 1, retryMaxTimes: 2, brokerId: 0 };
+      await cluster.brokerCall(UPDATE_AND_CREATE_SUBSCRIPTION_GROUP, {}, Buffer.from(JSON.stringify(settings)));
+      const consumer = await open(group, topic, { orderly: true });
+      for (const body of ['poison', 'good']) await send(topic, body);
+      const reader = new StreamReader(consumer, async ({ receipt, body }) => {
+        if (body.toString() === 'good') await consumer.ack(receipt);
+        else await consumer.nack(receipt, 0, soon());
+      });
+      await reader.count(4);
+      expect(reader.bodies).toEqual(['poison', 'poison', 'poison', 'good']);
+      await vi.waitFor(async () => expect(await storedCount(`%DLQ%${group}`)).toBe(1), {
+        timeout: 20_000,
+        interval: 200,
+      });
+      await reader.stop();
+      await consumer.close();
+    });
+
+    test('in order: members come and go, and nothing overtakes what is not acknowledged', async () => {
+      const topic = 'ordered-shared';
+      await cluster.createTopic(topic, { queueCount: 4 });
+      const [queueCount, perQueue] = [4, 30];
+      const done = new Map<string, number[]>();
+      const startMember = async (on: ClusterClient) => {
+        const consumer = await open('g-ordered-shared', topic, { orderly: true }, on);
+        const reader = new StreamReader(consumer, async ({ receipt, body }) => {
+          const [key = '', number = ''] = body.toString().split(' ');
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          await consumer.ack(receipt).then(
+            () => done.set(key, [...(done.get(key) ?? []), Number(number)]),
+            // Its queue has another reader now, which gets it again.
+            (error: unknown) => expect(error).toMatchObject({ kind: 'expired' }),
+          );
+        });
+        return { consumer, reader };
+      };
+      const first = await startMember(client);
+      for (const number of numbers(perQueue)) {
+        for (const key of numbers(queueCount)) {
+          await client.producer.send(outgoing(topic, `${key} ${number}`, { shardingKey: String(key) }), soon());
+        }
+      }
+      await first.reader.count(10);
+      const second = await startMember(clients.create());
+      await second.reader.count(5);
+      await first.reader.stop();
+      await first.consumer.close();
+      const isDone = (): boolean =>
+        numbers(queueCount).every((key) => (done.get(String(key))?.length ?? 0) >= perQueue);
+      await vi.waitUntil(isDone, { timeout: 60_000, interval: 100 });
+      for (const key of numbers(queueCount)) expect(done.get(String(key))).toEqual(numbers(perQueue));
+      await second.reader.stop();
+      await second.consumer.close();
+    });
+
     test('members in several clients share the queues, and take over what one of them leaves', async () => {
       const topic = 'shared';
       await cluster.createTopic(topic, { queueCount: 4 });

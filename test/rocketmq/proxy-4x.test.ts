@@ -182,17 +182,35 @@ describe.skipIf(skipRocketMQ())('through the proxy to RocketMQ 4.9.7', () => {
     const topic = 'released';
     await cluster.createTopic(topic, { queueCount: 4 });
     const producer_id = await client.createProducer(topic);
-    const { consumerId, stream } = await client.subscribe(topic, 'g-released');
-    const bodies = Array.from({ length: 20 }, (_, index) => `body ${index}`);
-    for (const message_body of bodies) await client.send('SendMessage', { producer_id, message_body });
-    const messages = await stream.take(20);
-    const [acknowledged, ...left] = messages;
-    if (acknowledged !== undefined) await client.ack(consumerId, acknowledged);
+    const one = await client.subscribe(topic, 'g-released');
     const other = await hastyClient.subscribe(topic, 'g-released');
-    stream.cancel();
-    const again = new Map((await other.stream.take(19)).map((message) => [message.message_body, message]));
-    expect([...again.keys()].sort()).toEqual(left.map(bodyOf).sort());
-    for (const message of again.values()) await hastyClient.ack(other.consumerId, message);
+    const received = (): number => one.stream.messages.length + other.stream.messages.length;
+    let sentCount = 0;
+    const send = async (): Promise<void> => {
+      sentCount += 1;
+      await client.send('SendMessage', { producer_id, message_body: `body ${sentCount}` });
+    };
+    // Until each has some of the queues.
+    while (one.stream.messages.length === 0 || other.stream.messages.length === 0) {
+      expect(sentCount).toBeLessThan(200);
+      await send();
+      await vi.waitUntil(() => received() >= sentCount, { timeout: 20_000, interval: 20 });
+    }
+    for (const message of one.stream.messages) await client.ack(one.consumerId, message);
+    for (const message of other.stream.messages) await hastyClient.ack(other.consumerId, message);
+    const [before, otherBefore] = [one.stream.messages.length, other.stream.messages.length];
+    for (let count = 0; count < 20; count += 1) await send();
+    await vi.waitUntil(() => received() >= sentCount, { timeout: 20_000, interval: 20 });
+    for (const message of other.stream.messages.slice(otherBefore)) await hastyClient.ack(other.consumerId, message);
+    const [acknowledged, ...left] = one.stream.messages.slice(before);
+    if (acknowledged !== undefined) await client.ack(one.consumerId, acknowledged);
+    one.stream.cancel();
+    const otherCount = other.stream.messages.length;
+    await other.stream.until((messages) => messages.length >= otherCount + left.length);
+    const again = other.stream.messages.slice(otherCount);
+    expect(again.map(bodyOf).sort()).toEqual(left.map(bodyOf).sort());
+    expect(again.every(({ reconsume_times }) => reconsume_times === 1)).toBe(true);
+    for (const message of again) await hastyClient.ack(other.consumerId, message);
     other.stream.cancel();
   });
 

@@ -57,6 +57,8 @@ export class Deliveries {
   readonly #open = new Map<string, Delivery>();
   /** Messages on their way back; none of them fails. */
   readonly #returning = new Map<Promise<void>, QueueReader>();
+  /** Who waits for messages to be in flight no more. */
+  readonly #waiting = new Set<() => void>();
   readonly #idPrefix = randomBytes(8).toString('hex');
   #idCount = 0;
 
@@ -115,6 +117,21 @@ export class Deliveries {
     for (const delivery of [...this.#open.values()]) if (delivery.reader === reader) this.#take(delivery.receipt);
   }
 
+  /** Resolves when no message of a queue is in flight, after so long at the latest. */
+  async settled(reader: QueueReader, withinMs: number): Promise<void> {
+    const endMs = performance.now() + withinMs;
+    const isInFlight = (): boolean => [...this.#open.values()].some((delivery) => delivery.reader === reader);
+    while (isInFlight() && performance.now() < endMs) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, endMs - performance.now());
+        this.#waiting.add(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    }
+  }
+
   /** Resolves when no message of a queue is on its way back. */
   async returned(reader: QueueReader): Promise<void> {
     await Promise.all([...this.#returning].filter(([, of]) => of === reader).map(([returning]) => returning));
@@ -148,6 +165,8 @@ export class Deliveries {
     clearTimeout(delivery.timer);
     delivery.owner.inFlight.delete(delivery);
     delivery.owner.onSettled();
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
     return delivery;
   }
 

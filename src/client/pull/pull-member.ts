@@ -17,6 +17,8 @@ import { QueueReader } from './queue-reader.ts';
 import { Rebalancer } from './rebalancer.ts';
 import { SendBack } from './send-back.ts';
 
+/** Longest that a queue which is read in order waits for the ack of its message before it is given, in ms. */
+const orderedGiveDelayMsMax = 3_000;
 /** When a message of the retry topic comes again whose topic nobody reads here, in ms. */
 const foreignDelayMs = 30_000;
 
@@ -256,6 +258,8 @@ export class PullMember {
     this.#readers.delete(queueKey(queue));
     this.#readersByTopic.clear();
     await reader.stop();
+    // Nobody else gets the queue before it is unlocked, so that there is time for an ack.
+    if (this.#options.ordered) await this.deliveries.settled(reader, orderedGiveDelayMsMax);
     await this.deliveries.returned(reader);
     this.deliveries.lose(reader);
     await this.#persisting;
