@@ -12,6 +12,7 @@ import { type Guard, startGuard } from './guard.ts';
 import { type RocketMQVersion, rocketmqClassPath } from './java.ts';
 import { freePort, isPortFree } from './ports.ts';
 import { endProcess, isRunning, lastLogLines, type ProcessName, startJava } from './process.ts';
+import { type ServerTls, writeTls } from './tls.ts';
 import { call, type WireReply, type WireRequest } from './wire.ts';
 
 /** Settings of a properties file. */
@@ -23,6 +24,8 @@ export interface RocketMQOptions {
   readonly version?: RocketMQVersion;
   /** The broker takes signed requests only, of the users in access-control.ts: 1.0 with 4.x, 2.0 with 5.x. Default false. */
   readonly accessControl?: boolean;
+  /** Default: none given, so that both also take TLS, with a certificate of their own making. */
+  readonly tls?: ServerTls;
   /** Settings of the broker's properties file; they win over the harness's own. */
   readonly brokerConfig?: Config;
   /** Heap of the broker. Default 256; both versions took 8 senders of 4 MiB messages at once with 128. */
@@ -273,7 +276,8 @@ class Cluster implements RocketMQCluster {
   }
 
   #call(address: string, request: WireRequest): Promise<WireReply> {
-    return call(address, this.#options.accessControl === true ? signed(request, adminKeys) : request);
+    const { accessControl, tls } = this.#options;
+    return call(address, accessControl === true ? signed(request, adminKeys) : request, { tls });
   }
 
   async #end(): Promise<void> {
@@ -291,6 +295,7 @@ class Cluster implements RocketMQCluster {
 
   async #startProcess(name: ProcessName): Promise<void> {
     const isBroker = name === 'broker';
+    const { tls } = this.#options;
     const child = await startJava({
       name,
       mainClass: isBroker ? 'org.apache.rocketmq.broker.BrokerStartup' : 'org.apache.rocketmq.namesrv.NamesrvStartup',
@@ -298,7 +303,11 @@ class Cluster implements RocketMQCluster {
       directory: this.directory,
       logbackPackage: this.#isVersion5 ? 'org.apache.rocketmq.logging.' : '',
       heapMegabytes: isBroker ? (this.#options.heapMegabytes ?? 256) : nameServerHeapMegabytes,
-      javaOptions: [...jvmOptions, ...(this.#options.javaOptions ?? ['-XX:TieredStopAtLevel=1'])],
+      javaOptions: [
+        ...jvmOptions,
+        ...(tls === undefined ? [] : await writeTls(this.directory, tls)),
+        ...(this.#options.javaOptions ?? ['-XX:TieredStopAtLevel=1']),
+      ],
       config: isBroker ? this.#brokerConfig : { listenPort: this.#place.nameServerPort, bindAddress: host },
     });
     this.#children.set(name, child);

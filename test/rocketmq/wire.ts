@@ -3,6 +3,7 @@
  * in our codec must not be able to agree with itself here.
  */
 import { createConnection, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 
 /** A request with a JSON header (serialisation 0). */
 export interface WireRequest {
@@ -110,11 +111,12 @@ export class WireConnection {
   #failure: Error | undefined;
   #changed: () => void = () => {};
 
-  /** @param address `host:port` */
-  constructor(address: string) {
+  /** @param address `host:port` @param tls by TLS, with these. */
+  constructor(address: string, tls?: Pick<ConnectionOptions, 'ca' | 'cert' | 'key'>) {
     const [host = '', port = ''] = address.split(':');
     this.#address = address;
-    this.#socket = createConnection({ host, port: Number(port) });
+    const place = { host, port: Number(port) };
+    this.#socket = tls === undefined ? createConnection(place) : connectTls({ ...tls, ...place });
     this.#socket.on('data', (chunk) => {
       const { frames, rest } = splitFrames(Buffer.concat([this.#rest, chunk]));
       this.#rest = rest;
@@ -159,9 +161,18 @@ export class WireConnection {
   }
 }
 
+interface CallOptions {
+  readonly timeoutMs?: number | undefined;
+  readonly tls?: Pick<ConnectionOptions, 'ca' | 'cert' | 'key'> | undefined;
+}
+
 /** One request to `host:port`, on a connection of its own, and its reply, whatever the response code says. */
-export async function call(address: string, request: WireRequest, timeoutMs?: number): Promise<WireReply> {
-  const connection = new WireConnection(address);
+export async function call(
+  address: string,
+  request: WireRequest,
+  { timeoutMs, tls }: CallOptions = {},
+): Promise<WireReply> {
+  const connection = new WireConnection(address, tls);
   try {
     connection.write(encodeRequest(request));
     return decodeReply(await connection.read(undefined, timeoutMs));
