@@ -73,6 +73,14 @@ describe('sending', () => {
     return Object.fromEntries(sentProperties(request));
   }
 
+  it('leaves bodies uncompressed, so that receivers of any age can read them', async () => {
+    const messageBody = 'a body that could be made much smaller; '.repeat(1_000);
+    await send({ messageBody });
+    await sendTransaction({ messageBody });
+    const requests = cluster.brokers.flatMap((broker) => broker.requests(SEND_MESSAGE_V2));
+    expect(requests.map(({ body: sent }) => sent.toString() === messageBody)).toEqual([true, true]);
+  });
+
   it('stores a message and says under which id', async () => {
     const reply = await send({ tag: 't', properties: { properties: { a: '1' }, messageKey: 'k' } });
     const messageId = stored()['UNIQ_KEY'];
