@@ -5,11 +5,14 @@ import {
   type ClientOptions,
   type CompressionOptions,
   clientDefaults,
+  type TraceOptions,
   type Vendor,
 } from '../options.ts';
+import { openTelemetry } from '../telemetry/open-telemetry.ts';
+import type { OtelApi } from '../telemetry/otel-api.ts';
 import { vendorOf } from '../vendor.ts';
 import { checkNumber, timeoutMsMax } from './call.ts';
-import { checkNamespace, fullGroup } from './names.ts';
+import { checkNamespace, fullGroup, fullTopic } from './names.ts';
 import { invalidArgument, toRocketMQError } from './rocketmq-error.ts';
 
 /** Where the client tells what happens: pino's own shape, so that a pino logger can be given as it is. Secrets and bodies are never told. */
@@ -42,6 +45,13 @@ export interface RocketMQClientOptions {
   readonly producerGroup?: string;
   /** Default: nothing is told. */
   readonly logger?: Logger;
+  /**
+   * Message traces in RocketMQ's own format, for `mqadmin queryMsgTraceById`: who sent a message, and which groups worked on it, with what
+   * outcome. `true`: to `RMQ_SYS_TRACE_TOPIC`, which brokers have where `traceTopicEnable=true`; or to a topic of yours. Default: `false`.
+   */
+  readonly trace?: boolean | { readonly topic: string };
+  /** The module `@opentelemetry/api`: spans and metrics go to the SDK that is registered with it. Default: none. */
+  readonly openTelemetry?: OtelApi;
   /** Longest time for a call that names none of its own, tries and all. 1 to 2,147,483,647. Default: 10,000. */
   readonly timeoutMs?: number;
   /** Longest wait for one answer; then a send is tried again. 1 to 2,147,483,647. Default: 5,000. */
@@ -113,6 +123,8 @@ export function checkOptions(options: RocketMQClientOptions): CheckedOptions {
       vendor: vendorOf(nameServers.join(';'), vendor),
       producerGroup: fullGroup(options.producerGroup ?? producerGroupDefault, namespace),
       log: logger,
+      trace: traceOf(options.trace, namespace),
+      observer: options.openTelemetry === undefined ? undefined : openTelemetry(options.openTelemetry),
       requestTimeoutMs: options.requestTimeoutMs ?? clientDefaults.requestTimeoutMs,
       connectTimeoutMs: options.connectTimeoutMs ?? clientDefaults.connectTimeoutMs,
       sendAttemptsMax: options.sendAttemptsMax ?? clientDefaults.sendAttemptsMax,
@@ -125,6 +137,11 @@ export function checkOptions(options: RocketMQClientOptions): CheckedOptions {
       namespace,
     },
   };
+}
+
+function traceOf(trace: RocketMQClientOptions['trace'] = false, namespace: string): TraceOptions | undefined {
+  if (trace === false) return undefined;
+  return trace === true ? {} : { topic: fullTopic(trace.topic, namespace) };
 }
 
 function compressionOf(options: Partial<CompressionOptions> = {}): CompressionOptions {

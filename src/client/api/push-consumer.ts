@@ -48,7 +48,9 @@ export class PushConsumer implements AsyncDisposable {
         };
         const consumer = await openConsumer(cluster, options, deadline);
         const { log, namespace, timeoutMs: settleTimeoutMs } = this.#parts;
-        const parts = { namespace, log, options: this.#options, settleTimeoutMs, gate: this.#gate };
+        const { observer } = cluster;
+        const shared = { group: this.#group, observer, gate: this.#gate, options: this.#options };
+        const parts = { namespace, log, settleTimeoutMs, ...shared };
         this.#topics.set(full, new TopicHandler(consumer, parts));
       }),
     );

@@ -3,6 +3,7 @@ import { RemotingError } from '../../remoting/errors.ts';
 import type { Consumer } from '../consumer.ts';
 import { Demand } from '../demand.ts';
 import type { Gate } from '../gate.ts';
+import type { ClientObserver } from '../observer.ts';
 import type { ClientLog } from '../options.ts';
 import type { ReceivedMessage as Received } from '../received-message.ts';
 import { checkNumber, timeoutMsMax } from './call.ts';
@@ -20,8 +21,12 @@ export interface TopicHandlerParts {
   readonly namespace: string;
   readonly log: ClientLog;
   readonly options: CheckedPushOptions;
+  /** With the namespace. */
+  readonly group: string;
   /** Longest time of one ack or nack, in ms. */
   readonly settleTimeoutMs: number;
+  /** Sees the work on messages: message traces and telemetry. */
+  readonly observer: ClientObserver | undefined;
   /** Lets so many handlers run at once. */
   readonly gate: Gate;
 }
@@ -105,13 +110,17 @@ export class TopicHandler {
 
   /** Never fails. */
   async #handle(received: Received): Promise<void> {
-    const { options, log, namespace } = this.#parts;
+    const { options, log, namespace, observer, group } = this.#parts;
     const message = new ReceivedMessage(received, namespace);
+    const observation = observer?.processing?.(received, group);
+    const work = (): Promise<HandlerResult> => this.#callHandler(message);
     const { topic, messageId, reconsumeTimes } = message;
     try {
-      const result = await this.#callHandler(message);
-      await this.#settle(received, delayOf(result));
+      const delayMs = delayOf(await (observation === undefined ? work() : observation.run(work)));
+      observation?.ended(delayMs === undefined ? 'success' : 'failure');
+      await this.#settle(received, delayMs);
     } catch (error) {
+      observation?.ended('failure', error);
       // What the end of the consumer cut short is given back with its stream.
       if (this.#hurrying.signal.aborted) return;
       const fields = { err: error, group: options.group, topic, messageId, reconsumeTimes };
