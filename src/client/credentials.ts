@@ -1,7 +1,7 @@
 import { Deadline } from '../remoting/deadline.ts';
 import type { Credentials } from '../remoting/signature.ts';
 import { ClientError } from './errors.ts';
-import type { ClientLog, Vendor } from './options.ts';
+import type { Vendor } from './vendor.ts';
 
 /** Keys that end, with the token that proves them (STS). */
 export interface TemporaryCredentials extends Credentials {
@@ -31,7 +31,7 @@ export interface CredentialsKeeperOptions {
   /** None: requests are not signed. */
   readonly credentials?: Credentials | CredentialsProvider | undefined;
   readonly vendor: Vendor;
-  readonly log: Pick<ClientLog, 'warn'>;
+  readonly log: { warn(fields: object, message: string): void };
 }
 
 /** What requests of one client are signed with, kept up to date where it comes from a provider. */

@@ -1,4 +1,5 @@
 import { Code } from '@connectrpc/connect';
+import { instanceOfEndpoint } from '../client/instance-endpoint.ts';
 import { RemotingError, ResponseError } from '../remoting/errors.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import { type EndpointPolicy, endpointText } from './endpoint-policy.ts';
@@ -56,11 +57,13 @@ export class Targets {
     const endpoint = request.endpoint || defaults.endpoint;
     if (endpoint === '')
       throw invalid('endpoint is empty, and this proxy has no default one: name a name server as host:9876');
+    const named = request.instanceId || instanceOfEndpoint(request.endpoint);
+    const instanceId = named || defaults.instanceId || instanceOfEndpoint(endpoint) || '';
     return {
       endpoint: this.endpointText(endpoint),
       accessKeyId: request.accessKeyId || defaults.accessKeyId,
       accessKeySecret: request.accessKeySecret || defaults.accessKeySecret,
-      namespace: namespaceOf(request.instanceId || defaults.instanceId, instanceNamespace),
+      namespace: namespaceOf(instanceId, instanceNamespace),
       endpointName: request.endpoint === '' ? 'the default endpoint of this proxy' : `endpoint ${request.endpoint}`,
     };
   }

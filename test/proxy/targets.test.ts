@@ -71,6 +71,23 @@ describe('a target', () => {
     );
   });
 
+  it('takes the instance out of an endpoint that names one, where the request names no other', () => {
+    const endpoint = 'http://MQ_INST_9_x.allowed.example:80';
+    const all = EndpointPolicy.create({
+      host: '127.0.0.1',
+      allowedEndpoints: undefined,
+      allowedBrokers: undefined,
+      defaultEndpoint: undefined,
+    });
+    const resolve = (request: Partial<TargetRequest>, options: Partial<TargetsOptions> = {}) =>
+      targets({ policy: all, ...options }).resolve({ ...nothing, ...request }).namespace;
+    expect(resolve({ endpoint })).toBe('MQ_INST_9_x');
+    expect(resolve({ endpoint, instanceId: 'MQ_INST_1' })).toBe('MQ_INST_1');
+    expect(resolve({ endpoint }, { instanceNamespace: 'never' })).toBe('');
+    expect(resolve({}, { defaults: { ...nothing, endpoint } })).toBe('MQ_INST_9_x');
+    expect(resolve({}, { defaults: { ...nothing, endpoint, instanceId: 'MQ_INST_2' } })).toBe('MQ_INST_2');
+  });
+
   it.each(['accessKeyId', 'accessKeySecret', 'instanceId'] as const)('has a limit for %s', (name) => {
     const request = (length: number) => ({ ...nothing, endpoint: 'allowed', [name]: 'x'.repeat(length) });
     expect(() => targets().resolve(request(credentialCharsMax))).not.toThrow();
