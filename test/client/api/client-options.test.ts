@@ -22,6 +22,21 @@ describe('checkOptions', () => {
     expect([cluster.tls, cluster.credentials]).toEqual([undefined, undefined]);
   });
 
+  test('says how to compress, how large the parts of batches are, and whose messages they are', () => {
+    const changed = checkOptions({ nameServers, namespace: 'ns', compression: { type: 'lz4' }, batchCountMax: 2 });
+    expect(changed.cluster).toMatchObject({
+      namespace: 'ns',
+      compression: { type: 'lz4', overBytes: 4_096 },
+      batchBytesMax: 1_048_576,
+      batchCountMax: 2,
+    });
+    const { compression } = checkOptions({ nameServers }).cluster;
+    expect(compression).toEqual({ type: 'zlib', overBytes: 4_096 });
+    expect(() => checkOptions({ nameServers, compression: { overBytes: -1 } })).toThrow('compression.overBytes');
+    // @ts-expect-error: what JavaScript may give.
+    expect(() => checkOptions({ nameServers, compression: { type: 'gzip' } })).toThrow('zlib, lz4, zstd or none');
+  });
+
   test.each<[string | readonly string[], string[]]>([
     ['a:1;b:2', ['a:1', 'b:2']],
     [

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { RocketMQError, toRocketMQError } from '../../../src/client/api/rocketmq-error.ts';
+import { BatchError } from '../../../src/client/batches.ts';
 import { ClientError, type ClientErrorKind } from '../../../src/client/errors.ts';
 import { RemotingError, type RemotingErrorKind, ResponseError } from '../../../src/remoting/errors.ts';
 import { ResponseCode } from '../../../src/remoting/response-code.ts';
@@ -20,6 +21,14 @@ describe('toRocketMQError', () => {
     const cause = new ClientError(kind, 'what happened');
     const expected = { name: 'RocketMQError', code, retryable, cause, message: 'what happened', brokerCode: undefined };
     expect(toRocketMQError(cause)).toMatchObject(expected);
+  });
+
+  test('of a batch: as of the part that failed, with what is known of each message behind it', () => {
+    const failure = new ClientError('outcomeUnknown', 'no answer');
+    const batch = new BatchError([{ state: 'unknown', messageId: 'ID' }], failure);
+    const error = toRocketMQError(batch);
+    expect(error).toMatchObject({ code: 'OUTCOME_UNKNOWN', message: batch.message });
+    expect(error.cause).toBe(batch);
   });
 
   test.each<[RemotingErrorKind, string, boolean]>([
