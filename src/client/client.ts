@@ -25,6 +25,7 @@ import type { PopParts } from './pop-options.ts';
 import { popReplyBytesMax } from './pop-requests.ts';
 import { Producer } from './producer.ts';
 import { AckedDeliveries } from './pull/acked-deliveries.ts';
+import { LitePullConsumer, type LitePullOptions } from './pull/lite-pull-consumer.ts';
 import { PullConsumer } from './pull/pull-consumer.ts';
 import { PullGroups } from './pull/pull-groups.ts';
 import { PullMembers } from './pull/pull-members.ts';
@@ -181,6 +182,20 @@ export class ClusterClient {
     const consumer = new PullConsumer(this.#pullParts, this.#pullMembers, options, () =>
       this.#consumers.delete(consumer),
     );
+    this.#consumers.add(consumer);
+    return consumer;
+  }
+
+  /**
+   * A consumer that polls when it wants, and says itself what is done; `close` it in the end.
+   * @throws ClientError `invalid` when the offsets that a broadcast keeps here cannot be read; `closed`.
+   */
+  async litePullConsumer(options: LitePullOptions): Promise<LitePullConsumer> {
+    const consumer = await LitePullConsumer.open(this.#pullParts, options, () => this.#consumers.delete(consumer));
+    if (this.#closed !== undefined) {
+      await consumer.close();
+      throw new ClientError('closed', 'the client has been closed');
+    }
     this.#consumers.add(consumer);
     return consumer;
   }

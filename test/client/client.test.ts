@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { averageAllocation } from '../../src/client/pull/allocation.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { TransactionOutcome } from '../../src/remoting/requests/end-transaction.ts';
@@ -176,6 +177,26 @@ describe('ClusterClient', () => {
       await socketsAreClosed();
       // The test runner has one of its own now and then.
       expect(countOf('Timeout')).toBeLessThanOrEqual(timerCount);
+    });
+
+    test('ends consumers that poll, and makes no more of them', async () => {
+      const client = cluster.client();
+      const options = {
+        group: 'g',
+        messageModel: 'CLUSTERING',
+        from: { kind: 'first' },
+        strategy: averageAllocation,
+        autoCommit: true,
+        suspendDurationMs: 1_000,
+      } as const;
+      const [one, other] = await Promise.all([client.litePullConsumer(options), client.litePullConsumer(options)]);
+      expect(client.consumerCount).toBe(2);
+      await one.close();
+      expect(client.consumerCount).toBe(1);
+      const polled = other.poll(1, soon());
+      await Promise.all([client.close(), expect(polled).rejects.toMatchObject({ kind: 'closed' })]);
+      expect(client.consumerCount).toBe(0);
+      await expect(client.litePullConsumer(options)).rejects.toMatchObject({ kind: 'closed' });
     });
 
     test('a second time is the first time', async () => {

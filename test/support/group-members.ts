@@ -36,6 +36,8 @@ export class GroupMembers {
   readonly #nameServer: string;
   readonly #changes = new EventEmitter().setMaxListeners(0);
   readonly #ends: (() => Promise<void>)[] = [];
+  /** The one that was started last. */
+  last: GroupMember | undefined;
 
   constructor(nameServer: string) {
     this.#nameServer = nameServer;
@@ -89,7 +91,7 @@ export class GroupMembers {
       await rebalancer.close();
       kill();
     });
-    return {
+    const member: GroupMember = {
       cluster,
       options: whole,
       rebalancer,
@@ -102,6 +104,8 @@ export class GroupMembers {
         return own.map(queueKey).sort();
       },
     };
+    this.last = member;
+    return member;
   }
 
   /** Waits until something holds; it is looked at whenever a member takes or gives a queue. */

@@ -54,9 +54,14 @@ export class LocalOffsets implements OffsetStore {
     return new LocalOffsets(options, path === undefined ? [] : await readPlaces(path));
   }
 
+  /** What is remembered of a queue. */
+  known(queue: MessageQueue): bigint | undefined {
+    return this.#places.get(queueKey(queue))?.offset;
+  }
+
   async first(queue: MessageQueue, deadline: Deadline): Promise<bigint> {
-    const known = this.#places.get(queueKey(queue));
-    if (known !== undefined) return known.offset;
+    const known = this.known(queue);
+    if (known !== undefined) return known;
     const { cluster, group, from } = this.#options;
     const channel = await channelOf(cluster, queue, deadline);
     return startOffset({ ...queue, consumerGroup: group }, channel, deadline, from);
@@ -64,8 +69,8 @@ export class LocalOffsets implements OffsetStore {
 
   /** Remembers progress, which never goes back; `save` writes it. */
   async store(queue: MessageQueue, offset: bigint): Promise<void> {
-    const known = this.#places.get(queueKey(queue));
-    if (known === undefined || offset > known.offset) await this.move(queue, offset);
+    const known = this.known(queue);
+    if (known === undefined || offset > known) await this.move(queue, offset);
   }
 
   /** Remembers a place, also one further back; `save` writes it. */

@@ -104,17 +104,20 @@ export class Rebalancer implements PullGroup {
   }
 
   /**
-   * Reads a topic from now on; a second time for one topic replaces its expression. In clustering mode the group's retry topic comes along.
+   * Reads a topic from now on; a second time for one topic replaces its expression. In clustering mode the group's retry topic comes
+   * along, unless its type is CONSUME_ACTIVELY.
    * @throws ClientError `invalid` when the group has a rebalancer in this client that is not closed, also while it is closing; `closed`.
    */
   subscribe(subscription: Subscription): void {
     if (this.#closed !== undefined)
       throw new ClientError('closed', `the member of group ${this.group} has been closed`);
     this.#forget ??= this.#enter();
-    const { group, messageModel } = this.#options;
+    const { group, messageModel, consumeType } = this.#options;
     this.#read(subscription);
     const retry = retryTopic(group);
-    if (messageModel === 'CLUSTERING' && !this.#topics.has(retry)) {
+    // Who drives its pulls itself sends nothing back, and official clients of that kind do not read what others send back either.
+    const hasRetries = messageModel === 'CLUSTERING' && consumeType !== 'CONSUME_ACTIVELY';
+    if (hasRetries && !this.#topics.has(retry)) {
       this.#read({ topic: retry, expression: '*', version: subscription.version });
     }
     void this.#rounds.now();

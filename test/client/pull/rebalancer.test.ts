@@ -88,6 +88,13 @@ describe('the members of a group', () => {
     expect(one?.rebalancer.queues).toHaveLength(8);
   });
 
+  test('who drives its pulls itself reads no retry topic', async () => {
+    const one = members.start({ clientId: 'c1', consumeType: 'CONSUME_ACTIVELY' });
+    one.rebalancer.subscribe(everythingOf('orders'));
+    await members.until(() => one.queues.length === 8);
+    expect(await topicsByGroup()).toEqual({ readers: ['orders'] });
+  });
+
   test('follow the queue count of a topic, as soon as the route tells', async () => {
     const one = await joined('c1');
     await makeTopic(client, 'orders', 10);
