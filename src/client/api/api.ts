@@ -1,7 +1,9 @@
 /** What `rocketmq-grpc-proxy/client` offers: Apache RocketMQ for programs in Node, straight from brokers 4.x and 5.x. */
 export type { MessageQueue } from '../../remoting/message.ts';
+export type { Reply } from '../request-reply.ts';
 export type { CallOptions } from './call.ts';
 export type { Logger, RocketMQClientOptions } from './client-options.ts';
+export { LitePullConsumer, type LitePullConsumerOptions } from './lite-pull-consumer.ts';
 export type { Message } from './message.ts';
 export { Producer, type SendResult } from './producer.ts';
 export { PushConsumer } from './push-consumer.ts';

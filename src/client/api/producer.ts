@@ -2,10 +2,12 @@ import type { Deadline } from '../../remoting/deadline.ts';
 import type { MessageQueue } from '../../remoting/message.ts';
 import type { ClusterClient } from '../client.ts';
 import type { SendResult as Sent } from '../outgoing-message.ts';
+import type { Reply } from '../request-reply.ts';
 import type { CallOptions } from './call.ts';
 import { type ClientParts, runOnCluster } from './client-parts.ts';
 import { Closing } from './closing.ts';
 import { type Message, toOutgoing } from './message.ts';
+import type { ReceivedMessage } from './received-message.ts';
 
 /** Where a message was stored. */
 export interface SendResult {
@@ -16,6 +18,8 @@ export interface SendResult {
   /** Without the namespace of the client. */
   readonly queue: MessageQueue;
   readonly queueOffset: bigint;
+  /** Takes back a message with `deliverAt` before its time (`recall`). Brokers from 5.3 give one. */
+  readonly recallHandle?: string;
 }
 
 /** Sends messages. Make one for as long as the program runs; any number of sends may be under way at once. */
@@ -59,6 +63,41 @@ export class Producer implements AsyncDisposable {
   }
 
   /**
+   * Sends a message and waits for the reply of whoever receives it, in any language; `timeoutMs` is for both. Brokers keep no replies: one
+   * that comes too late is lost.
+   * @throws RocketMQError as `send`; `TIMEOUT` where no reply came: the message may have been worked on all the same.
+   */
+  request(message: Message, call: CallOptions = {}): Promise<Reply> {
+    return this.#run(call, (cluster, deadline) =>
+      cluster.requestReply.request(toOutgoing(message, this.#parts.rules), deadline),
+    );
+  }
+
+  /**
+   * Replies to a message that was sent by `request`, from the handler that received it.
+   * @throws RocketMQError `INVALID_ARGUMENT` for a message that nobody waits for a reply to; and where its sender is gone.
+   */
+  reply(request: ReceivedMessage, body: Uint8Array | string, call: CallOptions = {}): Promise<void> {
+    const { properties, brokerName } = request;
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+    return this.#run(call, (cluster, deadline) =>
+      cluster.requestReply.reply({ properties, receipt: { brokerName } }, bytes, {}, deadline),
+    );
+  }
+
+  /**
+   * Takes back a message that waits for its time. Apache's brokers say yes to every handle whose time has not come, and seconds before that
+   * the message may come all the same.
+   * @returns its message id.
+   * @throws RocketMQError where its time has come, or the broker is older than 5.3 or runs without `recallMessageEnable=true`.
+   */
+  recall(topic: string, recallHandle: string, call: CallOptions = {}): Promise<string> {
+    return this.#run(call, (cluster, deadline) =>
+      cluster.recalls.recall(this.#parts.rules.fullTopic(topic), recallHandle, deadline),
+    );
+  }
+
+  /**
    * Makes sure that messages for the topic have somewhere to go: a name server and a broker of the topic answer. Sends do it by
    * themselves; this is for programs that want to know at their start.
    * @throws RocketMQError `TOPIC_NOT_FOUND`, `UNREACHABLE`, `TIMEOUT`, …
@@ -83,6 +122,7 @@ export class Producer implements AsyncDisposable {
 
 /** As users see it. */
 export function toSendResult(sent: Sent, { shortTopic }: Pick<ClientParts, 'shortTopic'>): SendResult {
-  const { messageId, offsetMessageId, queue, queueOffset } = sent;
-  return { messageId, offsetMessageId, queue: { ...queue, topic: shortTopic(queue.topic) }, queueOffset };
+  const { messageId, offsetMessageId, queue, queueOffset, recallHandle } = sent;
+  const place = { messageId, offsetMessageId, queue: { ...queue, topic: shortTopic(queue.topic) }, queueOffset };
+  return recallHandle === undefined ? place : { ...place, recallHandle };
 }
