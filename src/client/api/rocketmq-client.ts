@@ -3,6 +3,7 @@ import { ClusterClient } from '../client.ts';
 import { type CheckedOptions, checkOptions, type RocketMQClientOptions } from './client-options.ts';
 import type { ClientParts, Closable } from './client-parts.ts';
 import { Closing } from './closing.ts';
+import { LitePullConsumer, type LitePullConsumerOptions } from './lite-pull-consumer.ts';
 import { fullGroup, fullTopic } from './names.ts';
 import { Producer } from './producer.ts';
 import { PushConsumer } from './push-consumer.ts';
@@ -55,6 +56,11 @@ export class RocketMQClient implements AsyncDisposable {
   /** Receives messages when it is asked to. @throws RocketMQError `INVALID_ARGUMENT`, `CLOSED`. */
   simpleConsumer(options: SimpleConsumerOptions): SimpleConsumer {
     return this.#make(() => new SimpleConsumer(this.#parts, options));
+  }
+
+  /** Receives by pull from queues, and keeps its own place in them. @throws RocketMQError `INVALID_ARGUMENT`, `CLOSED`. */
+  litePullConsumer(options: LitePullConsumerOptions): LitePullConsumer {
+    return this.#make(() => new LitePullConsumer(this.#parts, options));
   }
 
   /**

@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest';
+import { startApi } from '../../support/api-client.ts';
+
+describe('LitePullConsumer', () => {
+  test('shares a topic with its group, and goes on where it was', async () => {
+    const { client, broker } = await startApi({ namespace: 'shop' });
+    await broker.createTopic('shop%orders', { queueCount: 1 });
+    const first = client.litePullConsumer({ group: 'audit', consumeFrom: 'first' });
+    await first.subscribe('orders', 'a');
+    expect(first.queues).toEqual([{ topic: 'orders', brokerName: expect.any(String), queueId: 0 }]);
+    const producer = client.producer();
+    for (const [body, tag] of [
+      ['0', 'a'],
+      ['1', 'b'],
+      ['2', 'a'],
+    ] as const)
+      await producer.send({ topic: 'orders', body, tag });
+    const messages = await first.poll(1);
+    expect(messages.map((message) => [message.topic, message.text()])).toEqual([['orders', '0']]);
+    await first.commit();
+    await first.close();
+    await expect(first.poll()).rejects.toMatchObject({ code: 'CLOSED' });
+    const second = client.litePullConsumer({ group: 'audit', consumeFrom: 'first' });
+    await second.subscribe('orders', 'a');
+    for await (const message of second) {
+      expect(message.text()).toBe('2');
+      break;
+    }
+    expect(await second.poll(1, { timeoutMs: 20 })).toEqual([]);
+    await expect(second.poll(1, { signal: AbortSignal.abort(new Error('gone')) })).rejects.toMatchObject({
+      code: 'CANCELLED',
+    });
+    const cut = expect(second.poll()).rejects.toMatchObject({ code: 'CLOSED' });
+    await second.close();
+    await cut;
+  });
+
+  test('reads the queues that it is told to, from where it is told to', async () => {
+    const { client, broker } = await startApi();
+    await broker.createTopic('orders', { queueCount: 2 });
+    const consumer = client.litePullConsumer({ group: 'audit', autoCommit: false });
+    const [queue] = await consumer.queuesOf('orders');
+    if (queue === undefined) throw new Error('a topic has queues');
+    await consumer.assign([queue]);
+    const producer = client.producer();
+    const sent = await Promise.all(['0', '1', '2', '3'].map((body) => producer.send({ topic: 'orders', body })));
+    const expected = sent.filter((one) => one.queue.queueId === queue.queueId).map(({ messageId }) => messageId);
+    await consumer.seek(queue, 'first');
+    const ids: string[] = [];
+    while (ids.length < expected.length) ids.push(...(await consumer.poll()).map(({ messageId }) => messageId));
+    expect(ids).toEqual(expected);
+    await consumer.commit();
+    expect(await consumer.committed(queue)).toBe(BigInt(expected.length));
+    await consumer.seek(queue, 0n);
+    await consumer.pause([queue]);
+    expect(await consumer.poll(1, { timeoutMs: 50 })).toEqual([]);
+    await consumer.resume([queue]);
+    expect((await consumer.poll(1)).map(({ messageId }) => messageId)).toEqual(expected.slice(0, 1));
+    await expect(consumer.subscribe('orders')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(consumer.poll(1_025)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+});
