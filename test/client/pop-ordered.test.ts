@@ -24,7 +24,9 @@ async function start(queueCount: number, intercept?: Intercept) {
 }
 
 describe('on the engine', () => {
-  test('what the broker handed out in an answer that got lost is asked for again, not waited for', async () => {
+  test('what the broker handed out in an answer that got lost is asked for again, not waited for', {
+    timeout: 20_000,
+  }, async () => {
     let lostCount = 0;
     const clients = await start(4, async (request, proceed, connection) => {
       const answer = await proceed();
@@ -61,7 +63,7 @@ describe('on the engine', () => {
     await reader.stop();
   });
 
-  test('a reader in turn gets all of a backlog, each queue in its order', async () => {
+  test('a reader in turn gets all of a backlog, each queue in its order', { timeout: 20_000 }, async () => {
     const clients = await start(8);
     const client = clients.create();
     await Promise.all(numbers(400).map((number) => client.producer.send(outgoing('orders', String(number)), soon())));
