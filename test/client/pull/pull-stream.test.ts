@@ -1,0 +1,41 @@
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { startPullClient } from '../../support/pull-client.ts';
+import { soon } from '../../support/real-client.ts';
+import { StreamReader } from '../../support/stream-reader.ts';
+
+test('hands out so many messages as may be without an ack, says that it stops, and goes on after an ack', async () => {
+  const { open, send } = await startPullClient();
+  const consumer = await open('g', 'topic');
+  const ending = new AbortController();
+  onTestFinished(() => ending.abort());
+  let pausedCount = 0;
+  const onPaused = (): void => {
+    pausedCount += 1;
+  };
+  await send('topic', '0', '1', '2');
+  const stream = consumer.stream({ messagesMax: 2, signal: ending.signal, onPaused });
+  const [one, two] = [await stream.next(), await stream.next()];
+  const third = stream.next();
+  await vi.waitUntil(() => pausedCount === 1);
+  expect(consumer.inFlightCount).toBe(2);
+  if (one.done !== true) await consumer.ack(one.value.receipt);
+  expect(await third).toMatchObject({ done: false });
+  expect(two.done).toBe(false);
+  expect([consumer.inFlightCount, pausedCount]).toEqual([2, 1]);
+});
+
+test('several streams take turns, and what one leaves the others get', async () => {
+  const { open, send } = await startPullClient();
+  await send('topic', 'first');
+  const consumer = await open('g', 'topic');
+  const readers = [new StreamReader(consumer), new StreamReader(consumer)] as const;
+  for (let number = 0; number < 10; number += 1) {
+    await send('topic', String(number));
+    await vi.waitUntil(() => readers[0].bodies.length + readers[1].bodies.length === number + 2, { timeout: 10_000 });
+  }
+  for (const { bodies } of readers) expect(bodies.length).toBeGreaterThanOrEqual(5);
+  await readers[0].stop();
+  await readers[1].count(11);
+  for (const { receipt } of readers[1].messages) await consumer.nack(receipt, 60_000, soon());
+  await readers[1].stop();
+});
