@@ -32,7 +32,9 @@ describe('checkFilter', () => {
   });
 
   const check = (): Promise<void> => checkFilter({ clientId: 'me', subscriber, filter }, channels, soon());
-  const answer = (code: number, remark: string): void => peers[1]?.on(CHECK_CLIENT_CONFIG, () => ({ code, remark }));
+  const answer = (code: number, remark: string): void => {
+    peers[1]?.on(CHECK_CLIENT_CONFIG, () => ({ code, remark }));
+  };
 
   test('asks each broker about a condition', async () => {
     await check();
