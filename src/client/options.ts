@@ -72,6 +72,8 @@ export interface ClientOptions {
   readonly namespace?: string | undefined;
   /** Longest body that is taken out of a compressed message, in bytes. */
   readonly bodyBytesMax: number;
+  /** Requests that may wait for their replies at once; one more is refused as `overloaded`. Default: 8,192. */
+  readonly requestsWaitingMax?: number | undefined;
   /** Message traces in RocketMQ's own format. Default: none. */
   readonly trace?: TraceOptions | undefined;
   /** Sees what the client does, as telemetry does. Default: none. */

@@ -15,8 +15,8 @@ import type { ClientOptions } from './options.ts';
 import type { OutgoingMessage, SendResult } from './outgoing-message.ts';
 import type { Receipt } from './receipt.ts';
 
-/** Requests of one client that may wait for their replies at once; one more is refused as `overloaded`. */
-export const requestsWaitingMax = 8_192;
+/** Requests that may wait for their replies, unless the options say another number. */
+const requestsWaitingMaxDefault = 8_192;
 
 /** What marks a reply (Java `MixAll.REPLY_MESSAGE_FLAG`). */
 const replyMark = 'reply';
@@ -45,7 +45,9 @@ export interface ReplyMore {
   readonly properties?: Iterable<readonly [string, string]>;
 }
 
-type Parts = Pick<ClientOptions, 'producerGroup' | 'requestTimeoutMs' | 'bodyBytesMax' | 'log'> & {
+type Options = 'producerGroup' | 'requestTimeoutMs' | 'requestsWaitingMax' | 'bodyBytesMax' | 'log';
+
+type Parts = Pick<ClientOptions, Options> & {
   readonly cluster: Cluster;
   readonly createMessageId: () => string;
   readonly send: (message: OutgoingMessage, deadline: Deadline) => Promise<SendResult>;
@@ -85,7 +87,7 @@ export class RequestReply {
   /**
    * Sends a message and waits for its reply.
    * @throws whatever `Producer.send` does; RemotingError `timeout` (with `outcomeUnknown`: the message is sent, and may have been worked
-   * on) or `cancelled` where no reply comes, `overloaded` with 8,192 requests waiting; ClientError `closed`.
+   * on) or `cancelled` where no reply comes, `overloaded` where too many wait already; ClientError `closed`.
    */
   async request(message: OutgoingMessage, deadline: Deadline): Promise<Reply> {
     this.#check();
@@ -165,6 +167,7 @@ export class RequestReply {
 
   #check(): void {
     if (this.#isClosed) throw closedError();
+    const { requestsWaitingMax = requestsWaitingMaxDefault } = this.#parts;
     if (this.#waiting.size < requestsWaitingMax) return;
     throw new RemotingError('overloaded', `${requestsWaitingMax} requests are waiting for their replies`);
   }
