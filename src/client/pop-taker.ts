@@ -1,9 +1,6 @@
-import { decompressBody } from '../remoting/compression.ts';
 import { Deadline } from '../remoting/deadline.ts';
 import { MessageProperty } from '../remoting/message.ts';
 import type { PopReceipt } from '../remoting/pop-receipt.ts';
-import { encodeStoredHost } from '../remoting/stored-host.ts';
-import type { StoredMessage } from '../remoting/stored-message.ts';
 import type { ConsumerOptions } from './consumer.ts';
 import type { PopParts } from './pop-options.ts';
 import {
@@ -13,7 +10,7 @@ import {
   sendToDeadLetters,
   takeMessages,
 } from './pop-requests.ts';
-import type { ReceivedMessage } from './received-message.ts';
+import { type ReceivedMessage, toReceivedMessage } from './received-message.ts';
 
 /** What one POP brought. */
 export interface Taken {
@@ -68,16 +65,8 @@ export class PopTaker {
     if (!source.filter.matches(tag)) return this.#finish(source, popped);
     if (reconsumeTimes > reconsumeTimesMax) return this.#bury(source, popped);
     try {
-      return {
-        messageId: stored.properties.get(MessageProperty.UNIQ_KEY) ?? offsetMessageId(stored),
-        topic: subscriber.topic,
-        body: await decompressBody(stored, this.#parts.bodyBytesMax),
-        tag,
-        properties: stored.properties,
-        bornTimestampMs: stored.bornTimestampMs,
-        reconsumeTimes,
-        receipt,
-      };
+      const delivery = { topic: subscriber.topic, reconsumeTimes, receipt };
+      return await toReceivedMessage(stored, delivery, this.#parts.bodyBytesMax);
     } catch (error) {
       this.#parts.log.error(
         { err: error, ...subscriber, receipt },
@@ -113,13 +102,4 @@ export class PopTaker {
     if (this.#consumer.orderly === true) await acked;
     return undefined;
   }
-}
-
-/** As brokers name a message whose producer did not (Java `MessageDecoder.createMessageId`). */
-function offsetMessageId({ storeHost, commitLogOffset }: StoredMessage): string {
-  const offset = Buffer.alloc(8);
-  offset.writeBigInt64BE(commitLogOffset);
-  return Buffer.concat([encodeStoredHost(storeHost), offset])
-    .toString('hex')
-    .toUpperCase();
 }
