@@ -36,6 +36,13 @@ export interface TraceOptions {
 export interface ClientOptions {
   /** Name servers as `host:port`. One is used until it fails, then the next. */
   readonly nameServers: readonly string[];
+  /**
+   * A web server that answers with a line of name servers, as Java's clients ask one (`TopAddressing`): asked for on first use, then every
+   * 2 min. `nameServers` may then be empty; they are used until it answers. Default: none.
+   */
+  readonly nameServerUrl?: string | undefined;
+  /** May a name server be dialled that the web server listed? */
+  readonly nameServerAllowed: (address: string) => boolean;
   /** What every request is signed with, or who gives it; unset: requests are not signed. */
   readonly credentials?: Credentials | CredentialsProvider | undefined;
   /** TLS on every connection. */
@@ -87,6 +94,7 @@ export interface ClientOptions {
  */
 export const clientDefaults = {
   vendor: 'apache',
+  nameServerAllowed: () => true,
   brokerAllowed: () => true,
   producerGroup: 'rocketmq-grpc-proxy',
   connectTimeoutMs: connectTimeoutMsDefault,
