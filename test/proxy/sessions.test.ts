@@ -207,7 +207,8 @@ describe('Sessions', () => {
       const pop = new ScriptedPop(cluster.broker);
       const ids = [createConsumer(), createConsumer()];
       const ending = new AbortController();
-      const streams = ids.map((id) => sessions.consumer(id).consumer.stream({ messagesMax: 1, signal: ending.signal }));
+      const opened = await Promise.all(ids.map((id) => sessions.consumer(id).open(soon())));
+      const streams = opened.map(({ consumer }) => consumer.stream({ messagesMax: 1, signal: ending.signal }));
       for (const stream of streams) {
         pop.arriveOffsets(1);
         expect(bodies(await read(stream, 1))).toEqual(['1']);
@@ -282,7 +283,8 @@ describe('Sessions', () => {
       const pop = new ScriptedPop(cluster.broker);
       const session = sessions.consumer(createConsumer());
       const ending = new AbortController();
-      const stream = session.consumer.stream({ messagesMax: 10, signal: ending.signal });
+      const { consumer } = await session.open(soon());
+      const stream = consumer.stream({ messagesMax: 10, signal: ending.signal });
       pop.arriveOffsets(1);
       const [message] = await read(stream, 1);
       vi.advanceTimersByTime(5_000);
