@@ -73,7 +73,7 @@ async function compare(peers: readonly Peer[]): Promise<void> {
       for (const peer of peers) {
         // Both of ours send in the same way.
         if (name.startsWith('send') && peer.name.endsWith('pop')) continue;
-        const key = `${name}|${peer.name}`;
+        const key = `${name}|${name.startsWith('send') ? peer.name.replace(/, pull$/, '') : peer.name}`;
         results.set(key, [...(results.get(key) ?? []), await measure(peer, create(peer))]);
       }
     }
