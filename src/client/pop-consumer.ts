@@ -3,6 +3,7 @@ import type { PopReceipt } from '../remoting/pop-receipt.ts';
 import { defaultTopic } from '../remoting/topic-names.ts';
 import { isVersion5 } from '../remoting/version.ts';
 import type { Consumer, ConsumerOptions, StreamOptions } from './consumer.ts';
+import { eachAtOnce } from './each-at-once.ts';
 import { ClientError } from './errors.ts';
 import { checkFilter } from './filter-check.ts';
 import type { PopParts } from './pop-options.ts';
@@ -189,13 +190,4 @@ export class PopConsumer implements Consumer<PopReceipt> {
     const deadline = Deadline.after(releaseTimeoutMs);
     await eachAtOnce(leftOver, releasesAtOnce, ({ receipt }) => this.#settler.releaseUnread(receipt, deadline));
   }
-}
-
-/** Runs `work` for every item, so many side by side. */
-async function eachAtOnce<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
-  const rest = items.values();
-  const runner = async (): Promise<void> => {
-    for (const item of rest) await work(item);
-  };
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, runner));
 }

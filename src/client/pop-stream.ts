@@ -1,4 +1,4 @@
-import { Deadline } from '../remoting/deadline.ts';
+import { Deadline, pause } from '../remoting/deadline.ts';
 import { ResponseError } from '../remoting/errors.ts';
 import type { PopReceipt } from '../remoting/pop-receipt.ts';
 import { popMessagesMax } from '../remoting/requests/pop-message.ts';
@@ -261,21 +261,14 @@ export class PopStream {
     }
     cluster.routes.doubt(topic, routeDoubt(error) ?? 'brokerGone');
     log.warn({ err: error, brokerName, topic, group }, 'receiving from a broker failed; trying again');
-    await this.#pause(retryPauseMs);
+    await pause(retryPauseMs, this.#options.signal);
   }
 
   /** The broker has messages in queues that another consumer is popping from right now. */
   async #pauseForOthers(brokerName: string): Promise<void> {
     const durationMs = this.#contendedPauseMs.get(brokerName) ?? contendedPauseMs;
     this.#contendedPauseMs.set(brokerName, Math.min(contendedPauseMsMax, durationMs * 2));
-    await this.#pause(durationMs);
-  }
-
-  /** Ends early with the stream. */
-  async #pause(durationMs: number): Promise<void> {
-    await Deadline.after(durationMs, this.#options.signal)
-      .sleep(durationMs)
-      .catch(() => {});
+    await pause(durationMs, this.#options.signal);
   }
 
   #visibleAtMs({ receipt }: ReceivedMessage<PopReceipt>): number {

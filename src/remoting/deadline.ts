@@ -95,6 +95,13 @@ export class Deadline {
   }
 }
 
+/** Waits so long, in ms, or until the signal, whichever comes first. Never fails. */
+export async function pause(durationMs: number, signal: AbortSignal): Promise<void> {
+  await Deadline.after(durationMs, signal)
+    .sleep(durationMs)
+    .catch(() => {});
+}
+
 function endError(kind: DeadlineEnd, what: string): RemotingError {
   return new RemotingError(
     kind,

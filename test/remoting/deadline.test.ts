@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { Deadline } from '../../src/remoting/deadline.ts';
+import { Deadline, pause } from '../../src/remoting/deadline.ts';
 
 const cancelled = expect.objectContaining({ name: 'RemotingError', kind: 'cancelled' });
 const timeout = expect.objectContaining({ name: 'RemotingError', kind: 'timeout', outcomeUnknown: false });
@@ -223,4 +223,25 @@ test('any number of calls may share a signal without a warning', async () => {
   await new Promise((resolve) => setImmediate(resolve));
   process.off('warning', warnings);
   expect(warnings).not.toHaveBeenCalled();
+});
+
+describe('a pause', () => {
+  test('ends when its time is over', async () => {
+    let ended = false;
+    const paused = pause(100, new AbortController().signal).then(() => {
+      ended = true;
+    });
+    await vi.advanceTimersByTimeAsync(99);
+    expect(ended).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    await paused;
+  });
+
+  test('ends with the signal, and leaves nothing behind', async () => {
+    const ending = new AbortController();
+    const paused = pause(100, ending.signal);
+    ending.abort();
+    await paused;
+    expect(listenerCount(ending.signal)).toBe(0);
+  });
 });

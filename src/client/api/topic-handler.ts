@@ -1,4 +1,4 @@
-import { Deadline } from '../../remoting/deadline.ts';
+import { Deadline, pause } from '../../remoting/deadline.ts';
 import { RemotingError } from '../../remoting/errors.ts';
 import type { Consumer } from '../consumer.ts';
 import { Demand } from '../demand.ts';
@@ -190,11 +190,4 @@ function delayOf(result: HandlerResult): number | undefined {
   if (typeof result !== 'object') return undefined;
   checkNumber('retryAfterMs', result.retryAfterMs, delayBounds);
   return result.retryAfterMs;
-}
-
-/** Ends early with the signal. */
-async function pause(durationMs: number, signal: AbortSignal): Promise<void> {
-  await Deadline.after(durationMs, signal)
-    .sleep(durationMs)
-    .catch(() => {});
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Deadline } from '../../remoting/deadline.ts';
 import type { MessageQueue } from '../../remoting/message.ts';
+import { eachAtOnce } from '../each-at-once.ts';
 import { ClientError } from '../errors.ts';
 import type { PullReceipt } from '../receipt.ts';
 import type { ProcessQueue, PulledMessage } from './process-queue.ts';
@@ -105,11 +106,8 @@ export class Deliveries {
 
   /** Gives back all that an owner has in flight. Never fails: what could not go back is handed out again later. */
   async giveBackAll(owner: DeliveryOwner): Promise<void> {
-    const rest = [...owner.inFlight].map(({ receipt }) => this.#take(receipt)).values();
-    const runner = async (): Promise<void> => {
-      for (const delivery of rest) await this.#giveBack(delivery, 0);
-    };
-    await Promise.all(Array.from({ length: giveBacksAtOnce }, runner));
+    const deliveries = [...owner.inFlight].map(({ receipt }) => this.#take(receipt));
+    await eachAtOnce(deliveries, giveBacksAtOnce, (delivery) => this.#giveBack(delivery, 0));
   }
 
   /** The messages of a queue that are in flight count no more: it is not ours now, or goes on from elsewhere. */

@@ -1,4 +1,4 @@
-import { Deadline } from '../../remoting/deadline.ts';
+import { Deadline, pause } from '../../remoting/deadline.ts';
 import { ResponseError } from '../../remoting/errors.ts';
 import type { MessageQueue } from '../../remoting/message.ts';
 import { ResponseCode } from '../../remoting/response-code.ts';
@@ -137,7 +137,7 @@ export class QueueReader {
     await this.#take(messages, pulled);
     if (pulled.outcome === 'nothing' && messages.nextOffset === offset) {
       const leftMs = emptyPauseMs - (performance.now() - askedAtMs);
-      if (leftMs > 0) await this.#pause(leftMs);
+      if (leftMs > 0) await pause(leftMs, this.#ending.signal);
     }
   }
 
@@ -185,21 +185,14 @@ export class QueueReader {
       return;
     }
     if (error instanceof ResponseError && error.code === ResponseCode.FLOW_CONTROL) {
-      await this.#pause(flowControlPauseMs);
+      await pause(flowControlPauseMs, this.#ending.signal);
       return;
     }
     cluster.routes.doubt(queue.topic, routeDoubt(error) ?? 'brokerGone');
     if (this.#isFailing) log.debug({ err: error, ...queue, group }, 'pulling from a queue failed again');
     else log.warn({ err: error, ...queue, group }, 'pulling from a queue failed; trying again until it works');
     this.#isFailing = true;
-    await this.#pause(retryPauseMs);
-  }
-
-  /** Ends early with the reader. */
-  async #pause(durationMs: number): Promise<void> {
-    await Deadline.after(durationMs, this.#ending.signal)
-      .sleep(durationMs)
-      .catch(() => {});
+    await pause(retryPauseMs, this.#ending.signal);
   }
 }
 
