@@ -1,13 +1,13 @@
 import type { Deadline } from '../remoting/deadline.ts';
 import { defaultTopic } from '../remoting/topic-names.ts';
 import { isVersion5 } from '../remoting/version.ts';
-import type { Cluster } from './cluster.ts';
+import type { Cluster } from './cluster/cluster.ts';
+import { reachBrokers } from './cluster/reached-brokers.ts';
 import type { Consumer, StreamOptions } from './consumer.ts';
 import { ClientError } from './errors.ts';
 import type { ConsumeMode } from './options.ts';
-import type { PopConsumer } from './pop-consumer.ts';
+import type { PopConsumer } from './pop/pop-consumer.ts';
 import type { PullConsumer } from './pull/pull-consumer.ts';
-import { reachBrokers } from './reached-brokers.ts';
 import { isPullReceipt, type Receipt } from './receipt.ts';
 import type { ReceivedMessage } from './received-message.ts';
 

@@ -4,41 +4,41 @@ import type { Deadline } from '../remoting/deadline.ts';
 import { createMessageIds } from '../remoting/message-id.ts';
 import { TransactionOutcome } from '../remoting/requests/end-transaction.ts';
 import { defaultTopic } from '../remoting/topic-names.ts';
-import { Acks } from './acks.ts';
-import { Admin } from './admin.ts';
-import { BrokerClocks } from './broker-clocks.ts';
-import { Channels } from './channels.ts';
+import { Admin } from './admin/admin.ts';
+import { Queries } from './admin/queries.ts';
 import { ChosenConsumer } from './chosen-consumer.ts';
-import { type Cluster, createCluster } from './cluster.ts';
+import { BrokerClocks } from './cluster/broker-clocks.ts';
+import { Channels } from './cluster/channels.ts';
+import { type Cluster, createCluster } from './cluster/cluster.ts';
+import { CredentialsKeeper } from './cluster/credentials.ts';
+import { GroupSettings } from './cluster/group-settings.ts';
+import { Heartbeats } from './cluster/heartbeats.ts';
+import { NameServerDiscovery } from './cluster/name-server-discovery.ts';
+import { NameServers } from './cluster/name-servers.ts';
+import { Routes } from './cluster/routes.ts';
+import { createServerRequestHandler } from './cluster/server-requests.ts';
 import type { Consumer, ConsumerOptions } from './consumer.ts';
-import { CredentialsKeeper } from './credentials.ts';
 import { ClientError } from './errors.ts';
-import { GroupSettings } from './group-settings.ts';
-import { Heartbeats } from './heartbeats.ts';
-import { LiveStreams } from './live-streams.ts';
-import { NameServerDiscovery } from './name-server-discovery.ts';
-import { NameServers } from './name-servers.ts';
 import type { ClientObserver } from './observer.ts';
 import type { ClientOptions, ConsumeMode } from './options.ts';
-import { PopConsumer } from './pop-consumer.ts';
-import type { PopParts } from './pop-options.ts';
-import { popReplyBytesMax } from './pop-requests.ts';
-import { Producer } from './producer.ts';
+import { Acks } from './pop/acks.ts';
+import { LiveStreams } from './pop/live-streams.ts';
+import { PopConsumer } from './pop/pop-consumer.ts';
+import type { PopParts } from './pop/pop-options.ts';
+import { popReplyBytesMax } from './pop/pop-requests.ts';
+import { SpentReceipts } from './pop/spent-receipts.ts';
 import { AckedDeliveries } from './pull/acked-deliveries.ts';
 import { LitePullConsumer, type LitePullOptions } from './pull/lite-pull-consumer.ts';
 import { PullConsumer } from './pull/pull-consumer.ts';
 import { PullGroups } from './pull/pull-groups.ts';
 import { PullMembers } from './pull/pull-members.ts';
 import { type PullParts, persistIntervalMsDefault, processQueueLimits } from './pull/pull-options.ts';
-import { Queries } from './queries.ts';
-import { Recalls } from './recall.ts';
-import { ReleasedMessages } from './released-messages.ts';
-import { RequestReply } from './request-reply.ts';
-import { Routes } from './routes.ts';
-import { createServerRequestHandler } from './server-requests.ts';
+import { Producer } from './send/producer.ts';
+import { Recalls } from './send/recall.ts';
+import { RequestReply } from './send/request-reply.ts';
+import { TransactionGroups } from './send/transaction-groups.ts';
+import { type TransactionChecker, Transactions } from './send/transactions.ts';
 import { startTracing, type Tracing } from './trace/tracing.ts';
-import { TransactionGroups } from './transaction-groups.ts';
-import { type TransactionChecker, Transactions } from './transactions.ts';
 
 /** What the end of a client waits for. */
 interface Closable {
@@ -114,7 +114,7 @@ export class ClusterClient {
       clocks: new BrokerClocks(),
       acks: new Acks(),
       groups: new GroupSettings(log),
-      released: new ReleasedMessages(),
+      spentReceipts: new SpentReceipts(),
       liveStreams: new LiveStreams(),
     };
     this.#pullParts = {

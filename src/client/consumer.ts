@@ -2,9 +2,9 @@ import type { Deadline } from '../remoting/deadline.ts';
 import type { ConsumeFrom } from './consume-from.ts';
 import type { Demand } from './demand.ts';
 import type { MessageFilter } from './message-filter.ts';
+import type { RenewalOptions } from './pop/renewals.ts';
 import type { Receipt } from './receipt.ts';
 import type { ReceivedMessage } from './received-message.ts';
-import type { RenewalOptions } from './renewals.ts';
 import type { Subscriber } from './subscriber.ts';
 
 /** What one consumer wants, whichever way it receives. */

@@ -1,5 +1,5 @@
-import type { OutgoingMessage, SendResult } from './outgoing-message.ts';
 import type { ReceivedMessage } from './received-message.ts';
+import type { OutgoingMessage, SendResult } from './send/outgoing-message.ts';
 
 /** What kind of send it is. */
 export type SendKind = 'normal' | 'half' | 'batch';

@@ -2,11 +2,11 @@ import type { ServerRequestHandler } from '../remoting/channel.ts';
 import type { CompressionType } from '../remoting/compression.ts';
 import { connectTimeoutMsDefault, type TlsOptions } from '../remoting/dial.ts';
 import type { Credentials } from '../remoting/signature.ts';
-import type { CredentialsKeeper, CredentialsProvider } from './credentials.ts';
+import type { CredentialsKeeper, CredentialsProvider } from './cluster/credentials.ts';
+import type { Vendor } from './cluster/vendor.ts';
 import type { ClientObserver } from './observer.ts';
-import type { Vendor } from './vendor.ts';
 
-export type { Vendor } from './vendor.ts';
+export type { Vendor } from './cluster/vendor.ts';
 
 /** How messages are received: `pop`, `pull`, or, with `auto`, by POP where all brokers of the topic that can be reached have it, else by pull. */
 export type ConsumeMode = 'auto' | 'pop' | 'pull';

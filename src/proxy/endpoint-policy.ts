@@ -5,7 +5,7 @@ import {
   parseNameServers,
   type ServerAddress,
   splitAddresses,
-} from '../client/addresses.ts';
+} from '../client/cluster/addresses.ts';
 import { ClientError } from '../client/errors.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { Code } from '@connectrpc/connect';
 import { ClusterClient } from '../client/client.ts';
+import { vendorOf } from '../client/cluster/vendor.ts';
 import { type ClientLog, type ClientOptions, clientDefaults, type Vendor } from '../client/options.ts';
-import { vendorOf } from '../client/vendor.ts';
 import { TransactionOutcome } from '../remoting/requests/end-transaction.ts';
 import { failure } from './failures.ts';
 

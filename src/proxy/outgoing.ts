@@ -1,6 +1,6 @@
 import type { ConnectError } from '@connectrpc/connect';
-import type { Delivery } from '../client/delivery.ts';
-import { type OutgoingMessage, userPropertiesBytesMax } from '../client/outgoing-message.ts';
+import type { Delivery } from '../client/send/delivery.ts';
+import { type OutgoingMessage, userPropertiesBytesMax } from '../client/send/outgoing-message.ts';
 import type { MessageProperties } from '../gen/rocketmq/rocketmq_pb.ts';
 import { delayLevelsMs, isReservedProperty } from '../remoting/message.ts';
 import { invalid } from './failures.ts';

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { OutgoingMessage } from '../client/outgoing-message.ts';
+import type { OutgoingMessage } from '../client/send/outgoing-message.ts';
 import type {
   SendDelayMessageRequest,
   SendMessageRequest,

@@ -1,5 +1,5 @@
 import { Code } from '@connectrpc/connect';
-import { instanceOfEndpoint } from '../client/instance-endpoint.ts';
+import { instanceOfEndpoint } from '../client/cluster/instance-endpoint.ts';
 import { RemotingError, ResponseError } from '../remoting/errors.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import { type EndpointPolicy, endpointText } from './endpoint-policy.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { BatchError } from '../../src/client/batches.ts';
+import { BatchError } from '../../src/client/send/batches.ts';
 import { countOf, outgoing, Reader, RealClients, soon } from '../support/real-client.ts';
 import { describeOnTarget, differs, startTarget, type Target } from './target.ts';
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ClusterClient } from '../../src/client/client.ts';
-import type { PopConsumer } from '../../src/client/pop-consumer.ts';
+import type { PopConsumer } from '../../src/client/pop/pop-consumer.ts';
 import type { ReceivedMessage } from '../../src/client/received-message.ts';
 import type { PopReceipt } from '../../src/remoting/pop-receipt.ts';
 import { type Config, quickRedelivery } from '../rocketmq/cluster.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { ClusterClient } from '../../src/client/client.ts';
 import { ClientError } from '../../src/client/errors.ts';
-import type { SendResult } from '../../src/client/outgoing-message.ts';
+import type { SendResult } from '../../src/client/send/outgoing-message.ts';
 import { ResponseError } from '../../src/remoting/errors.ts';
 import { TransactionOutcome } from '../../src/remoting/requests/end-transaction.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';

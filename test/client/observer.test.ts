@@ -8,8 +8,8 @@ import {
   observeSend,
   observeSettle,
 } from '../../src/client/observer.ts';
-import type { OutgoingMessage, SendResult } from '../../src/client/outgoing-message.ts';
 import type { ReceivedMessage } from '../../src/client/received-message.ts';
+import type { OutgoingMessage, SendResult } from '../../src/client/send/outgoing-message.ts';
 import { outgoing } from '../support/real-client.ts';
 
 const message = outgoing('topic', 'body', { properties: [['own', '1']] });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { checkDenied } from '../../src/client/denied.ts';
+import { checkDenied } from '../../src/client/cluster/denied.ts';
 import { fixStartOffsets } from '../../src/client/start-offsets.ts';
 import { type Channel, type ChannelOptions, channelDefaults } from '../../src/remoting/channel.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';

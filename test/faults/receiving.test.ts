@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, it, onTestFinished } from 'vitest';
 import type { ClusterClient } from '../../src/client/client.ts';
 import { ClientError } from '../../src/client/errors.ts';
 import type { ClientOptions } from '../../src/client/options.ts';
-import type { PendingTransaction, TransactionChecker } from '../../src/client/transactions.ts';
+import type { PendingTransaction, TransactionChecker } from '../../src/client/send/transactions.ts';
 import { MessageProperty } from '../../src/remoting/message.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { TransactionOutcome } from '../../src/remoting/requests/end-transaction.ts';

@@ -2,7 +2,7 @@ import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type OutgoingMessage, userPropertiesBytesMax } from '../../src/client/outgoing-message.ts';
+import { type OutgoingMessage, userPropertiesBytesMax } from '../../src/client/send/outgoing-message.ts';
 import { MessagePropertiesSchema, MessageSchema } from '../../src/gen/rocketmq/rocketmq_pb.ts';
 import { toMessage } from '../../src/proxy/incoming.ts';
 import {

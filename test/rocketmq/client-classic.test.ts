@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ClusterClient } from '../../src/client/client.ts';
-import type { Delivery } from '../../src/client/delivery.ts';
+import type { Delivery } from '../../src/client/send/delivery.ts';
 import { TransactionOutcome } from '../../src/remoting/requests/end-transaction.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
 import { decodeStoredMessages, type StoredMessage } from '../../src/remoting/stored-message.ts';

@@ -1,14 +1,14 @@
 import { EventEmitter, once } from 'node:events';
-import { Channels } from '../../src/client/channels.ts';
-import { type Cluster, createCluster } from '../../src/client/cluster.ts';
-import { Heartbeats } from '../../src/client/heartbeats.ts';
-import { NameServers } from '../../src/client/name-servers.ts';
+import { Channels } from '../../src/client/cluster/channels.ts';
+import { type Cluster, createCluster } from '../../src/client/cluster/cluster.ts';
+import { Heartbeats } from '../../src/client/cluster/heartbeats.ts';
+import { NameServers } from '../../src/client/cluster/name-servers.ts';
+import { Routes } from '../../src/client/cluster/routes.ts';
+import { createServerRequestHandler } from '../../src/client/cluster/server-requests.ts';
 import { averageAllocation } from '../../src/client/pull/allocation.ts';
 import { PullGroups } from '../../src/client/pull/pull-groups.ts';
 import { queueKey } from '../../src/client/pull/pull-requests.ts';
 import { Rebalancer, type RebalancerOptions } from '../../src/client/pull/rebalancer.ts';
-import { Routes } from '../../src/client/routes.ts';
-import { createServerRequestHandler } from '../../src/client/server-requests.ts';
 import type { MessageQueue } from '../../src/remoting/message.ts';
 import { MemoryLog } from './scripted-cluster.ts';
 

@@ -1,13 +1,13 @@
 import { onTestFinished } from 'vitest';
-import { Channels } from '../../src/client/channels.ts';
-import { createCluster } from '../../src/client/cluster.ts';
-import { GroupSettings } from '../../src/client/group-settings.ts';
-import { Heartbeats } from '../../src/client/heartbeats.ts';
-import { NameServers } from '../../src/client/name-servers.ts';
+import { Channels } from '../../src/client/cluster/channels.ts';
+import { createCluster } from '../../src/client/cluster/cluster.ts';
+import { GroupSettings } from '../../src/client/cluster/group-settings.ts';
+import { Heartbeats } from '../../src/client/cluster/heartbeats.ts';
+import { NameServers } from '../../src/client/cluster/name-servers.ts';
+import { Routes } from '../../src/client/cluster/routes.ts';
 import { AckedDeliveries } from '../../src/client/pull/acked-deliveries.ts';
 import { PullGroups } from '../../src/client/pull/pull-groups.ts';
 import { type PullParts, persistIntervalMsDefault, processQueueLimits } from '../../src/client/pull/pull-options.ts';
-import { Routes } from '../../src/client/routes.ts';
 import type { ScriptedCluster } from './scripted-cluster.ts';
 
 /** What consumers by pull of a client share, connected to a scripted cluster; closed when the test ends. */

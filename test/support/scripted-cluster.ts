@@ -4,7 +4,7 @@ import { parseTagFilter } from '../../src/client/message-filter.ts';
 import { type ClientLog, type ClientOptions, clientDefaults } from '../../src/client/options.ts';
 import type { Receipt } from '../../src/client/receipt.ts';
 import type { ReceivedMessage } from '../../src/client/received-message.ts';
-import type { TransactionChecker } from '../../src/client/transactions.ts';
+import type { TransactionChecker } from '../../src/client/send/transactions.ts';
 import type { Command } from '../../src/remoting/command.ts';
 import { encodePopReceipt, type PopReceipt } from '../../src/remoting/pop-receipt.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';

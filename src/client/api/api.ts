@@ -1,6 +1,6 @@
 /** What `rocketmq-grpc-proxy/client` offers: Apache RocketMQ for programs in Node, straight from brokers 4.x and 5.x. */
 export type { MessageQueue } from '../../remoting/message.ts';
-export type { Reply } from '../request-reply.ts';
+export type { Reply } from '../send/request-reply.ts';
 export type { CallOptions } from './call.ts';
 export type { Logger, RocketMQClientOptions } from './client-options.ts';
 export { LitePullConsumer, type LitePullConsumerOptions } from './lite-pull-consumer.ts';

@@ -1,5 +1,6 @@
 import { canCompress } from '../../remoting/compression.ts';
-import { addressesMax, parseNameServers, type ServerAddress } from '../addresses.ts';
+import { addressesMax, parseNameServers, type ServerAddress } from '../cluster/addresses.ts';
+import { vendorOf } from '../cluster/vendor.ts';
 import {
   type ClientLog,
   type ClientOptions,
@@ -10,7 +11,6 @@ import {
 } from '../options.ts';
 import { openTelemetry } from '../telemetry/open-telemetry.ts';
 import type { OtelApi } from '../telemetry/otel-api.ts';
-import { vendorOf } from '../vendor.ts';
 import { checkNumber, timeoutMsMax } from './call.ts';
 import { checkNamespace, fullGroup, fullTopic } from './names.ts';
 import { invalidArgument, toRocketMQError } from './rocketmq-error.ts';

@@ -1,7 +1,7 @@
 import { delayLevelsMs, isReservedProperty } from '../../remoting/message.ts';
 import { hasPropertySeparator } from '../../remoting/message-properties.ts';
-import type { Delivery } from '../delivery.ts';
-import { type OutgoingMessage, userPropertiesBytesMax } from '../outgoing-message.ts';
+import type { Delivery } from '../send/delivery.ts';
+import { type OutgoingMessage, userPropertiesBytesMax } from '../send/outgoing-message.ts';
 import { invalidArgument } from './rocketmq-error.ts';
 
 /** A message to be sent. */

@@ -1,8 +1,8 @@
 import type { Deadline } from '../../remoting/deadline.ts';
 import type { MessageQueue } from '../../remoting/message.ts';
 import type { ClusterClient } from '../client.ts';
-import type { SendResult as Sent } from '../outgoing-message.ts';
-import type { Reply } from '../request-reply.ts';
+import type { SendResult as Sent } from '../send/outgoing-message.ts';
+import type { Reply } from '../send/request-reply.ts';
 import type { CallOptions } from './call.ts';
 import { type ClientParts, runOnCluster } from './client-parts.ts';
 import { Closing } from './closing.ts';

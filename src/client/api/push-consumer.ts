@@ -1,4 +1,4 @@
-import { Gate } from '../gate.ts';
+import { Gate } from '../send/gate.ts';
 import type { CallOptions } from './call.ts';
 import { type ClientParts, runOnCluster } from './client-parts.ts';
 import { Closing } from './closing.ts';

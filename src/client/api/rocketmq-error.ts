@@ -1,7 +1,7 @@
 import { RemotingError, type RemotingErrorKind, ResponseError } from '../../remoting/errors.ts';
 import { ResponseCode } from '../../remoting/response-code.ts';
-import { BatchError } from '../batches.ts';
 import { ClientError, type ClientErrorKind } from '../errors.ts';
+import { BatchError } from '../send/batches.ts';
 
 /**
  * What went wrong, for programs. These texts stay as they are; new ones may be added.

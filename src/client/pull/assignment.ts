@@ -3,10 +3,10 @@ import type { Deadline } from '../../remoting/deadline.ts';
 import type { MessageQueue } from '../../remoting/message.ts';
 import { decodeConsumerList, getConsumerList } from '../../remoting/requests/get-consumer-list.ts';
 import type { MessageModel } from '../../remoting/requests/heartbeat.ts';
-import type { Cluster } from '../cluster.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import { type Route, readQueuesOf } from '../cluster/route.ts';
 import { isDenied } from '../errors.ts';
 import type { ClientLog } from '../options.ts';
-import { type Route, readQueuesOf } from '../route.ts';
 import { type AllocationStrategy, allocatedQueues } from './allocation.ts';
 
 /** Longest wait for one broker, in ms, before the next is asked. */

@@ -4,7 +4,7 @@ import { integer, listOfObjects, requiredText } from '../../remoting/body-fields
 import type { Deadline } from '../../remoting/deadline.ts';
 import { readJsonObject } from '../../remoting/json.ts';
 import type { MessageQueue } from '../../remoting/message.ts';
-import type { Cluster } from '../cluster.ts';
+import type { Cluster } from '../cluster/cluster.ts';
 import type { ConsumeFrom } from '../consume-from.ts';
 import { ClientError } from '../errors.ts';
 import { startOffset } from '../start-offsets.ts';

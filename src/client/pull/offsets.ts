@@ -1,7 +1,7 @@
 import type { Deadline } from '../../remoting/deadline.ts';
 import type { MessageQueue } from '../../remoting/message.ts';
 import { isRetryTopic } from '../../remoting/topic-names.ts';
-import type { Cluster } from '../cluster.ts';
+import type { Cluster } from '../cluster/cluster.ts';
 import type { ConsumeFrom } from '../consume-from.ts';
 import { type GroupQueue, knownOffset, startOffset, storeOffset } from '../start-offsets.ts';
 import { channelOf, queueKey } from './pull-requests.ts';

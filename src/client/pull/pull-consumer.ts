@@ -1,11 +1,11 @@
 import type { Deadline } from '../../remoting/deadline.ts';
 import { defaultTopic } from '../../remoting/topic-names.ts';
 import { isVersion5 } from '../../remoting/version.ts';
+import { type ReachedBroker, reachBrokers } from '../cluster/reached-brokers.ts';
 import { consumeFromDefault } from '../consume-from.ts';
 import type { Consumer, ConsumerOptions, StreamOptions } from '../consumer.ts';
 import { ClientError } from '../errors.ts';
 import { checkFilter } from '../filter-check.ts';
-import { type ReachedBroker, reachBrokers } from '../reached-brokers.ts';
 import type { PullReceipt } from '../receipt.ts';
 import type { ReceivedMessage } from '../received-message.ts';
 import { fixStartOffsets } from '../start-offsets.ts';

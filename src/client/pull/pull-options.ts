@@ -1,5 +1,5 @@
-import type { Cluster } from '../cluster.ts';
-import type { GroupSettings } from '../group-settings.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { GroupSettings } from '../cluster/group-settings.ts';
 import type { ClientLog } from '../options.ts';
 import type { AckedDeliveries } from './acked-deliveries.ts';
 

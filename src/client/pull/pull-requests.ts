@@ -4,7 +4,7 @@ import type { MessageQueue } from '../../remoting/message.ts';
 import { PullFlag, pullMessage } from '../../remoting/requests/pull-message.ts';
 import { ResponseCode } from '../../remoting/response-code.ts';
 import { decodeStoredMessages, type StoredMessage } from '../../remoting/stored-message.ts';
-import type { Cluster } from '../cluster.ts';
+import type { Cluster } from '../cluster/cluster.ts';
 import { ClientError } from '../errors.ts';
 import { pullMessagesMax } from './pull-options.ts';
 

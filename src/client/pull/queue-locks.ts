@@ -7,7 +7,7 @@ import {
   type QueueBatch,
   unlockBatch,
 } from '../../remoting/requests/lock-batch.ts';
-import type { Cluster } from '../cluster.ts';
+import type { Cluster } from '../cluster/cluster.ts';
 import type { ClientLog } from '../options.ts';
 import { channelOf, queueKey } from './pull-requests.ts';
 

@@ -3,8 +3,8 @@ import { isReservedProperty, MessageProperty } from '../../remoting/message.ts';
 import { hasPropertySeparator } from '../../remoting/message-properties.ts';
 import { ClientError } from '../errors.ts';
 import type { ClientObserver, SendKind } from '../observer.ts';
-import type { OutgoingMessage, SendResult } from '../outgoing-message.ts';
 import type { ReceivedMessage } from '../received-message.ts';
+import type { OutgoingMessage, SendResult } from '../send/outgoing-message.ts';
 import { Attribute, Metric, messagingSystem, type OperationType } from './conventions.ts';
 import {
   type OtelApi,

@@ -1,8 +1,8 @@
 import { MessageProperty } from '../../remoting/message.ts';
 import { SystemTopic } from '../../remoting/topic-names.ts';
 import type { ClientObserver, ProcessOutcome } from '../observer.ts';
-import type { OutgoingMessage, SendResult } from '../outgoing-message.ts';
 import type { ReceivedMessage } from '../received-message.ts';
+import type { OutgoingMessage, SendResult } from '../send/outgoing-message.ts';
 import type { TraceDispatcher } from './trace-dispatcher.ts';
 import { pubRecord, subAfterRecord, subBeforeRecord, TracedKind, TracedReturn } from './trace-format.ts';
 

@@ -1,6 +1,6 @@
 import { Deadline } from '../../remoting/deadline.ts';
 import type { ClientLog } from '../options.ts';
-import type { OutgoingMessage } from '../outgoing-message.ts';
+import type { OutgoingMessage } from '../send/outgoing-message.ts';
 import type { TraceRecord } from './trace-format.ts';
 
 export interface TraceDispatcherOptions {

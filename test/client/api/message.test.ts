@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type Message, toOutgoing } from '../../../src/client/api/message.ts';
-import { userPropertiesBytesMax } from '../../../src/client/outgoing-message.ts';
+import { userPropertiesBytesMax } from '../../../src/client/send/outgoing-message.ts';
 
 const rules = { fullTopic: (topic: string) => `shop%${topic}`, bodyBytesMax: 8 };
 const outgoing = (change: Partial<Message>) => toOutgoing({ topic: 'orders', body: 'hello', ...change }, rules);

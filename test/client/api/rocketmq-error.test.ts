@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { RocketMQError, toRocketMQError } from '../../../src/client/api/rocketmq-error.ts';
-import { BatchError } from '../../../src/client/batches.ts';
 import { ClientError, type ClientErrorKind } from '../../../src/client/errors.ts';
+import { BatchError } from '../../../src/client/send/batches.ts';
 import { RemotingError, type RemotingErrorKind, ResponseError } from '../../../src/remoting/errors.ts';
 import { ResponseCode } from '../../../src/remoting/response-code.ts';
 

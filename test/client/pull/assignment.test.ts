@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Route } from '../../../src/client/cluster/route.ts';
 import { averageAllocation } from '../../../src/client/pull/allocation.ts';
 import { assignedQueues } from '../../../src/client/pull/assignment.ts';
-import type { Route } from '../../../src/client/route.ts';
 import { Deadline } from '../../../src/remoting/deadline.ts';
 import { RequestCode } from '../../../src/remoting/request-code.ts';
 import type { MessageModel } from '../../../src/remoting/requests/heartbeat.ts';

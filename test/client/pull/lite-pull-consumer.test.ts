@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { RunningBroker } from '../../../src/broker/broker.ts';
-import { GroupSettings } from '../../../src/client/group-settings.ts';
+import { GroupSettings } from '../../../src/client/cluster/group-settings.ts';
 import { parseTagFilter } from '../../../src/client/message-filter.ts';
 import { AckedDeliveries } from '../../../src/client/pull/acked-deliveries.ts';
 import { averageAllocation } from '../../../src/client/pull/allocation.ts';

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { GroupSettings } from '../../../src/client/group-settings.ts';
+import { GroupSettings } from '../../../src/client/cluster/group-settings.ts';
 import { parseTagFilter } from '../../../src/client/message-filter.ts';
 import { AckedDeliveries } from '../../../src/client/pull/acked-deliveries.ts';
 import { LitePullQueue } from '../../../src/client/pull/lite-pull-queue.ts';

@@ -1,12 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Channels } from '../../../src/client/channels.ts';
-import { createCluster } from '../../../src/client/cluster.ts';
-import { Heartbeats } from '../../../src/client/heartbeats.ts';
-import { NameServers } from '../../../src/client/name-servers.ts';
+import { Channels } from '../../../src/client/cluster/channels.ts';
+import { createCluster } from '../../../src/client/cluster/cluster.ts';
+import { Heartbeats } from '../../../src/client/cluster/heartbeats.ts';
+import { NameServers } from '../../../src/client/cluster/name-servers.ts';
+import { Routes } from '../../../src/client/cluster/routes.ts';
 import { PullGroups } from '../../../src/client/pull/pull-groups.ts';
 import { QueueLocks, queueLocksDefaults } from '../../../src/client/pull/queue-locks.ts';
-import { Routes } from '../../../src/client/routes.ts';
 import type { Command } from '../../../src/remoting/command.ts';
 import type { MessageQueue } from '../../../src/remoting/message.ts';
 import { RequestCode } from '../../../src/remoting/request-code.ts';

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
-import type { OutgoingMessage } from '../../../src/client/outgoing-message.ts';
+import type { OutgoingMessage } from '../../../src/client/send/outgoing-message.ts';
 import { TraceDispatcher } from '../../../src/client/trace/trace-dispatcher.ts';
 import { MemoryLog } from '../../support/scripted-cluster.ts';
 

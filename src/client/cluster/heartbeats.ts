@@ -1,0 +1,171 @@
+import type { Channel } from '../../remoting/channel.ts';
+import { Deadline } from '../../remoting/deadline.ts';
+import { RemotingError } from '../../remoting/errors.ts';
+import {
+  type ClientConsumer,
+  type ConsumeFromWhere,
+  type ConsumeType,
+  decodeHeartbeatReply,
+  encodeHeartbeat,
+  type MessageModel,
+  type Subscription,
+} from '../../remoting/requests/heartbeat.ts';
+import { unregisterClient } from '../../remoting/requests/unregister-client.ts';
+import { isDenied } from '../errors.ts';
+import type { ClientLog } from '../options.ts';
+
+const heartbeatTimeoutMs = 3_000;
+
+/** One topic that a consumer of this client reads for its group, and how it does. */
+export interface Membership {
+  readonly group: string;
+  readonly consumeType: ConsumeType;
+  readonly messageModel: MessageModel;
+  readonly consumeFromWhere: ConsumeFromWhere;
+  readonly subscription: Subscription;
+}
+
+/**
+ * Tells brokers which groups live here: they ask producers about open transactions, show consumers to operators, and tie both to
+ * the connection. Their answer also tells the broker's version.
+ */
+export class Heartbeats {
+  readonly #clientId: string;
+  readonly #producerGroups: Set<string>;
+  readonly #log: ClientLog;
+  readonly #members = new Set<Membership>();
+  readonly #greetings = new WeakMap<Channel, Promise<number>>();
+  /** Counts the changes of who lives here. */
+  #revision = 0;
+  /** What a broker heard last. */
+  readonly #heard = new WeakMap<Channel, number>();
+
+  constructor(clientId: string, producerGroup: string, log: ClientLog) {
+    this.#clientId = clientId;
+    this.#producerGroups = new Set([producerGroup]);
+    this.#log = log;
+  }
+
+  /**
+   * A consumer and what it subscribes to, from the next heartbeat on, until the returned function is called: that says whether it was
+   * the last of its group here. How a group receives is told as its newest member does.
+   */
+  join(membership: Membership): () => boolean {
+    const member = { ...membership };
+    this.#members.add(member);
+    this.#revision += 1;
+    return () => {
+      if (this.#members.delete(member)) this.#revision += 1;
+      return ![...this.#members].some(({ group }) => group === member.group);
+    };
+  }
+
+  /** One more producer group, from the next heartbeat on, until the returned function is called. */
+  joinProducers(group: string): () => void {
+    this.#producerGroups.add(group);
+    this.#revision += 1;
+    return () => {
+      if (this.#producerGroups.delete(group)) this.#revision += 1;
+    };
+  }
+
+  /** What each consumer group here subscribes to. */
+  get consumers(): readonly ClientConsumer[] {
+    const groups = new Map<string, { readonly newest: Membership; readonly topics: Map<string, Subscription> }>();
+    for (const newest of this.#members) {
+      const topics = groups.get(newest.group)?.topics ?? new Map<string, Subscription>();
+      topics.set(newest.subscription.topic, newest.subscription);
+      groups.set(newest.group, { newest, topics });
+    }
+    return Array.from(groups, ([groupName, { newest, topics }]) => ({
+      groupName,
+      consumeType: newest.consumeType,
+      messageModel: newest.messageModel,
+      consumeFromWhere: newest.consumeFromWhere,
+      subscriptions: [...topics.values()],
+    }));
+  }
+
+  /** Sends the first heartbeat of a connection; `versionOf` waits for its answer. */
+  greet(channel: Channel): void {
+    const greeting = this.#beat(channel, Deadline.after(heartbeatTimeoutMs)).catch((error: unknown) => {
+      if (!isDenied(error)) throw error;
+      // It has answered, and may still permit what is asked of it.
+      this.#warn(channel, error);
+      return channel.serverVersion ?? 0;
+    });
+    this.#greetings.set(channel, greeting);
+    greeting.catch(() => this.#greetings.delete(channel));
+  }
+
+  /**
+   * The version of the broker at the other end (`ProtocolVersion`).
+   * @throws RemotingError when it does not answer in time.
+   */
+  async versionOf(channel: Channel, deadline: Deadline): Promise<number> {
+    if (channel.serverVersion !== undefined) return channel.serverVersion;
+    if (!this.#greetings.has(channel)) this.greet(channel);
+    const version = await deadline.wait(
+      this.#greetings.get(channel) ?? Promise.resolve(0),
+      `asking ${channel.address} for its version`,
+    );
+    return version;
+  }
+
+  /**
+   * Makes sure that the broker at the other end has heard who lives here now.
+   * @throws ClientError `unauthenticated`, `denied`; RemotingError when it does not answer in time.
+   */
+  async tell(channel: Channel, deadline: Deadline): Promise<void> {
+    if (this.#heard.get(channel) !== this.#revision) await this.#beat(channel, deadline);
+  }
+
+  /** Sends a heartbeat on each connection; one that fails is told to the log and tried again the next time. */
+  async beatAll(channels: readonly Channel[]): Promise<void> {
+    const beats = channels.map((channel) =>
+      this.#beat(channel, Deadline.after(heartbeatTimeoutMs)).catch((error: unknown) => {
+        if (isDenied(error)) this.#warn(channel, error);
+        else this.#log.debug({ err: error, broker: channel.address }, 'a heartbeat failed');
+      }),
+    );
+    await Promise.all(beats);
+  }
+
+  /**
+   * Takes a consumer group off the brokers at once, so that they do not show it, nor give it queues, for another 120 s. Resolves when
+   * they have answered; one that does not is told to the log.
+   */
+  async leave(group: string, channels: readonly Channel[]): Promise<void> {
+    const request = unregisterClient.encode({ clientId: this.#clientId, consumerGroup: group });
+    const takeOff = async (channel: Channel): Promise<void> => {
+      try {
+        unregisterClient.decodeReply(
+          await channel.invoke(request, Deadline.after(heartbeatTimeoutMs)),
+          channel.address,
+        );
+      } catch (error) {
+        const broker = channel.address;
+        this.#log.debug({ err: error, broker, group }, 'a consumer group could not be taken off a broker');
+      }
+    };
+    await Promise.all(channels.map(takeOff));
+  }
+
+  async #beat(channel: Channel, deadline: Deadline): Promise<number> {
+    const { consumers } = this;
+    const revision = this.#revision;
+    const content = encodeHeartbeat({ clientId: this.#clientId, producerGroups: [...this.#producerGroups], consumers });
+    try {
+      decodeHeartbeatReply(await channel.invoke(content, deadline), channel.address);
+      this.#heard.set(channel, revision);
+    } catch (error) {
+      if (error instanceof RemotingError || isDenied(error)) throw error;
+      this.#warn(channel, error);
+    }
+    return channel.serverVersion ?? 0;
+  }
+
+  #warn(channel: Channel, error: unknown): void {
+    this.#log.warn({ err: error, broker: channel.address }, 'a broker refused a heartbeat');
+  }
+}

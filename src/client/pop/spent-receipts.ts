@@ -1,0 +1,53 @@
+import { LRUCache } from 'lru-cache';
+import type { PopReceipt } from '../../remoting/pop-receipt.ts';
+import type { Subscriber } from '../subscriber.ts';
+import { receiptKey } from './in-flight-messages.ts';
+
+/** How a receipt was spent here: by its ack; because its message was given back; because another receipt replaced it. */
+export type Spent = 'acknowledged' | 'givenBack' | 'replaced';
+
+/** Receipts remembered of those that were spent otherwise than by an ack. */
+const receiptsMax = 65_536;
+/** Acks remembered: at least so many, and less than twice as many. */
+export const acksMin = 8_192;
+
+/**
+ * Receipts that were spent here. Brokers answer success to whatever is done with a spent receipt: an ack then counts for nothing, and
+ * a change of the duration makes a second delivery of the same message.
+ */
+export class SpentReceipts {
+  /** A cache with sizes grows with use; one with a `max` takes all of its memory at once, for every client. */
+  readonly #receipts = new LRUCache<string, Spent>({ maxSize: receiptsMax, sizeCalculation: () => 1 });
+  /** Acks are many, so they are dropped by the thousand. */
+  #acks = new Set<string>();
+  #olderAcks = new Set<string>();
+
+  /** Remembered until the receipt would be late anyway. */
+  add(subscriber: Subscriber, receipt: PopReceipt, how: Exclude<Spent, 'acknowledged'>): void {
+    this.#receipts.set(nameOf(subscriber, receiptKey(receipt)), how, { ttl: Math.max(1, receipt.invisibleDurationMs) });
+  }
+
+  addAcknowledged(subscriber: Subscriber, key: string): void {
+    this.#acks.add(nameOf(subscriber, key));
+    if (this.#acks.size < acksMin) return;
+    this.#olderAcks = this.#acks;
+    this.#acks = new Set();
+  }
+
+  /** It was not spent after all. */
+  delete(subscriber: Subscriber, receipt: PopReceipt): void {
+    this.#receipts.delete(nameOf(subscriber, receiptKey(receipt)));
+  }
+
+  /** Undefined for one that was not spent here, or long ago. */
+  find(subscriber: Subscriber, key: string): Spent | undefined {
+    const name = nameOf(subscriber, key);
+    if (this.#acks.has(name) || this.#olderAcks.has(name)) return 'acknowledged';
+    return this.#receipts.size > 0 ? this.#receipts.get(name) : undefined;
+  }
+}
+
+/** A receipt does not say whose it is: in one millisecond, two topics may have the same one. */
+function nameOf({ group, topic }: Subscriber, key: string): string {
+  return `${group} ${topic} ${key}`;
+}
