@@ -4,9 +4,13 @@ import { RocketMQClient } from 'rocketmq-grpc-proxy/client';
 const [nameServers = '127.0.0.1:9876'] = process.argv.slice(2);
 const client = new RocketMQClient({ nameServers });
 
-/** Stands for a database: what was written down in the same transaction as the work. */
+/**
+ * Stands for a database: what was written down in the same transaction as the work.
+ * @type {Set<string | undefined>}
+ */
 const paid = new Set();
-let onChecked;
+let onChecked = () => {};
+/** @type {Promise<void>} */
 const checked = new Promise((resolve) => {
   onChecked = resolve;
 });

@@ -1,0 +1,160 @@
+import { execFileSync } from 'node:child_process';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
+import { publint } from 'publint';
+import ts from 'typescript';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const user = mkdtempSync(join(tmpdir(), 'package-user-'));
+const installed = join(user, 'node_modules', 'rocketmq-grpc-proxy');
+let tarball = '';
+
+/** A project of a user with the package as the registry would have it: packed from what the build has made, then unpacked. */
+beforeAll(() => {
+  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+  const pack = ['pack', '--json', '--offline', '--ignore-scripts', '--pack-destination', user];
+  const [packed] = JSON.parse(execFileSync(npm, pack, { cwd: root, encoding: 'utf8', stdio: 'pipe' }));
+  tarball = join(user, packed.filename);
+  mkdirSync(installed, { recursive: true });
+  execFileSync('tar', ['-xzf', tarball, '-C', installed, '--strip-components=1']);
+  // What npm would install beside it.
+  for (const name of ['lru-cache', '@types', '@opentelemetry', 'undici-types']) {
+    symlinkSync(join(root, 'node_modules', name), join(user, 'node_modules', name), 'junction');
+  }
+}, 60_000);
+
+afterAll(() => rmSync(user, { recursive: true, force: true }));
+
+describe('the package', () => {
+  test('has what it says, and says it as package.json should (publint)', { timeout: 60_000 }, async () => {
+    const { messages } = await publint({ pkgDir: installed, pack: false, strict: true });
+    expect(messages).toEqual([]);
+  });
+
+  test('has types for every way to resolve it that can load ES modules (attw, profile esm-only)', {
+    timeout: 60_000,
+  }, async () => {
+    const checked = await checkPackage(createPackageFromTarballData(new Uint8Array(readFileSync(tarball))));
+    if (checked.types === false) throw new Error('the package has no types');
+    expect(Object.keys(checked.entrypoints)).toEqual(['./client', './testing', './package.json']);
+    // What the profile leaves out: resolution that knows no `exports`, and `require`, which Node has for ES modules from 20.19 on.
+    const left = checked.problems.filter(
+      (problem) => !('resolutionKind' in problem && ['node10', 'node16-cjs'].includes(problem.resolutionKind)),
+    );
+    expect(left).toEqual([]);
+  });
+
+  test('loads by import and by require', { timeout: 60_000 }, () => {
+    const names = 'Object.keys(api).filter((name) => /^(RocketMQClient|RocketMQError)$/.test(name)).length';
+    const byImport = `const api = await import('rocketmq-grpc-proxy/client'); console.log(${names})`;
+    const byRequire = `const api = require('rocketmq-grpc-proxy/client'); console.log(${names})`;
+    const run = (type: string, code: string) =>
+      execFileSync(process.execPath, ['--no-warnings', `--input-type=${type}`, '-e', code], {
+        cwd: user,
+        encoding: 'utf8',
+      });
+    expect([run('module', byImport), run('commonjs', byRequire)]).toEqual(['2\n', '2\n']);
+  });
+});
+
+/** With most of what there is; lines behind `@ts-expect-error` must not compile. */
+const program = `
+import {
+  type Filter, type Handler, type Message, RocketMQClient, RocketMQError, type SendResult,
+} from 'rocketmq-grpc-proxy/client';
+import { startTestBroker, VirtualClock } from 'rocketmq-grpc-proxy/testing';
+
+const log: Pick<Console, 'debug' | 'info' | 'warn' | 'error'> = console;
+await using broker = await startTestBroker({ clock: new VirtualClock() });
+await using client = new RocketMQClient({
+  nameServers: [broker.nameServer],
+  credentials: { accessKey: 'ak', secretKey: 'sk', securityToken: 'token' },
+  tls: { ca: 'pem' },
+  logger: log,
+});
+await using producer = client.producer();
+const message: Message = { topic: 'orders', body: new Uint8Array(1), properties: { region: 'north' }, deliverAt: new Date() };
+const sent: SendResult = await producer.send(message, { timeoutMs: 1_000, signal: AbortSignal.timeout(500) });
+const offset: bigint = sent.queueOffset;
+const handler: Handler = async ({ body, bornAt }, { signal }) => {
+  const [bytes, time, aborted]: [Buffer, Date, boolean] = [body, bornAt, signal.aborted];
+  if (aborted) return { retryAfterMs: bytes.length };
+  return time.getTime() > 0 ? 'ack' : undefined;
+};
+const filter: Filter = { sql: 'price > 10' };
+await client.pushConsumer({ group: 'g', handler }).subscribe('orders', filter);
+await using simple = client.simpleConsumer({ group: 'g' });
+for await (const { text } of simple) console.log(text);
+const transactions = client.transactionProducer({ group: 'g', check: ({ keys }) => (keys.length > 0 ? 'commit' : 'unknown') });
+const result: number = await transactions.sendInTransaction(message, async ({ transactionId }) => transactionId.length);
+try {
+  await client.close();
+} catch (error) {
+  if (error instanceof RocketMQError && error.code === 'TIMEOUT' && error.retryable) console.log(error.brokerCode);
+  // @ts-expect-error: no such code
+  if (error instanceof RocketMQError && error.code === 'TIMED_OUT') console.log(error, offset, result);
+}
+// @ts-expect-error: a topic is missing
+await producer.send({ body: '' });
+// @ts-expect-error: no such state
+client.transactionProducer({ group: 'g', check: () => 'done' });
+// @ts-expect-error: a handler is missing
+client.pushConsumer({ group: 'g' });
+`;
+
+/** Examples of the client; the one of the proxy needs gRPC. */
+const examples = readdirSync(join(root, 'examples')).filter((name) => name !== 'send-and-receive.mjs');
+
+describe('a program of a user, and the examples, compile with the types of the package, as strictly as can be', () => {
+  test.each([
+    ['nodenext', { module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext }],
+    ['bundler', { module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler }],
+  ])('moduleResolution %s', { timeout: 120_000 }, (_, resolution) => {
+    writeFileSync(join(user, 'user.mts'), program);
+    for (const name of examples) copyFileSync(join(root, 'examples', name), join(user, name));
+    const compiled = ts.createProgram(
+      ['user.mts', ...examples].map((name) => join(user, name)),
+      {
+        ...resolution,
+        target: ts.ScriptTarget.ES2023,
+        lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts'],
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        noUncheckedIndexedAccess: true,
+        allowJs: true,
+        checkJs: true,
+        types: ['node'],
+        typeRoots: [join(user, 'node_modules', '@types')],
+        noEmit: true,
+        // The package's own declarations are checked too.
+        skipLibCheck: false,
+      },
+    );
+    // Node's own types and the language's are for others to check, which takes ten times as long.
+    const ours = compiled.getSourceFiles().filter(({ fileName }) => !/\/@types\/|\/typescript\/lib\//.test(fileName));
+    const diagnostics = [...compiled.getOptionsDiagnostics(), ...compiled.getGlobalDiagnostics()];
+    for (const file of ours) {
+      diagnostics.push(...compiled.getSyntacticDiagnostics(file), ...compiled.getSemanticDiagnostics(file));
+    }
+    const texts = diagnostics.map(
+      ({ file, messageText }) => `${file?.fileName ?? ''}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`,
+    );
+    expect(ours.map(({ fileName }) => fileName)).toContainEqual(
+      expect.stringMatching(/dist\/client\/api\/api\.d\.ts$/),
+    );
+    expect(texts).toEqual([]);
+  });
+});
