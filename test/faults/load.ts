@@ -6,7 +6,9 @@ import { Deadline } from '../../src/remoting/deadline.ts';
 import { RemotingError } from '../../src/remoting/errors.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
 import type { EngineClient } from '../support/engine-client.ts';
+import { type ProxyClient, reasonOf } from '../support/grpc-client.ts';
 import type { History, SendEvent, SendOutcome } from '../support/history.ts';
+import { noProperties } from '../support/published-api.ts';
 import { outgoing } from '../support/real-client.ts';
 
 /** How often the load looks at the clock, in ms. */
@@ -36,10 +38,13 @@ export class Load {
     this.#outcomeOf = outcomeOf;
   }
 
-  /** @param prefix of the ids. */
-  start(perSecond: number, prefix = 'm'): this {
+  /**
+   * @param prefix of the ids.
+   * @param underWayMax sends that may wait for their answers; while there are so many no more are started.
+   */
+  start(perSecond: number, prefix = 'm', underWayMax = Number.POSITIVE_INFINITY): this {
     this.#stalls.enable();
-    this.#ended = this.#run(perSecond, prefix);
+    this.#ended = this.#run(perSecond, prefix, underWayMax);
     return this;
   }
 
@@ -74,12 +79,13 @@ export class Load {
     return this.#stalls.max / 1e6;
   }
 
-  async #run(perSecond: number, prefix: string): Promise<void> {
+  async #run(perSecond: number, prefix: string, underWayMax: number): Promise<void> {
     const startMs = performance.now();
     let started = 0;
     while (this.#running) {
       const due = ((performance.now() - startMs) / 1_000) * perSecond;
-      for (; started < due; started += 1) this.#start(`${prefix}${this.#count++}`);
+      for (; started < due; started += 1)
+        if (this.#underWay.size < underWayMax) this.#start(`${prefix}${this.#count++}`);
       await sleep(tickMs);
     }
   }
@@ -113,6 +119,21 @@ export function outcomeOfClientError(error: unknown): SendOutcome {
 /** Sends by a client, each with this deadline. */
 export function sendBy(client: ClusterClient, topic: string, deadlineMs: number): Send {
   return (id) => client.producer.send(outgoing(topic, id), Deadline.after(deadlineMs));
+}
+
+/**
+ * Sends through a proxy, which ends each send after its WRITE_TIMEOUT: the caller has more time, so that every answer is the proxy's.
+ * @param timeoutMs of the caller.
+ */
+export function sendThrough(client: ProxyClient, producerId: string, timeoutMs: number): Send {
+  const own = { tag: '', properties: noProperties };
+  return (id) => client.call('SendMessage', { producer_id: producerId, message_body: id, ...own }, timeoutMs);
+}
+
+/** What the failures of a proxy say about whether the message is stored; one that says nothing leaves it open. */
+export function outcomeOfFailure(error: unknown): SendOutcome {
+  const reason = reasonOf(error);
+  return reason === undefined || reason === 'OUTCOME_UNKNOWN' ? 'unknown' : 'notStored';
 }
 
 /** Sends messages of one sharding key one after the other, each when the one before was answered, until it is told to stop. */

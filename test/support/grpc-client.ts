@@ -121,6 +121,13 @@ export interface Failure {
   readonly details: string;
 }
 
+/** `reason` of the ErrorInfo that every failure of the proxy carries; undefined for one that is of the caller's own making. */
+export function reasonOf(error: unknown): string | undefined {
+  const metadata = error instanceof Error && 'metadata' in error ? error.metadata : undefined;
+  const [details] = metadata instanceof Metadata ? metadata.get('grpc-status-details-bin') : [];
+  return /google\.rpc\.ErrorInfo\x12.\x0a.([A-Z_]+)/s.exec(details?.toString('latin1') ?? '')?.[1];
+}
+
 /** How a call fails. @throws Error when it does not. */
 export async function failureOf(call: Promise<unknown>): Promise<Failure> {
   try {
