@@ -1,5 +1,9 @@
 import { canCompress } from '../../remoting/compression.ts';
+import type { TlsOptions } from '../../remoting/dial.ts';
+import type { Credentials } from '../../remoting/signature.ts';
 import { addressesMax, parseNameServers, type ServerAddress } from '../cluster/addresses.ts';
+import type { CredentialsProvider } from '../cluster/credentials.ts';
+import { instanceOfEndpoint } from '../cluster/instance-endpoint.ts';
 import { vendorOf } from '../cluster/vendor.ts';
 import {
   type ClientLog,
@@ -27,19 +31,33 @@ export interface Logger {
 export interface RocketMQClientOptions {
   /**
    * Name servers: `host:9876;host:9876`, or a list of such texts; up to 16. `http://` before and no port behind are fine (9876 then). One is
-   * used until it fails, then the next.
+   * used until it fails, then the next. May be left out where `nameServerUrl` is given.
    */
-  readonly nameServers: string | readonly string[];
-  /** What requests are signed with: keys, with the security token of temporary ones, or a function that gives them. Default: not signed. */
-  readonly credentials?: ClientOptions['credentials'];
+  readonly nameServers?: string | readonly string[];
   /**
-   * TLS to name servers and brokers, certificates verified: `true`, or certificate authorities (`ca`), a client certificate (`cert`, `key`,
-   * `passphrase`) and the name to verify (`servername`). Default: plain TCP.
+   * Web address, `http://` or `https://`, that answers a GET with a line of name servers, as Java's clients ask one (`rocketmq.namesrv.domain`):
+   * asked for on first use, then every 2 min. `nameServers` are used until it answers. Default: none.
    */
-  readonly tls?: boolean | NonNullable<ClientOptions['tls']>;
-  /** Stands before the names of topics and groups, `namespace%topic`, and is taken off again. Up to 64 letters, digits, `_`, `-`. Default: none. */
+  readonly nameServerUrl?: string;
+  /**
+   * What requests are signed with: keys, with the security token of temporary ones (STS), or a function that gives them and is asked again
+   * 5 min before they end. `onsChannel` is for Alibaba Cloud (`ALIYUN`, `CLOUD`, `ALL`); `ALIYUN` by default there. Default: not signed.
+   */
+  readonly credentials?: Credentials | CredentialsProvider;
+  /**
+   * TLS 1.2 or newer to name servers and brokers, certificates verified: `true`, or certificate authorities (`ca`), a client certificate
+   * (`cert`, `key`, `passphrase`: mutual TLS) and the name to ask for and verify (`servername`). Default: plain TCP.
+   */
+  readonly tls?: boolean | TlsOptions;
+  /**
+   * Stands before the names of topics and groups, `namespace%topic`, and is taken off again. Up to 64 letters, digits, `_`, `-`. Default: the
+   * instance that an address of Alibaba Cloud names (`MQ_INST_…`), else none; '' for none in any case.
+   */
   readonly namespace?: string;
-  /** Whose brokers they are. Default `auto`: by the names of the name servers; `apache` where they say nothing. */
+  /**
+   * Whose brokers they are: how messages are delayed and what requests are signed with besides. Default `auto`: by the names of the name
+   * servers (`*.aliyuncs.com`, `*.volces.com`); `apache` where they say nothing.
+   */
   readonly vendor?: Vendor | 'auto';
   /** Group under which plain producers send. Default: `rocketmq-client`. */
   readonly producerGroup?: string;
@@ -56,6 +74,12 @@ export interface RocketMQClientOptions {
   readonly timeoutMs?: number;
   /** Longest wait for one answer; then a send is tried again. 1 to 2,147,483,647. Default: 5,000. */
   readonly requestTimeoutMs?: number;
+  /** Requests of this client that may wait for their replies (`Producer.request`) at once; one more fails as `OVERLOADED`. 1 to 1,048,576. Default: 8,192. */
+  readonly requestsWaitingMax?: number;
+  /** How often brokers hear that the client lives; they forget it after 120 s. 1,000 to 60,000. Default: 30,000. */
+  readonly heartbeatIntervalMs?: number;
+  /** How often the routes of topics in use are asked for again. 1,000 to 3,600,000. Default: 30,000. */
+  readonly routeRefreshIntervalMs?: number;
   /** Longest time for one connection to be made. 1 to 2,147,483,647. Default: 3,000. */
   readonly connectTimeoutMs?: number;
   /** Tries of one send, the first included. 1 to 16. Default: 3. */
@@ -97,6 +121,9 @@ const bounds = {
   bodyBytesMax: { min: 1, max: 16_646_144 },
   batchBytesMax: { min: 1, max: 16_646_144 },
   batchCountMax: { min: 1, max: 32_767 },
+  requestsWaitingMax: { min: 1, max: 1_048_576 },
+  heartbeatIntervalMs: { min: 1_000, max: 60_000 },
+  routeRefreshIntervalMs: { min: 1_000, max: 3_600_000 },
 } as const;
 
 type NumberOption = keyof typeof bounds;
@@ -105,38 +132,63 @@ const silent: ClientLog = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** @throws RocketMQError `INVALID_ARGUMENT`, naming the option. */
 export function checkOptions(options: RocketMQClientOptions): CheckedOptions {
-  const { credentials, tls = false, namespace = '', vendor = 'auto', logger = silent } = options;
-  for (const name of Object.keys(bounds).filter(isNumberOption)) {
-    const value = options[name];
-    if (value !== undefined) checkNumber(name, value, bounds[name]);
-  }
+  const { vendor = 'auto', logger = silent, nameServerUrl } = options;
+  const { timeoutMs = timeoutMsDefault, ...numbers } = checkedNumbers(options);
+  const given = textOf(options.nameServers);
+  checkUrl(nameServerUrl);
+  const nameServers = nameServersOf(given, nameServerUrl).map(({ address }) => address);
+  const hosts = [...nameServers, nameServerUrl === undefined ? '' : new URL(nameServerUrl).host].join(';');
+  const namespace =
+    options.namespace ?? instanceOfEndpoint(given ?? '') ?? instanceOfEndpoint(nameServerUrl ?? '') ?? '';
   checkNamespace(namespace);
-  const nameServers = nameServersOf(options.nameServers).map(({ address }) => address);
   return {
     namespace,
-    timeoutMs: options.timeoutMs ?? timeoutMsDefault,
+    timeoutMs,
     cluster: {
       ...clientDefaults,
+      ...numbers,
       nameServers,
-      credentials,
-      tls: tls === true ? {} : tls === false ? undefined : tls,
-      vendor: vendorOf(nameServers.join(';'), vendor),
+      nameServerUrl,
+      credentials: checkedCredentials(options.credentials),
+      tls: tlsOf(options.tls),
+      vendor: vendorOf(hosts, vendor),
       producerGroup: fullGroup(options.producerGroup ?? producerGroupDefault, namespace),
       log: logger,
       trace: traceOf(options.trace, namespace),
       observer: options.openTelemetry === undefined ? undefined : openTelemetry(options.openTelemetry),
-      requestTimeoutMs: options.requestTimeoutMs ?? clientDefaults.requestTimeoutMs,
-      connectTimeoutMs: options.connectTimeoutMs ?? clientDefaults.connectTimeoutMs,
-      sendAttemptsMax: options.sendAttemptsMax ?? clientDefaults.sendAttemptsMax,
-      sendsInFlightMax: options.sendsInFlightMax ?? clientDefaults.sendsInFlightMax,
-      sendsWaitingMax: options.sendsWaitingMax ?? clientDefaults.sendsWaitingMax,
-      bodyBytesMax: options.bodyBytesMax ?? clientDefaults.bodyBytesMax,
-      batchBytesMax: options.batchBytesMax ?? clientDefaults.batchBytesMax,
-      batchCountMax: options.batchCountMax ?? clientDefaults.batchCountMax,
       compression: compressionOf(options.compression),
       namespace,
     },
   };
+}
+
+/** Those that are given. */
+function checkedNumbers(options: RocketMQClientOptions): Partial<Record<NumberOption, number>> {
+  const numbers: Partial<Record<NumberOption, number>> = {};
+  for (const name of Object.keys(bounds).filter(isNumberOption)) {
+    const value = options[name];
+    if (value === undefined) continue;
+    checkNumber(name, value, bounds[name]);
+    numbers[name] = value;
+  }
+  return numbers;
+}
+
+function checkedCredentials(credentials: RocketMQClientOptions['credentials']): RocketMQClientOptions['credentials'] {
+  if (credentials === undefined || typeof credentials === 'function') return credentials;
+  for (const name of ['accessKey', 'secretKey'] as const) {
+    if (typeof credentials[name] !== 'string' || credentials[name] === '')
+      throw invalidArgument(`credentials.${name} is missing: give both keys, or leave credentials out`);
+  }
+  return credentials;
+}
+
+function tlsOf(tls: RocketMQClientOptions['tls'] = false): TlsOptions | undefined {
+  if (tls === true) return {};
+  if (tls === false) return undefined;
+  if ((tls.cert === undefined) !== (tls.key === undefined))
+    throw invalidArgument('tls has only one of cert and key: servers that ask for a certificate want both');
+  return tls;
 }
 
 function traceOf(trace: RocketMQClientOptions['trace'] = false, namespace: string): TraceOptions | undefined {
@@ -159,8 +211,19 @@ function isNumberOption(name: string): name is NumberOption {
   return name in bounds;
 }
 
-function nameServersOf(nameServers: string | readonly string[] | undefined): readonly ServerAddress[] {
-  const text = typeof nameServers === 'object' ? nameServers.join(';') : nameServers;
+/** Undefined where none are named. */
+function textOf(nameServers: RocketMQClientOptions['nameServers']): string | undefined {
+  return typeof nameServers === 'object' ? nameServers.join(';') : nameServers;
+}
+
+function checkUrl(url: string | undefined): void {
+  if (url === undefined) return;
+  const isWeb = typeof url === 'string' && URL.canParse(url) && /^https?:$/.test(new URL(url).protocol);
+  if (!isWeb) throw invalidArgument('nameServerUrl is no web address: give http://host/path or https://host/path');
+}
+
+function nameServersOf(text: string | undefined, url: string | undefined): readonly ServerAddress[] {
+  if (text === undefined && url !== undefined) return [];
   if (typeof text !== 'string')
     throw invalidArgument(`nameServers is missing: name them as host:9876[;host:9876], at most ${addressesMax}`);
   try {

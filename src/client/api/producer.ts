@@ -1,26 +1,14 @@
 import type { Deadline } from '../../remoting/deadline.ts';
-import type { MessageQueue } from '../../remoting/message.ts';
 import type { ClusterClient } from '../client.ts';
-import type { SendResult as Sent } from '../send/outgoing-message.ts';
+import { BatchError } from '../send/batches.ts';
 import type { Reply } from '../send/request-reply.ts';
 import type { CallOptions } from './call.ts';
 import { type ClientParts, runOnCluster } from './client-parts.ts';
 import { Closing } from './closing.ts';
 import { type Message, toOutgoing } from './message.ts';
 import type { ReceivedMessage } from './received-message.ts';
-
-/** Where a message was stored. */
-export interface SendResult {
-  /** What receivers see too, and what the message can be found by. */
-  readonly messageId: string;
-  /** Id that says where the message lies; of a message that waits for its time or its transaction, where it waits. */
-  readonly offsetMessageId: string;
-  /** Without the namespace of the client. */
-  readonly queue: MessageQueue;
-  readonly queueOffset: bigint;
-  /** Takes back a message with `deliverAt` before its time (`recall`). Brokers from 5.3 give one. */
-  readonly recallHandle?: string;
-}
+import { RocketMQError, toRocketMQError } from './rocketmq-error.ts';
+import { type SendResult, toSendOutcomes, toSendResult } from './send-result.ts';
 
 /** Sends messages. Make one for as long as the program runs; any number of sends may be under way at once. */
 export class Producer implements AsyncDisposable {
@@ -44,7 +32,7 @@ export class Producer implements AsyncDisposable {
   send(message: Message, call: CallOptions = {}): Promise<SendResult> {
     return this.#run(call, async (cluster, deadline) => {
       const sent = await cluster.producer.send(toOutgoing(message, this.#parts.rules), deadline);
-      return toSendResult(sent, this.#parts);
+      return toSendResult(sent, this.#parts.shortTopic);
     });
   }
 
@@ -52,13 +40,20 @@ export class Producer implements AsyncDisposable {
    * Stores several messages of one topic and one sharding key (or none): cheaper for the broker than one by one. Each request stores up to
    * `batchBytesMax` bytes and `batchCountMax` messages, all of them or none, in one queue. They cannot be delayed.
    * @returns one result for each message, in order.
-   * @throws RocketMQError whose `cause` is a BatchError that says of each message whether it is stored.
+   * @throws RocketMQError as `send`, whose `outcomes` say of each message whether it is stored, once one part of the batch was sent.
    */
   sendBatch(messages: readonly Message[], call: CallOptions = {}): Promise<readonly SendResult[]> {
     return this.#run(call, async (cluster, deadline) => {
       const outgoing = messages.map((message) => toOutgoing(message, this.#parts.rules));
-      const sent = await cluster.producer.sendBatch(outgoing, deadline);
-      return sent.map((one) => toSendResult(one, this.#parts));
+      try {
+        const sent = await cluster.producer.sendBatch(outgoing, deadline);
+        return sent.map((one) => toSendResult(one, this.#parts.shortTopic));
+      } catch (error) {
+        if (!(error instanceof BatchError)) throw error;
+        const { code, message, cause } = toRocketMQError(error, call.signal);
+        const outcomes = toSendOutcomes(error.outcomes, this.#parts.shortTopic);
+        throw new RocketMQError(code, message, cause, { outcomes });
+      }
     });
   }
 
@@ -118,11 +113,4 @@ export class Producer implements AsyncDisposable {
   #run<T>(call: CallOptions, work: (cluster: ClusterClient, deadline: Deadline) => Promise<T>): Promise<T> {
     return this.#closing.during(() => runOnCluster(this.#parts, call, work));
   }
-}
-
-/** As users see it. */
-export function toSendResult(sent: Sent, { shortTopic }: Pick<ClientParts, 'shortTopic'>): SendResult {
-  const { messageId, offsetMessageId, queue, queueOffset, recallHandle } = sent;
-  const place = { messageId, offsetMessageId, queue: { ...queue, topic: shortTopic(queue.topic) }, queueOffset };
-  return recallHandle === undefined ? place : { ...place, recallHandle };
 }

@@ -1,5 +1,6 @@
 import { unwrapNamespace } from '../../remoting/topic-names.ts';
 import { ClusterClient } from '../client.ts';
+import { Admin } from './admin.ts';
 import { type CheckedOptions, checkOptions, type RocketMQClientOptions } from './client-options.ts';
 import type { ClientParts, Closable } from './client-parts.ts';
 import { Closing } from './closing.ts';
@@ -8,6 +9,7 @@ import { fullGroup, fullTopic } from './names.ts';
 import { Producer } from './producer.ts';
 import { PushConsumer } from './push-consumer.ts';
 import type { PushConsumerOptions } from './push-options.ts';
+import { Queries } from './queries.ts';
 import { SimpleConsumer, type SimpleConsumerOptions } from './simple-consumer.ts';
 import { TransactionProducer, type TransactionProducerOptions } from './transaction-producer.ts';
 
@@ -61,6 +63,18 @@ export class RocketMQClient implements AsyncDisposable {
   /** Receives by pull from queues, and keeps its own place in them. @throws RocketMQError `INVALID_ARGUMENT`, `CLOSED`. */
   litePullConsumer(options: LitePullConsumerOptions): LitePullConsumer {
     return this.#make(() => new LitePullConsumer(this.#parts, options));
+  }
+
+  /** Makes, changes and deletes topics and groups, and says how far groups are. @throws RocketMQError `CLOSED`. */
+  admin(): Admin {
+    this.#closing.check();
+    return new Admin(this.#parts);
+  }
+
+  /** Looks messages up by id or key. @throws RocketMQError `CLOSED`. */
+  queries(): Queries {
+    this.#closing.check();
+    return new Queries(this.#parts);
   }
 
   /**

@@ -1,7 +1,9 @@
 import { RemotingError, type RemotingErrorKind, ResponseError } from '../../remoting/errors.ts';
 import { ResponseCode } from '../../remoting/response-code.ts';
+import { PartialFailureError } from '../admin/admin-results.ts';
 import { ClientError, type ClientErrorKind } from '../errors.ts';
 import { BatchError } from '../send/batches.ts';
+import type { SendOutcome } from './send-result.ts';
 
 /**
  * What went wrong, for programs. These texts stay as they are; new ones may be added.
@@ -21,6 +23,7 @@ import { BatchError } from '../send/batches.ts';
  * - `CANCELLED`: the signal of the call was aborted; its reason is the `cause`.
  * - `OVERLOADED`: a limit of this client was reached, such as the sends that may wait; nothing was sent.
  * - `CLOSED`: the client, producer or consumer has been closed.
+ * - `STORAGE_FAILED`: the file in which a member of a broadcast keeps its offsets could not be read or written.
  * - `INTERNAL`: a fault of this library; please report it.
  */
 export type RocketMQErrorCode =
@@ -41,6 +44,7 @@ export type RocketMQErrorCode =
   | 'CANCELLED'
   | 'OVERLOADED'
   | 'CLOSED'
+  | 'STORAGE_FAILED'
   | 'INTERNAL';
 
 /** Codes with which the same call may succeed a little later. */
@@ -54,6 +58,20 @@ const retryableCodes: ReadonlySet<RocketMQErrorCode> = new Set([
   'OVERLOADED',
 ]);
 
+/** What each server said of something that was asked of several. */
+export interface ServerOutcomes {
+  /** Those that have done it: names of brokers, addresses of name servers. */
+  readonly succeeded: readonly string[];
+  /** Why each of the others has not. */
+  readonly failures: ReadonlyMap<string, RocketMQError>;
+}
+
+/** What is known besides. */
+interface ErrorDetails {
+  readonly outcomes?: readonly SendOutcome[];
+  readonly servers?: ServerOutcomes;
+}
+
 /** The only error that this API throws. Decide by `code` and `retryable`, never by the text. */
 export class RocketMQError extends Error {
   readonly code: RocketMQErrorCode;
@@ -61,13 +79,19 @@ export class RocketMQError extends Error {
   readonly retryable: boolean;
   /** What the broker or name server answered (Java `ResponseCode`), where it was an answer that made the call fail. */
   readonly brokerCode: number | undefined;
+  /** Of `sendBatch`: how each message fared, in order. Undefined where nothing of the batch was sent. */
+  readonly outcomes: readonly SendOutcome[] | undefined;
+  /** Of `Admin`: which servers have done it. To ask again is safe. Undefined where it did not get as far as to ask them. */
+  readonly servers: ServerOutcomes | undefined;
 
-  constructor(code: RocketMQErrorCode, message: string, cause?: unknown) {
+  constructor(code: RocketMQErrorCode, message: string, cause?: unknown, details: ErrorDetails = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = 'RocketMQError';
     this.code = code;
     this.retryable = retryableCodes.has(code);
     this.brokerCode = brokerCodeOf(cause);
+    this.outcomes = details.outcomes;
+    this.servers = details.servers;
   }
 }
 
@@ -86,10 +110,13 @@ export function toRocketMQError(error: unknown, signal?: AbortSignal): RocketMQE
   if (error instanceof RocketMQError) return error;
   if (error instanceof ClientError) return fromClient(error, signal);
   if (error instanceof BatchError) {
-    return new RocketMQError(toRocketMQError(error.cause, signal).code, error.message, error);
+    const { code, cause } = toRocketMQError(error.cause, signal);
+    return new RocketMQError(code, error.message, cause);
   }
+  if (error instanceof PartialFailureError) return fromServers(error, signal);
   if (error instanceof ResponseError) return new RocketMQError(responseCode(error.code), responseText(error), error);
   if (error instanceof RemotingError) return fromRemoting(error, signal);
+  if (isFileError(error)) return new RocketMQError('STORAGE_FAILED', error.message, error);
   return new RocketMQError('INTERNAL', `an unexpected failure: ${textOf(error)}`, error);
 }
 
@@ -112,6 +139,19 @@ function fromClient(error: ClientError, signal: AbortSignal | undefined): Rocket
   const { cause } = error;
   const reason = cause instanceof RemotingError && cause.kind === 'cancelled' ? cancelReason(cause, signal) : error;
   return new RocketMQError(code, error.message, reason);
+}
+
+/** As the failure that another try cannot mend, where there is one: it decides. */
+function fromServers(error: PartialFailureError, signal: AbortSignal | undefined): RocketMQError {
+  const failures = new Map(Array.from(error.failures, ([name, failure]) => [name, toRocketMQError(failure, signal)]));
+  const all = [...failures.values()];
+  const { code, cause } = all.find(({ retryable }) => !retryable) ?? all[0] ?? toRocketMQError(error.cause, signal);
+  return new RocketMQError(code, error.message, cause, { servers: { succeeded: error.succeeded, failures } });
+}
+
+/** What Node says of a file: sockets' errors are wrapped before they come here. */
+function isFileError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && 'path' in error;
 }
 
 const remotingCodes: Readonly<Record<RemotingErrorKind, RocketMQErrorCode>> = {

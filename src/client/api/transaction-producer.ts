@@ -10,9 +10,9 @@ import { type CallOptions, checkNumber } from './call.ts';
 import { type ClientParts, runOnCluster } from './client-parts.ts';
 import { Closing } from './closing.ts';
 import { type Message, toOutgoing } from './message.ts';
-import { type SendResult, toSendResult } from './producer.ts';
 import { ReceivedMessage } from './received-message.ts';
 import { invalidArgument, RocketMQError, toRocketMQError } from './rocketmq-error.ts';
+import { type SendResult, toSendResult } from './send-result.ts';
 
 /** The message of a transaction whose end the brokers do not know. */
 export type HalfMessage = Pick<
@@ -118,7 +118,7 @@ export class TransactionProducer implements AsyncDisposable {
         const { transactions } = this.#join(cluster);
         const pending = await transactions.begin(outgoing, this.#options.checkImmunitySeconds, deadline);
         this.#topics.add(outgoing.topic);
-        const sent = toSendResult(pending.sent, this.#parts);
+        const sent = toSendResult(pending.sent, this.#parts.shortTopic);
         return new Transaction(pending.transactionId, sent, (outcome) => end(() => transactions.end(pending, outcome)));
       }),
     );

@@ -71,7 +71,51 @@ describe('checkOptions', () => {
     expect(checkOptions({ nameServers, tls: false }).cluster.tls).toBeUndefined();
   });
 
+  test('name servers may be looked up by HTTP alone, and say whose brokers they are', () => {
+    const url = 'http://mq.cn-hangzhou.aliyuncs.com:8080/rocketmq/nsaddr';
+    const { cluster } = checkOptions({ nameServerUrl: url });
+    expect(cluster).toMatchObject({ nameServers: [], nameServerUrl: url, vendor: 'aliyun', namespace: '' });
+    expect(checkOptions({ nameServers, nameServerUrl: url }).cluster.nameServers).toEqual([nameServers]);
+  });
+
+  test('the instance in an address of Alibaba Cloud is the namespace, unless another is given', () => {
+    const address = 'http://MQ_INST_123_abc.cn-hangzhou.mq.aliyuncs.com:80';
+    for (const given of [{ nameServers: [address] }, { nameServerUrl: address }]) {
+      const { namespace, cluster } = checkOptions(given);
+      expect([namespace, cluster.producerGroup]).toEqual(['MQ_INST_123_abc', 'MQ_INST_123_abc%rocketmq-client']);
+    }
+    expect(checkOptions({ nameServers: address, namespace: 'own' }).namespace).toBe('own');
+    expect(checkOptions({ nameServers: address, namespace: '' }).namespace).toBe('');
+  });
+
+  test('hands on the extras of vendors, and a function that gives credentials', () => {
+    const credentials = { accessKey: 'ak', secretKey: 'sk', securityToken: 'token', onsChannel: 'CLOUD' };
+    expect(checkOptions({ nameServers, credentials }).cluster.credentials).toBe(credentials);
+    const provider = async () => ({ ...credentials, expiresAtMs: 1 });
+    expect(checkOptions({ nameServers, credentials: provider }).cluster.credentials).toBe(provider);
+    const tls = { cert: 'pem', key: 'pem', passphrase: 'x' };
+    expect(checkOptions({ nameServers, tls }).cluster.tls).toBe(tls);
+  });
+
+  test('each number reaches the client, and has bounds', () => {
+    const numbers = {
+      ...{ requestsWaitingMax: 1, heartbeatIntervalMs: 1_000, routeRefreshIntervalMs: 1_000, batchBytesMax: 1 },
+      ...{ requestTimeoutMs: 2, connectTimeoutMs: 3, sendAttemptsMax: 4, sendsInFlightMax: 5, sendsWaitingMax: 6 },
+    };
+    const checked = checkOptions({ nameServers, ...numbers });
+    expect(checked.cluster).toMatchObject(numbers);
+    expect('timeoutMs' in checked.cluster).toBe(false);
+  });
+
   test.each<Partial<RocketMQClientOptions>>([
+    { requestsWaitingMax: 0 },
+    { heartbeatIntervalMs: 999 },
+    { heartbeatIntervalMs: 60_001 },
+    { routeRefreshIntervalMs: 3_600_001 },
+    { nameServerUrl: 'mq.example.org/list' },
+    { nameServerUrl: 'ftp://mq.example.org/list' },
+    { credentials: { accessKey: 'ak', secretKey: '' } },
+    { tls: { cert: 'pem' } },
     { nameServers: '' },
     { nameServers: [] },
     { nameServers: 'a b:x' },

@@ -13,7 +13,7 @@ import { compileSource } from '../../support/compiled-source.ts';
 test('the entry offers classes, and nothing that is not meant for users', () => {
   const classes = ['Producer', 'PushConsumer', 'ReceivedMessage', 'RocketMQClient', 'RocketMQError', 'SimpleConsumer'];
   expect(Object.keys(api).sort()).toEqual(
-    [...classes, 'LitePullConsumer', 'Transaction', 'TransactionProducer'].sort(),
+    [...classes, 'Admin', 'LitePullConsumer', 'Queries', 'Transaction', 'TransactionProducer'].sort(),
   );
 });
 

@@ -1,23 +1,38 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
-import { RocketMQError, toRocketMQError } from '../../../src/client/api/rocketmq-error.ts';
+import { PartialFailureError } from '../../../src/client/admin/admin-results.ts';
+import { RocketMQError, type RocketMQErrorCode, toRocketMQError } from '../../../src/client/api/rocketmq-error.ts';
 import { ClientError, type ClientErrorKind } from '../../../src/client/errors.ts';
 import { BatchError } from '../../../src/client/send/batches.ts';
 import { RemotingError, type RemotingErrorKind, ResponseError } from '../../../src/remoting/errors.ts';
 import { ResponseCode } from '../../../src/remoting/response-code.ts';
 
+/** Each kind that there is, or this does not compile: its code, and whether the same call may succeed later. */
+const ofClient: Readonly<Record<ClientErrorKind, readonly [RocketMQErrorCode, boolean]>> = {
+  noRoute: ['TOPIC_NOT_FOUND', false],
+  noBroker: ['UNREACHABLE', true],
+  notStored: ['NOT_STORED', true],
+  outcomeUnknown: ['OUTCOME_UNKNOWN', true],
+  unauthenticated: ['UNAUTHENTICATED', false],
+  denied: ['ACCESS_DENIED', false],
+  unsupported: ['NOT_SUPPORTED', false],
+  invalid: ['INVALID_ARGUMENT', false],
+  expired: ['RECEIPT_EXPIRED', false],
+  closed: ['CLOSED', false],
+};
+
+const ofConnections: Readonly<Record<RemotingErrorKind, readonly [RocketMQErrorCode, boolean]>> = {
+  connect: ['UNREACHABLE', true],
+  closed: ['UNREACHABLE', true],
+  timeout: ['TIMEOUT', true],
+  cancelled: ['CANCELLED', false],
+  overloaded: ['OVERLOADED', true],
+  malformed: ['BROKER_FAILED', true],
+};
+
 describe('toRocketMQError', () => {
-  test.each<[ClientErrorKind, string, boolean]>([
-    ['noRoute', 'TOPIC_NOT_FOUND', false],
-    ['noBroker', 'UNREACHABLE', true],
-    ['notStored', 'NOT_STORED', true],
-    ['outcomeUnknown', 'OUTCOME_UNKNOWN', true],
-    ['unauthenticated', 'UNAUTHENTICATED', false],
-    ['denied', 'ACCESS_DENIED', false],
-    ['unsupported', 'NOT_SUPPORTED', false],
-    ['invalid', 'INVALID_ARGUMENT', false],
-    ['expired', 'RECEIPT_EXPIRED', false],
-    ['closed', 'CLOSED', false],
-  ])('of the client: %s is %s', (kind, code, retryable) => {
+  test.each(Object.entries(ofClient))('of the client: %s is %s', (name, [code, retryable]) => {
+    const kind = name as ClientErrorKind;
     const cause = new ClientError(kind, 'what happened');
     const expected = { name: 'RocketMQError', code, retryable, cause, message: 'what happened', brokerCode: undefined };
     expect(toRocketMQError(cause)).toMatchObject(expected);
@@ -28,17 +43,40 @@ describe('toRocketMQError', () => {
     const batch = new BatchError([{ state: 'unknown', messageId: 'ID' }], failure);
     const error = toRocketMQError(batch);
     expect(error).toMatchObject({ code: 'OUTCOME_UNKNOWN', message: batch.message });
-    expect(error.cause).toBe(batch);
+    expect(error.cause).toBe(failure);
   });
 
-  test.each<[RemotingErrorKind, string, boolean]>([
-    ['connect', 'UNREACHABLE', true],
-    ['closed', 'UNREACHABLE', true],
-    ['timeout', 'TIMEOUT', true],
-    ['cancelled', 'CANCELLED', false],
-    ['overloaded', 'OVERLOADED', true],
-    ['malformed', 'BROKER_FAILED', true],
-  ])('of a connection: %s is %s', (kind, code, retryable) => {
+  test('of several servers: as of one that another try cannot mend, with what each said', () => {
+    const busy = new ResponseError(ResponseCode.SYSTEM_BUSY, '', 'a:1');
+    const denied = new ClientError('denied', 'no right');
+    const all = new Map<string, Error>([
+      ['a', busy],
+      ['b', denied],
+    ]);
+    const error = toRocketMQError(new PartialFailureError('making a topic', all, ['c']));
+    expect(error).toMatchObject({ code: 'ACCESS_DENIED', retryable: false, cause: denied });
+    expect(error.message).toContain('done by c');
+    expect(error.servers?.succeeded).toEqual(['c']);
+    expect(Array.from(error.servers?.failures ?? [], ([name, { code }]) => [name, code])).toEqual([
+      ['a', 'BUSY'],
+      ['b', 'ACCESS_DENIED'],
+    ]);
+    const one = toRocketMQError(new PartialFailureError('making a topic', new Map([['a', busy]]), []));
+    expect(one).toMatchObject({ code: 'BUSY', retryable: true, brokerCode: ResponseCode.SYSTEM_BUSY });
+  });
+
+  test('of a file, as Node says it', async () => {
+    const error = await readFile('/no/such/file').catch((reason: unknown) => reason);
+    expect(toRocketMQError(error)).toMatchObject({ code: 'STORAGE_FAILED', retryable: false, cause: error });
+  });
+
+  test('whatever a server answers has a code of its own kind', () => {
+    for (const code of Object.values(ResponseCode))
+      expect(toRocketMQError(new ResponseError(code, '', 'a:1')).code).not.toBe('INTERNAL');
+  });
+
+  test.each(Object.entries(ofConnections))('of a connection: %s is %s', (name, [code, retryable]) => {
+    const kind = name as RemotingErrorKind;
     const cause = new RemotingError(kind, 'what happened');
     expect(toRocketMQError(cause)).toMatchObject({ code, retryable, cause });
   });
