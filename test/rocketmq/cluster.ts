@@ -34,6 +34,8 @@ export interface RocketMQOptions {
   readonly javaOptions?: readonly string[];
   /** Default: any free one. */
   readonly nameServerPort?: number;
+  /** Registers with the name server of this cluster and starts none: one more broker of it, which needs another name. */
+  readonly joins?: Pick<RocketMQCluster, 'nameServer'>;
   /** Default: any free one. The broker takes this port minus 2 and plus 1 as well. */
   readonly brokerPort?: number;
   /** Home of both processes, kept by `stop()`. Default: a new temporary folder, removed by `stop()`. */
@@ -64,8 +66,13 @@ export interface RocketMQCluster {
   readonly pids: Readonly<Record<ProcessName, number>>;
   /** Sends a signal. With SIGTERM and SIGKILL it waits for the end of the process: a broker asked by SIGTERM needs 10 to 17 s. */
   kill(which: ProcessName, signal: NodeJS.Signals): Promise<void>;
-  /** Starts the broker again on its data, after SIGKILL if it still runs, and waits until it is registered. */
-  restartBroker(): Promise<void>;
+  /**
+   * Starts the broker again on its data, after SIGKILL if it still runs, and waits until it is registered.
+   * @param brokerPort a new place for it. Default: the same.
+   */
+  restartBroker(brokerPort?: number): Promise<void>;
+  /** The same for the name server, with which brokers register every `registerNameServerPeriod` ms, 30 s by default. */
+  restartNameServer(): Promise<void>;
   /** Creates or changes a topic and waits until the name server knows it. */
   createTopic(topic: string, options?: TopicOptions): Promise<void>;
   /** One request to the broker on a connection of its own; gives the reply back whatever its code. */
@@ -145,14 +152,16 @@ export const quickRedelivery = { popConsumerKVServiceInit: true, popConsumerKVSe
 export async function startRocketMQ(options: RocketMQOptions = {}): Promise<RocketMQCluster> {
   const version = options.version ?? '5.5.0';
   const classPath = await rocketmqClassPath(version);
+  const { joins } = options;
   const nameServerPort = options.nameServerPort ?? (await freePort());
+  const nameServer = joins?.nameServer ?? `${host}:${nameServerPort}`;
   const brokerPort = options.brokerPort ?? (await freePort(-2, 1));
   for (const port of [nameServerPort, brokerPort - 2, brokerPort, brokerPort + 1]) {
     if (!(await isPortFree(port))) throw new Error(`port ${port} is taken: end the program that listens on it`);
   }
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'rocketmq-')));
   await mkdir(join(directory, 'conf'), { recursive: true });
-  const cluster = new Cluster(options, { version, classPath, nameServerPort, brokerPort, directory });
+  const cluster = new Cluster(options, { version, classPath, nameServer, nameServerPort, brokerPort, directory });
   try {
     await cluster.start();
   } catch (error) {
@@ -185,6 +194,7 @@ export async function createTopicOn(
 interface Place {
   readonly version: RocketMQVersion;
   readonly classPath: string;
+  readonly nameServer: string;
   readonly nameServerPort: number;
   readonly brokerPort: number;
   readonly directory: string;
@@ -193,7 +203,6 @@ interface Place {
 class Cluster implements RocketMQCluster {
   readonly version: RocketMQVersion;
   readonly nameServer: string;
-  readonly brokerAddress: string;
   readonly brokerName: string;
   readonly directory: string;
   readonly #options: RocketMQOptions;
@@ -201,6 +210,7 @@ class Cluster implements RocketMQCluster {
   readonly #brokerConfig: Config;
   readonly #guard: Guard;
   readonly #children = new Map<ProcessName, ChildProcess>();
+  #brokerPort: number;
   #stopped: Promise<void> | undefined;
 
   constructor(options: RocketMQOptions, place: Place) {
@@ -208,13 +218,11 @@ class Cluster implements RocketMQCluster {
     this.#place = place;
     this.version = place.version;
     this.directory = place.directory;
-    this.nameServer = `${host}:${place.nameServerPort}`;
-    this.brokerAddress = `${host}:${place.brokerPort}`;
+    this.nameServer = place.nameServer;
+    this.#brokerPort = place.brokerPort;
     this.#guard = startGuard(options.directory === undefined ? place.directory : undefined);
     this.#brokerConfig = {
       ...brokerDefaults,
-      listenPort: place.brokerPort,
-      haListenPort: place.brokerPort + 1,
       namesrvAddr: this.nameServer,
       storePathRootDir: join(place.directory, 'store'),
       storePathCommitLog: join(place.directory, 'store', 'commitlog'),
@@ -224,15 +232,19 @@ class Cluster implements RocketMQCluster {
     this.brokerName = String(this.#brokerConfig['brokerName']);
   }
 
+  get brokerAddress(): string {
+    return `${host}:${this.#brokerPort}`;
+  }
+
   get pids(): Readonly<Record<ProcessName, number>> {
-    return { nameServer: this.#child('nameServer').pid ?? -1, broker: this.#child('broker').pid ?? -1 };
+    return { nameServer: this.#children.get('nameServer')?.pid ?? -1, broker: this.#child('broker').pid ?? -1 };
   }
 
   /** Starts both at once: the broker needs longer, and registers only at the end of its start. */
   async start(): Promise<void> {
     const isControlled = this.#options.accessControl === true;
     if (isControlled && !this.#isVersion5) await writePlainAcl(this.directory);
-    await this.#startProcess('nameServer');
+    if (this.#options.joins === undefined) await this.#startProcess('nameServer');
     await this.#startProcess('broker');
     await this.#brokerRegistered();
     if (isControlled && this.#isVersion5) await createUsers((request) => this.#call(this.brokerAddress, request));
@@ -244,9 +256,16 @@ class Cluster implements RocketMQCluster {
     else child.kill(signal);
   }
 
-  async restartBroker(): Promise<void> {
+  async restartBroker(brokerPort = this.#brokerPort): Promise<void> {
     await this.kill('broker', 'SIGKILL');
+    this.#brokerPort = brokerPort;
     await this.#startProcess('broker');
+    await this.#brokerRegistered();
+  }
+
+  async restartNameServer(): Promise<void> {
+    await this.kill('nameServer', 'SIGKILL');
+    await this.#startProcess('nameServer');
     await this.#brokerRegistered();
   }
 
@@ -308,7 +327,9 @@ class Cluster implements RocketMQCluster {
         ...(tls === undefined ? [] : await writeTls(this.directory, tls)),
         ...(this.#options.javaOptions ?? ['-XX:TieredStopAtLevel=1']),
       ],
-      config: isBroker ? this.#brokerConfig : { listenPort: this.#place.nameServerPort, bindAddress: host },
+      config: isBroker
+        ? { listenPort: this.#brokerPort, haListenPort: this.#brokerPort + 1, ...this.#brokerConfig }
+        : { listenPort: this.#place.nameServerPort, bindAddress: host },
     });
     this.#children.set(name, child);
     this.#guard.watch([...this.#children.values()].filter(isRunning));
