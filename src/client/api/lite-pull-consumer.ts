@@ -1,11 +1,13 @@
 import type { Deadline } from '../../remoting/deadline.ts';
 import type { MessageQueue } from '../../remoting/message.ts';
 import type { ClusterClient } from '../client.ts';
+import { type ClientObserver, observeReceive } from '../observer.ts';
 import { averageAllocation } from '../pull/allocation.ts';
 import { type LitePullConsumer as Core, litePullSuspendDurationMs } from '../pull/lite-pull-consumer.ts';
 import { type CallOptions, checkNumber } from './call.ts';
 import { type ClientParts, runOnCluster } from './client-parts.ts';
 import { Closing } from './closing.ts';
+import { ObservedWork } from './observed-work.ts';
 import { ReceivedMessage } from './received-message.ts';
 import { RocketMQError, toRocketMQError } from './rocketmq-error.ts';
 import { type ConsumeFrom, checkConsumeFrom, type Filter, parseFilter } from './subscription.ts';
@@ -40,12 +42,17 @@ export class LitePullConsumer implements AsyncDisposable {
   readonly #closing: Closing;
   #opening: Promise<Core> | undefined;
   #core: Core | undefined;
+  #observer: ClientObserver | undefined;
+  readonly #work: ObservedWork;
+  /** What the last poll brought, until it is done. */
+  #polled: readonly ReceivedMessage[] = [];
 
   /** Not for users: `RocketMQClient.litePullConsumer` makes them. */
   constructor(parts: ClientParts, options: LitePullConsumerOptions) {
     this.#parts = parts;
     this.#options = options;
     this.#group = parts.fullGroup(options.group);
+    this.#work = new ObservedWork(() => this.#observer, this.#group);
     checkConsumeFrom(options.consumeFrom);
     this.#closing = new Closing('the consumer', () => this.#close());
   }
@@ -96,8 +103,16 @@ export class LitePullConsumer implements AsyncDisposable {
     try {
       return await this.#run({ timeoutMs, signal: AbortSignal.any(signals) }, async (core, deadline) => {
         checkNumber('countMax', countMax, { min: 1, max: pollCountMax });
-        const messages = await core.poll(countMax, deadline);
-        return messages.map((message) => new ReceivedMessage(message, this.#parts.namespace));
+        this.#ended('success');
+        const topics = new Set(core.queues.map(({ topic }) => topic));
+        const reading = { group: this.#group, topic: [...topics].join(',') };
+        const messages = await observeReceive(this.#observer, reading, () => core.poll(countMax, deadline));
+        this.#polled = messages.map((received) => {
+          const message = new ReceivedMessage(received, this.#parts.namespace);
+          this.#work.began(message, received);
+          return message;
+        });
+        return [...this.#polled];
       });
     } catch (error) {
       const failure = toRocketMQError(error);
@@ -135,7 +150,10 @@ export class LitePullConsumer implements AsyncDisposable {
 
   /** Stores all that polls have brought as done. @throws RocketMQError. */
   commit(call: CallOptions = {}): Promise<void> {
-    return this.#run(call, (core, deadline) => core.commit(deadline));
+    return this.#run(call, async (core, deadline) => {
+      await core.commit(deadline);
+      this.#ended('success');
+    });
   }
 
   /** The offset that is stored for the group: of the first message that is not done. Undefined where there is none. */
@@ -156,7 +174,15 @@ export class LitePullConsumer implements AsyncDisposable {
     this.#ending.abort();
     await this.#closing.ended();
     await this.#core?.close();
+    // Nobody said that it is done, so it comes again.
+    this.#ended('failure');
     this.#parts.onClosed(this);
+  }
+
+  /** Shows the observer how the work on what the last poll brought ended. */
+  #ended(outcome: 'success' | 'failure'): void {
+    for (const message of this.#polled) this.#work.ended(message, outcome);
+    this.#polled = [];
   }
 
   #run<T>(call: CallOptions, work: (core: Core, deadline: Deadline) => Promise<T>): Promise<T> {
@@ -171,6 +197,7 @@ export class LitePullConsumer implements AsyncDisposable {
 
   /** One that failed is tried again by the next call. */
   async #open(cluster: ClusterClient): Promise<Core> {
+    this.#observer = cluster.observer;
     const { autoCommit = true, broadcast = false, consumeFrom } = this.#options;
     try {
       return await cluster.litePullConsumer({

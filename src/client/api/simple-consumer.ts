@@ -1,8 +1,12 @@
 import { Deadline } from '../../remoting/deadline.ts';
+import { RemotingError } from '../../remoting/errors.ts';
+import { type ClientObserver, observeReceive, observeSettle, type Settlement } from '../observer.ts';
 import type { Receipt } from '../receipt.ts';
+import type { ReceivedMessage as Received } from '../received-message.ts';
 import { type CallOptions, checkNumber, runCall, timeoutMsMax } from './call.ts';
 import { type ClientParts, runOnCluster } from './client-parts.ts';
 import { Closing } from './closing.ts';
+import { ObservedWork } from './observed-work.ts';
 import type { ReceivedMessage } from './received-message.ts';
 import { invalidArgument, RocketMQError, toRocketMQError } from './rocketmq-error.ts';
 import {
@@ -13,7 +17,7 @@ import {
   parseFilter,
   type ReceiveOptions,
 } from './subscription.ts';
-import { firstArrival, TopicReader } from './topic-reader.ts';
+import { type Arrival, firstArrival, TopicReader } from './topic-reader.ts';
 
 /** Options of a simple consumer. */
 export interface SimpleConsumerOptions extends ReceiveOptions {
@@ -52,6 +56,8 @@ export class SimpleConsumer implements AsyncDisposable {
   readonly #deliveries = new WeakMap<ReceivedMessage, Delivery>();
   readonly #ending = new AbortController();
   readonly #closing: Closing;
+  #observer: ClientObserver | undefined;
+  readonly #work: ObservedWork;
   /** The receive before the next one: they have their turns, so that each message comes with the duration that was asked for. */
   #last: Promise<unknown> = Promise.resolve();
   #turn = 0;
@@ -61,6 +67,7 @@ export class SimpleConsumer implements AsyncDisposable {
     this.#parts = parts;
     this.#group = parts.fullGroup(options.group);
     this.#options = options;
+    this.#work = new ObservedWork(() => this.#observer, this.#group);
     checkConsumeFrom(options.consumeFrom);
     checkInvisibleDuration('invisibleDurationMs', this.#invisibleDurationMs({}));
     this.#closing = new Closing('the consumer', () => this.#close());
@@ -85,6 +92,7 @@ export class SimpleConsumer implements AsyncDisposable {
           mode: this.#options.consumeMode,
         };
         const consumer = await openConsumer(cluster, options, deadline);
+        this.#observer = cluster.observer;
         const signal = this.#ending.signal;
         const reader = new TopicReader(consumer, {
           namespace: this.#parts.namespace,
@@ -152,7 +160,9 @@ export class SimpleConsumer implements AsyncDisposable {
    * @throws RocketMQError `RECEIPT_EXPIRED` when it comes again: its time was over, or it was given back.
    */
   ack(message: ReceivedMessage, call: CallOptions = {}): Promise<void> {
-    return this.#settle(message, call, ({ reader, receipt }, deadline) => reader.consumer.ack(receipt, deadline));
+    return this.#settle(message, call, 'ack', ({ reader, receipt }, deadline) =>
+      reader.consumer.ack(receipt, deadline),
+    );
   }
 
   /**
@@ -161,7 +171,7 @@ export class SimpleConsumer implements AsyncDisposable {
    * @throws as `ack`.
    */
   nack(message: ReceivedMessage, delayMs = 0, call: CallOptions = {}): Promise<void> {
-    return this.#settle(message, call, ({ reader, receipt }, deadline) => {
+    return this.#settle(message, call, 'nack', ({ reader, receipt }, deadline) => {
       checkNumber('delayMs', delayMs, { min: 0, max: 43_200_000 });
       return reader.consumer.nack(receipt, delayMs, deadline);
     });
@@ -173,7 +183,7 @@ export class SimpleConsumer implements AsyncDisposable {
    * @throws as `ack`.
    */
   changeInvisibleDuration(message: ReceivedMessage, durationMs: number, call: CallOptions = {}): Promise<void> {
-    return this.#settle(message, call, async (delivery, deadline) => {
+    return this.#settle(message, call, 'changeInvisibleDuration', async (delivery, deadline) => {
       checkInvisibleDuration('durationMs', durationMs);
       const { reader, receipt } = delivery;
       delivery.receipt = await reader.consumer.changeInvisibleDuration(receipt, durationMs, deadline);
@@ -197,27 +207,31 @@ export class SimpleConsumer implements AsyncDisposable {
   }
 
   async #receive(countMax: number, durationMs: number, deadline: Deadline): Promise<ReceivedMessage[]> {
-    const readers = this.#readersInTurn();
-    const shareCount = Math.max(1, Math.ceil(countMax / readers.length));
-    for (const reader of readers) reader.want(shareCount, durationMs);
-    const received: ReceivedMessage[] = [];
-    try {
-      while (received.length < countMax && (await firstArrival(readers, received.length > 0, deadline))) {
-        for (const reader of readers) {
-          if (received.length === countMax) break;
-          const arrived = reader.take();
-          if (arrived === undefined) continue;
-          this.#deliveries.set(arrived.message, { reader, receipt: arrived.receipt });
-          received.push(arrived.message);
+    const arrived: (Arrival & { readonly reader: TopicReader })[] = [];
+    // A call for several topics is one call.
+    const reading = { group: this.#group, topic: [...this.#readers.keys()].join(',') };
+    await observeReceive(this.#observer, reading, async () => {
+      const readers = this.#readersInTurn();
+      for (const reader of readers) reader.want(Math.max(1, Math.ceil(countMax / readers.length)), durationMs);
+      try {
+        while (arrived.length < countMax && (await firstArrival(readers, arrived.length > 0, deadline))) {
+          for (const reader of readers) {
+            const arrival = arrived.length < countMax ? reader.take() : undefined;
+            if (arrival !== undefined) arrived.push({ ...arrival, reader });
+          }
         }
+      } catch (error) {
+        if (arrived.length === 0 && !isTimeOver(error)) throw error;
+      } finally {
+        for (const reader of readers) reader.want(0, durationMs);
       }
-      return received;
-    } catch (error) {
-      if (received.length > 0) return received;
-      throw error;
-    } finally {
-      for (const reader of readers) reader.want(0, durationMs);
-    }
+      return arrived.map(({ received }) => received);
+    });
+    return arrived.map(({ message, received, reader }) => {
+      this.#deliveries.set(message, { reader, received, receipt: received.receipt });
+      this.#work.began(message, received);
+      return message;
+    });
   }
 
   /** Each time from another one on: where little is wanted, the first gets it. */
@@ -249,13 +263,22 @@ export class SimpleConsumer implements AsyncDisposable {
   #settle(
     message: ReceivedMessage,
     call: CallOptions,
+    settlement: Settlement,
     work: (delivery: Delivery, deadline: Deadline) => Promise<void>,
   ): Promise<void> {
     const delivery = this.#deliveries.get(message);
     return this.#closing.during(() =>
       runCall(call, this.#parts.timeoutMs, async (deadline) => {
         if (delivery === undefined) throw invalidArgument('the message was not received by this consumer');
-        await work(delivery, deadline);
+        const settled = { message: delivery.received, group: this.#group, settlement };
+        try {
+          await observeSettle(this.#observer, settled, () => work(delivery, deadline));
+        } catch (error) {
+          this.#work.unsettled(message, error);
+          throw error;
+        }
+        if (settlement === 'ack') this.#work.ended(message, 'success');
+        if (settlement === 'nack') this.#work.ended(message, 'failure');
       }),
     );
   }
@@ -268,6 +291,12 @@ export class SimpleConsumer implements AsyncDisposable {
 /** What a message was received by. */
 interface Delivery {
   readonly reader: TopicReader;
+  readonly received: Received;
   /** Replaced each time that the duration is changed. */
   receipt: Receipt;
+}
+
+/** No message in time is no failure. */
+function isTimeOver(error: unknown): boolean {
+  return error instanceof RemotingError && error.kind === 'timeout';
 }

@@ -2,14 +2,14 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Deadline } from '../../remoting/deadline.ts';
 import type { Consumer } from '../consumer.ts';
 import { Demand } from '../demand.ts';
-import type { Receipt } from '../receipt.ts';
 import type { ReceivedMessage as Received } from '../received-message.ts';
 import { ReceivedMessage } from './received-message.ts';
 
 /** A message that has come. */
 export interface Arrival {
   readonly message: ReceivedMessage;
-  readonly receipt: Receipt;
+  /** The same with its receipt, as brokers know it. */
+  readonly received: Received;
 }
 
 interface TopicReaderOptions {
@@ -65,7 +65,7 @@ export class TopicReader {
     if (outcome.staleAtMs <= performance.now()) return undefined;
     const { received } = outcome;
     this.#demand.set(Math.max(1, this.#demand.count - 1));
-    return { message: new ReceivedMessage(received, this.#options.namespace), receipt: received.receipt };
+    return { message: new ReceivedMessage(received, this.#options.namespace), received };
   }
 
   /** Gives back what was received and not settled. */
