@@ -156,10 +156,11 @@ export class ClusterClient {
 
   /**
    * A consumer of one topic for one group; `open` it first, `close` it in the end.
-   * @param mode by POP, by pull, or as its brokers can. Default: the client's.
+   * @param chosen by POP, by pull, or as its brokers can; a broadcast is by pull. Default: the client's.
    */
-  consumer(options: ConsumerOptions, mode: ConsumeMode = this.#consumeMode): Consumer {
+  consumer(options: ConsumerOptions, chosen: ConsumeMode = this.#consumeMode): Consumer {
     const { requestTimeoutMs } = this.#pullParts;
+    const mode = options.broadcast === undefined ? chosen : 'pull';
     const pop = new PopConsumer(this.#popParts, options);
     const pull = new PullConsumer(this.#pullParts, this.#pullMembers, options);
     const { topic } = options.subscriber;

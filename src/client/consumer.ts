@@ -3,6 +3,7 @@ import type { ConsumeFrom } from './consume-from.ts';
 import type { Demand } from './demand.ts';
 import type { MessageFilter } from './message-filter.ts';
 import type { RenewalOptions } from './pop/renewals.ts';
+import type { AllocationStrategy } from './pull/allocation.ts';
 import type { Receipt } from './receipt.ts';
 import type { ReceivedMessage } from './received-message.ts';
 import type { Subscriber } from './subscriber.ts';
@@ -20,6 +21,18 @@ export interface ConsumerOptions extends RenewalOptions {
   readonly orderly?: boolean;
   /** Where a group begins that is new to the topic. Default: `last`. */
   readonly consumeFrom?: ConsumeFrom;
+  /** Redeliveries after which a message is dead. Default: what brokers say of the group, 16 unless set otherwise. */
+  readonly reconsumeTimesMax?: number | undefined;
+  /** How the members of a group that receives by pull share out its queues; all must have the same. Default: `averageAllocation`. */
+  readonly strategy?: AllocationStrategy | undefined;
+  /** Every member gets everything, by pull, and keeps its place itself. What it gives back comes again here, and when it is dead it is dropped. */
+  readonly broadcast?: Broadcast | undefined;
+}
+
+/** How a member of a broadcast keeps its place. */
+export interface Broadcast {
+  /** Where, and as whom; undefined: only in memory, so that each start begins anew. */
+  readonly localOffsets: { readonly directory: string; readonly clientId: string } | undefined;
 }
 
 export interface StreamOptions {

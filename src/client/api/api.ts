@@ -6,6 +6,18 @@ export type { Credentials } from '../../remoting/signature.ts';
 export type { BrokerInfo } from '../admin/admin.ts';
 export type { CredentialsProvider, TemporaryCredentials } from '../cluster/credentials.ts';
 export type { CompressionOptions, ConsumeMode, Vendor } from '../options.ts';
+export {
+  type AllocationRequest,
+  type AllocationStrategy,
+  averageAllocation,
+  averageByCircleAllocation,
+  configuredAllocation,
+} from '../pull/allocation.ts';
+export {
+  type MachineRooms,
+  machineRoomAllocation,
+  machineRoomNearbyAllocation,
+} from '../pull/allocation-machine-room.ts';
 export type { Reply } from '../send/request-reply.ts';
 export {
   Admin,
@@ -16,6 +28,8 @@ export {
   type QueueOffsets,
   type TopicSettings,
 } from './admin.ts';
+export { consistentHashAllocation } from './allocation.ts';
+export type { LocalOffsets } from './broadcast.ts';
 export type { CallOptions } from './call.ts';
 export type { Logger, RocketMQClientOptions } from './client-options.ts';
 export { LitePullConsumer, type LitePullConsumerOptions } from './lite-pull-consumer.ts';

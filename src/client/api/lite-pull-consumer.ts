@@ -2,8 +2,10 @@ import type { Deadline } from '../../remoting/deadline.ts';
 import type { MessageQueue } from '../../remoting/message.ts';
 import type { ClusterClient } from '../client.ts';
 import { type ClientObserver, observeReceive } from '../observer.ts';
-import { averageAllocation } from '../pull/allocation.ts';
+import { type AllocationStrategy, averageAllocation } from '../pull/allocation.ts';
 import { type LitePullConsumer as Core, litePullSuspendDurationMs } from '../pull/lite-pull-consumer.ts';
+import { checkStrategy } from './allocation.ts';
+import { broadcastOf, type LocalOffsets } from './broadcast.ts';
 import { type CallOptions, checkNumber } from './call.ts';
 import { type ClientParts, runOnCluster } from './client-parts.ts';
 import { Closing } from './closing.ts';
@@ -20,8 +22,13 @@ export interface LitePullConsumerOptions {
   readonly consumeFrom?: ConsumeFrom;
   /** Whether what earlier polls brought is stored as done every 5 s and at the close. Default: true; else `commit` does it. */
   readonly autoCommit?: boolean;
-  /** Every member gets all messages, and keeps its offsets in memory. Default: false. */
-  readonly broadcast?: boolean;
+  /**
+   * Every member gets all messages, and keeps its place itself: in memory (`true`), so that each start begins at `consumeFrom`, or in a file.
+   * Default: false.
+   */
+  readonly broadcast?: boolean | LocalOffsets;
+  /** Who reads which queue of a topic that is subscribed to. All members must have the same, in other languages too. Default: `averageAllocation`. */
+  readonly allocationStrategy?: AllocationStrategy;
 }
 
 /** Most messages of one poll. */
@@ -54,6 +61,8 @@ export class LitePullConsumer implements AsyncDisposable {
     this.#group = parts.fullGroup(options.group);
     this.#work = new ObservedWork(() => this.#observer, this.#group);
     checkConsumeFrom(options.consumeFrom);
+    checkStrategy(options.allocationStrategy);
+    broadcastOf(options.broadcast);
     this.#closing = new Closing('the consumer', () => this.#close());
   }
 
@@ -138,6 +147,21 @@ export class LitePullConsumer implements AsyncDisposable {
     );
   }
 
+  /** As `seek` to the first message that the queue still has. @throws RocketMQError. */
+  seekToBegin(queue: MessageQueue, call: CallOptions = {}): Promise<void> {
+    return this.seek(queue, 'first', call);
+  }
+
+  /** As `seek` behind the last message. @throws RocketMQError. */
+  seekToEnd(queue: MessageQueue, call: CallOptions = {}): Promise<void> {
+    return this.seek(queue, 'last', call);
+  }
+
+  /** The offset of the first message of a queue that was stored at or after a time; the end where there is none. @throws RocketMQError. */
+  offsetForTimestamp(queue: MessageQueue, time: Date, call: CallOptions = {}): Promise<bigint> {
+    return this.#run(call, (core, deadline) => core.offsetOf(this.#full(queue), checkConsumeFrom(time), deadline));
+  }
+
   /** Gives no messages of these queues until `resume`. @throws RocketMQError. */
   pause(queues: readonly MessageQueue[], call: CallOptions = {}): Promise<void> {
     return this.#run(call, async (core) => core.pause(queues.map((queue) => this.#full(queue))));
@@ -198,15 +222,17 @@ export class LitePullConsumer implements AsyncDisposable {
   /** One that failed is tried again by the next call. */
   async #open(cluster: ClusterClient): Promise<Core> {
     this.#observer = cluster.observer;
-    const { autoCommit = true, broadcast = false, consumeFrom } = this.#options;
+    const { autoCommit = true, consumeFrom, allocationStrategy = averageAllocation } = this.#options;
+    const broadcast = broadcastOf(this.#options.broadcast);
     try {
       return await cluster.litePullConsumer({
         group: this.#group,
-        messageModel: broadcast ? 'BROADCASTING' : 'CLUSTERING',
+        messageModel: broadcast === undefined ? 'CLUSTERING' : 'BROADCASTING',
         from: checkConsumeFrom(consumeFrom),
-        strategy: averageAllocation,
+        strategy: allocationStrategy,
         autoCommit,
         suspendDurationMs: litePullSuspendDurationMs,
+        ...(broadcast?.localOffsets === undefined ? {} : { localOffsets: broadcast.localOffsets }),
       });
     } catch (error) {
       this.#opening = undefined;

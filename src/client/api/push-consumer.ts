@@ -15,6 +15,7 @@ export class PushConsumer implements AsyncDisposable {
   readonly #gate: Gate;
   readonly #topics = new Map<string, TopicHandler>();
   readonly #closing: Closing;
+  #isPaused = false;
 
   /** Not for users: `RocketMQClient.pushConsumer` makes them. */
   constructor(parts: ClientParts, options: PushConsumerOptions) {
@@ -36,6 +37,7 @@ export class PushConsumer implements AsyncDisposable {
         const full = this.#parts.rules.fullTopic(topic);
         if (this.#topics.has(full)) throw invalidArgument(`topic ${topic} is subscribed to: unsubscribe first`);
         const { invisibleDurationMs, ordered, consumeFrom, consumeMode } = this.#options;
+        const { broadcast, reconsumeTimesMax, allocationStrategy: strategy } = this.#options;
         const options = {
           subscriber: { group: this.#group, topic: full },
           filter: parseFilter(filter),
@@ -45,15 +47,39 @@ export class PushConsumer implements AsyncDisposable {
           orderly: ordered,
           consumeFrom,
           mode: consumeMode,
+          ...{ broadcast, reconsumeTimesMax, strategy },
         };
         const consumer = await openConsumer(cluster, options, deadline);
         const { log, namespace, timeoutMs: settleTimeoutMs } = this.#parts;
         const { observer } = cluster;
         const shared = { group: this.#group, observer, gate: this.#gate, options: this.#options };
         const parts = { namespace, log, settleTimeoutMs, ...shared };
-        this.#topics.set(full, new TopicHandler(consumer, parts));
+        const handler = new TopicHandler(consumer, parts);
+        if (this.#isPaused) handler.pause();
+        this.#topics.set(full, handler);
       }),
     );
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /**
+   * Takes no more messages, of any topic, until `resume`: no more polls and pulls. Those that were received already are handled. By pull it
+   * keeps its queues, and what is in them waits; by POP other members get it. @throws RocketMQError `CLOSED`.
+   */
+  pause(): void {
+    this.#closing.check();
+    this.#isPaused = true;
+    for (const handler of this.#topics.values()) handler.pause();
+  }
+
+  /** Takes `pause` back. @throws RocketMQError `CLOSED`. */
+  resume(): void {
+    this.#closing.check();
+    this.#isPaused = false;
+    for (const handler of this.#topics.values()) handler.resume();
   }
 
   /** Receives from this topic no more, and waits for its handlers as `close` does. Nothing where it was not subscribed to. */

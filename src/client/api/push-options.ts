@@ -1,4 +1,8 @@
 import { delayLevelsMs } from '../../remoting/message.ts';
+import type { Broadcast } from '../consumer.ts';
+import type { AllocationStrategy } from '../pull/allocation.ts';
+import { checkStrategy } from './allocation.ts';
+import { broadcastOf, type LocalOffsets } from './broadcast.ts';
 import { checkNumber, timeoutMsMax } from './call.ts';
 import type { ReceivedMessage } from './received-message.ts';
 import { invalidArgument, type RocketMQError } from './rocketmq-error.ts';
@@ -27,6 +31,15 @@ export interface PushConsumerOptions extends ReceiveOptions {
    * failed holds up its queue until it is done or dead. Default: false.
    */
   readonly ordered?: boolean;
+  /**
+   * Every member gets all messages, by pull, and keeps its place itself: in memory (`true`), so that each start begins at `consumeFrom`, or in
+   * a file. What a handler throws at comes again to it after `retryDelayMs`, and is dropped after `reconsumeTimesMax`. Default: false.
+   */
+  readonly broadcast?: boolean | LocalOffsets;
+  /** Redeliveries of a message after which it goes to the dead letter queue, `%DLQ%group`: 0 to 2,147,483,647. Default: the group's own at the brokers, 16 there. */
+  readonly reconsumeTimesMax?: number;
+  /** By pull: who reads which queue. All members must have the same, in other languages too. Default: `averageAllocation`. */
+  readonly allocationStrategy?: AllocationStrategy;
   /**
    * Messages of one topic that may be held at once, in handlers and waiting for one; other members cannot have them. At least 1, at most
    * 65,536. Default: four times `concurrency`, at least 64.
@@ -70,6 +83,8 @@ export function checkPushOptions(options: PushConsumerOptions) {
     ordered,
     concurrency,
     consumeFrom: checkConsumeFrom(options.consumeFrom),
+    broadcast: checkedBroadcast(options),
+    allocationStrategy: checkStrategy(options.allocationStrategy),
     messagesMax: options.messagesMax ?? Math.max(64, concurrency * 4),
     handlerTimeoutMs: options.handlerTimeoutMs ?? 900_000,
     invisibleDurationMs: options.invisibleDurationMs ?? 60_000,
@@ -77,11 +92,19 @@ export function checkPushOptions(options: PushConsumerOptions) {
     retryDelayMs: options.retryDelayMs ?? (ordered ? orderedRetryDelayMs : officialRetryDelayMs),
     onError: options.onError ?? (() => {}),
   };
+  if (options.reconsumeTimesMax !== undefined)
+    checkNumber('reconsumeTimesMax', options.reconsumeTimesMax, { min: 0, max: 2_147_483_647 });
   checkNumber('messagesMax', complete.messagesMax, { min: 1, max: 65_536 });
   checkNumber('handlerTimeoutMs', complete.handlerTimeoutMs, { min: 1, max: delayBounds.max });
   checkNumber('closeTimeoutMs', complete.closeTimeoutMs, { min: 0, max: timeoutMsMax });
   checkInvisibleDuration('invisibleDurationMs', complete.invisibleDurationMs);
   return complete;
+}
+
+function checkedBroadcast({ broadcast, consumeMode }: PushConsumerOptions): Broadcast | undefined {
+  const checked = broadcastOf(broadcast);
+  if (checked === undefined || consumeMode !== 'pop') return checked;
+  throw invalidArgument("a broadcast is received by pull: leave consumeMode out, or make it 'pull'");
 }
 
 /** As Java `DefaultMQPushConsumerImpl`: the delay levels from the third on. */

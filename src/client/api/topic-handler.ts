@@ -54,6 +54,15 @@ export class TopicHandler {
     void this.#read();
   }
 
+  /** Takes no more messages until `resume`. */
+  pause(): void {
+    this.#demand.set(0);
+  }
+
+  resume(): void {
+    if (!this.#stopping.signal.aborted) this.#demand.set(Number.POSITIVE_INFINITY);
+  }
+
   /** Takes no more messages, gives back what waits for a handler, and waits for the handlers that run, so long as the options say. */
   close(): Promise<void> {
     this.#closed ??= this.#close();

@@ -50,7 +50,8 @@ export class PopTaker {
   async #reconsumeTimesMax({ channel }: PopSource, popped: readonly PoppedMessage[]): Promise<number> {
     if (popped.every(({ reconsumeTimes }) => reconsumeTimes === 0)) return 0;
     const deadline = Deadline.after(this.#parts.requestTimeoutMs);
-    return this.#parts.groups.retryMaxTimes(this.#consumer.subscriber.group, channel, deadline);
+    const { subscriber, reconsumeTimesMax } = this.#consumer;
+    return reconsumeTimesMax ?? this.#parts.groups.retryMaxTimes(subscriber.group, channel, deadline);
   }
 
   async #receive(

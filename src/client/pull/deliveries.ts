@@ -46,6 +46,10 @@ export interface DeliveriesOptions {
   readonly group: string;
   /** Messages come again here, before all later ones of their queue, instead of by the retry topic. */
   readonly ordered: boolean;
+  /** Messages come again here too, and dead ones are dropped: the queue is everybody's, and no broker knows how far we are. Default: false. */
+  readonly broadcast?: boolean;
+  /** Redeliveries after which a message is dead. Default: what brokers say of the group. */
+  readonly reconsumeTimesMax?: number | undefined;
   readonly sendBack: SendBack;
   /** There may be something to hand out again, or room for more. */
   readonly onChange: (reader: QueueReader) => void;
@@ -175,7 +179,8 @@ export class Deliveries {
 
   /** Never fails. */
   #giveBack(delivery: Delivery, delayMs: number): Promise<void> {
-    const work = this.#options.ordered ? this.#again(delivery, delayMs) : this.#sendBack(delivery, delayMs);
+    const { ordered, broadcast } = this.#options;
+    const work = ordered || broadcast ? this.#again(delivery, delayMs) : this.#sendBack(delivery, delayMs);
     return this.#track(work, delivery.reader);
   }
 
@@ -203,7 +208,7 @@ export class Deliveries {
 
   /** The same message once more, before all others of its queue; what had all of its tries is buried. */
   async #again({ message, messages, reader }: Delivery, delayMs: number): Promise<void> {
-    const { sendBack, onChange, group } = this.#options;
+    const { sendBack, onChange, group, broadcast = false } = this.#options;
     const { queue } = reader;
     try {
       const deadline = Deadline.after(giveBackTimeoutMs);
@@ -211,8 +216,9 @@ export class Deliveries {
         this.#later({ message, messages, reader }, delayMs);
         return;
       }
-      await sendBack.bury(queue, message, deadline);
-      this.#parts.log.warn({ ...queue, group }, 'a message failed too often and is in the dead letter queue');
+      if (!broadcast) await sendBack.bury(queue, message, deadline);
+      const where = broadcast ? 'dropped: broadcasts have no dead letter queue' : 'in the dead letter queue';
+      this.#parts.log.warn({ ...queue, group }, `a message failed too often and is ${where}`);
       messages.done(message);
     } catch (error) {
       this.#parts.log.warn({ err: error, ...queue, group }, 'a dead message could not be buried; it comes again');
@@ -229,7 +235,9 @@ export class Deliveries {
 
   async #reconsumeTimesMax(queue: MessageQueue, deadline: Deadline): Promise<number> {
     const { cluster, groups } = this.#parts;
-    return groups.retryMaxTimes(this.#options.group, await channelOf(cluster, queue, deadline), deadline);
+    const { group, reconsumeTimesMax } = this.#options;
+    if (reconsumeTimesMax !== undefined) return reconsumeTimesMax;
+    return groups.retryMaxTimes(group, await channelOf(cluster, queue, deadline), deadline);
   }
 }
 

@@ -173,7 +173,7 @@ export class LitePullConsumer {
    */
   async seek(queue: MessageQueue, to: bigint | ConsumeFrom, deadline: Deadline): Promise<void> {
     const own = this.#own(queue);
-    const offset = typeof to === 'bigint' ? to : await this.#offsetOf(queue, to, deadline);
+    const offset = typeof to === 'bigint' ? to : await this.offsetOf(queue, to, deadline);
     await own.seek(offset);
   }
 
@@ -193,6 +193,12 @@ export class LitePullConsumer {
     this.#checkOpen();
     for (const queue of this.#queues.values()) queue.settle();
     await this.#commitAll(deadline);
+  }
+
+  /** The offset of a place in any queue, whoever reads it. @throws as a request fails. */
+  async offsetOf({ topic, brokerName, queueId }: MessageQueue, from: ConsumeFrom, deadline: Deadline): Promise<bigint> {
+    const channel = await channelOf(this.#parts.cluster, { topic, brokerName, queueId }, deadline);
+    return startOffset({ consumerGroup: this.#options.group, topic, queueId }, channel, deadline, from);
   }
 
   /** What is stored as done in a queue, by whichever member; undefined where nothing is. @throws as a request fails. */
@@ -278,15 +284,6 @@ export class LitePullConsumer {
       await this.#offsets.move(queue, offset, deadline);
     });
     await Promise.all(moves);
-  }
-
-  async #offsetOf(
-    { topic, brokerName, queueId }: MessageQueue,
-    from: ConsumeFrom,
-    deadline: Deadline,
-  ): Promise<bigint> {
-    const channel = await channelOf(this.#parts.cluster, { topic, brokerName, queueId }, deadline);
-    return startOffset({ consumerGroup: this.#options.group, topic, queueId }, channel, deadline, from);
   }
 
   /** Of each queue in turn. */

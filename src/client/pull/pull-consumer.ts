@@ -2,6 +2,7 @@ import type { Deadline } from '../../remoting/deadline.ts';
 import { defaultTopic } from '../../remoting/topic-names.ts';
 import { isVersion5 } from '../../remoting/version.ts';
 import { type ReachedBroker, reachBrokers } from '../cluster/reached-brokers.ts';
+import { readQueuesOf } from '../cluster/route.ts';
 import { consumeFromDefault } from '../consume-from.ts';
 import type { Consumer, ConsumerOptions, StreamOptions } from '../consumer.ts';
 import { ClientError } from '../errors.ts';
@@ -10,6 +11,7 @@ import type { PullReceipt } from '../receipt.ts';
 import type { ReceivedMessage } from '../received-message.ts';
 import { fixStartOffsets } from '../start-offsets.ts';
 import { expiredError } from './deliveries.ts';
+import { LocalOffsets } from './local-offsets.ts';
 import type { PullMember } from './pull-member.ts';
 import type { PullMembers } from './pull-members.ts';
 import type { PullParts } from './pull-options.ts';
@@ -62,8 +64,10 @@ export class PullConsumer implements Consumer<PullReceipt> {
     await Promise.all(
       brokers.map((broker) => this.#prepare(broker, own?.readQueueCounts.get(broker.brokerName) ?? 0, deadline)),
     );
+    const local = await this.#openLocal();
     this.#checkOpen();
-    this.#joined ??= this.#members.join(this.#options);
+    this.#joined ??= this.#members.join(this.#options, local);
+    if (local !== undefined && own !== undefined) await this.#joined.member.fixStart(readQueuesOf(own), deadline);
     return own !== undefined;
   }
 
@@ -121,10 +125,20 @@ export class PullConsumer implements Consumer<PullReceipt> {
   }
 
   async #prepare({ channel, version }: ReachedBroker, queueCount: number, deadline: Deadline): Promise<void> {
-    const { subscriber, consumeFrom } = this.#options;
+    const { subscriber, consumeFrom, broadcast } = this.#options;
     // Brokers 4.x tell nobody of one group; they refuse its pulls where they do not know it.
     if (isVersion5(version)) await this.#parts.groups.read(subscriber.group, channel, deadline);
-    await fixStartOffsets(subscriber, queueCount, channel, deadline, consumeFrom ?? consumeFromDefault);
+    if (broadcast === undefined)
+      await fixStartOffsets(subscriber, queueCount, channel, deadline, consumeFrom ?? consumeFromDefault);
+  }
+
+  /** Undefined where brokers keep the offsets. */
+  async #openLocal(): Promise<LocalOffsets | undefined> {
+    const { broadcast, subscriber, consumeFrom: from = consumeFromDefault } = this.#options;
+    if (broadcast === undefined) return undefined;
+    const { cluster } = this.#parts;
+    const { directory, clientId } = broadcast.localOffsets ?? { directory: undefined, clientId: cluster.clientId };
+    return LocalOffsets.open({ cluster, group: subscriber.group, from, directory, clientId });
   }
 
   #startStream(member: PullMember, options: StreamOptions): { readonly stream: PullStream; end(): Promise<void> } {

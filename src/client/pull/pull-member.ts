@@ -6,8 +6,10 @@ import { retryTopic } from '../../remoting/topic-names.ts';
 import type { ConsumeFrom } from '../consume-from.ts';
 import { ClientError } from '../errors.ts';
 import type { MessageFilter } from '../message-filter.ts';
-import { averageAllocation } from './allocation.ts';
-import { Deliveries, type Delivery, type DeliveryOwner } from './deliveries.ts';
+import { type AllocationStrategy, averageAllocation } from './allocation.ts';
+import { Deliveries, type Delivery } from './deliveries.ts';
+import type { LocalOffsets, OffsetStore } from './local-offsets.ts';
+import type { MemberStream, TopicState } from './member-topics.ts';
 import { Offsets } from './offsets.ts';
 import type { ArrivedMessage } from './process-queue.ts';
 import type { QueueProgress } from './pull-groups.ts';
@@ -22,17 +24,6 @@ const orderedGiveDelayMsMax = 3_000;
 /** When a message of the retry topic comes again whose topic nobody reads here, in ms. */
 const foreignDelayMs = 30_000;
 
-/** A stream as its member sees it. */
-export interface MemberStream extends DeliveryOwner {
-  readonly topic: string;
-  /** Whether it may be given more. */
-  readonly hasRoom: boolean;
-  /** How long a receiver has for its ack, in ms. */
-  readonly durationMs: number;
-  /** There may be a message, or a refusal. */
-  ring(): void;
-}
-
 export interface PullMemberOptions {
   readonly group: string;
   readonly ordered: boolean;
@@ -40,20 +31,12 @@ export interface PullMemberOptions {
   readonly suspendDurationMs: number;
   /** Where the group begins in a queue that is new to it. */
   readonly from: ConsumeFrom;
-}
-
-/** One topic that consumers here read for the group. */
-interface TopicState {
-  readonly topic: string;
-  readonly filter: MessageFilter;
-  /** When it was subscribed to, in ms since 1970. */
-  readonly version: number;
-  readonly streams: Set<MemberStream>;
-  consumerCount: number;
-  /** Why its streams end. */
-  refusal: unknown;
-  /** Whether its queues are asked for. */
-  isSubscribed: boolean;
+  /** Who reads which queue. Default: `averageAllocation`. */
+  readonly strategy?: AllocationStrategy | undefined;
+  /** Redeliveries after which a message is dead. Default: what brokers say of the group. */
+  readonly reconsumeTimesMax?: number | undefined;
+  /** Makes it a broadcast: the place in each queue is kept there, and no queue is shared. */
+  readonly local?: LocalOffsets | undefined;
 }
 
 /**
@@ -64,7 +47,7 @@ export class PullMember {
   readonly deliveries: Deliveries;
   readonly #parts: PullParts;
   readonly #options: PullMemberOptions;
-  readonly #offsets: Offsets;
+  readonly #offsets: OffsetStore;
   readonly #topics = new Map<string, TopicState>();
   readonly #readers = new Map<string, QueueReader>();
   /** Those that may have messages of a topic. */
@@ -78,12 +61,26 @@ export class PullMember {
   #turn = 0;
 
   constructor(parts: PullParts, options: PullMemberOptions) {
-    const { group, ordered, from } = options;
+    const { group, ordered, from, local, reconsumeTimesMax } = options;
     this.#parts = parts;
     this.#options = options;
-    this.#offsets = new Offsets(parts.cluster, group, from);
-    const sendBack = new SendBack(parts, group);
-    this.deliveries = new Deliveries(parts, { group, ordered, sendBack, onChange: (reader) => this.#changed(reader) });
+    this.#offsets = local ?? new Offsets(parts.cluster, group, from);
+    const sendBack = new SendBack(parts, group, reconsumeTimesMax);
+    const onChange = (reader: QueueReader): void => this.#changed(reader);
+    const broadcast = this.isBroadcast;
+    this.deliveries = new Deliveries(parts, { group, ordered, broadcast, reconsumeTimesMax, sendBack, onChange });
+  }
+
+  /** Whether every member of the group gets everything. */
+  get isBroadcast(): boolean {
+    return this.#options.local !== undefined;
+  }
+
+  /** Makes sure of where a broadcast begins in these queues, so that it gets what is sent from now on. @throws as a request fails. */
+  async fixStart(queues: readonly MessageQueue[], deadline: Deadline): Promise<void> {
+    const fix = async (queue: MessageQueue): Promise<void> =>
+      this.#offsets.store(queue, await this.#offsets.first(queue, deadline), deadline);
+    await Promise.all(queues.map(fix));
   }
 
   /** Consumers that are open. */
@@ -200,14 +197,14 @@ export class PullMember {
 
   #begin(): Rebalancer {
     const { cluster, log, persistIntervalMs } = this.#parts;
-    const { group, ordered, from } = this.#options;
+    const { group, ordered, from, strategy = averageAllocation } = this.#options;
     const rebalancer = new Rebalancer(cluster, log, {
       group,
-      messageModel: 'CLUSTERING',
+      messageModel: this.isBroadcast ? 'BROADCASTING' : 'CLUSTERING',
       consumeType: 'CONSUME_PASSIVELY',
       consumeFromWhere: consumeFromWheres[from.kind],
       orderly: ordered,
-      strategy: averageAllocation,
+      strategy,
       onTaken: (queue) => this.#onTaken(queue),
       onGiven: (queue) => this.#onGiven(queue),
       onRefused: (topic, error) => this.#refuse({ topic }, error),
@@ -366,6 +363,7 @@ export class PullMember {
     if (messages === undefined) return;
     try {
       await this.#offsets.store(queue, messages.committedOffset, Deadline.after(this.#parts.requestTimeoutMs));
+      await this.#options.local?.save();
     } catch (error) {
       this.#parts.log.warn({ err: error, ...queue, group }, 'the progress of a group could not be stored');
     }

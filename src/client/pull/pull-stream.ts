@@ -3,7 +3,8 @@ import type { ConsumerOptions, StreamOptions } from '../consumer.ts';
 import type { PullReceipt } from '../receipt.ts';
 import { type ReceivedMessage, toReceivedMessage } from '../received-message.ts';
 import { type Delivery, reconsumeTimesOf } from './deliveries.ts';
-import type { MemberStream, PullMember } from './pull-member.ts';
+import type { MemberStream } from './member-topics.ts';
+import type { PullMember } from './pull-member.ts';
 import type { PullParts } from './pull-options.ts';
 
 /** Messages of one consumer for one reader: queues are pulled from only while it has room. */

@@ -44,10 +44,13 @@ export function delayLevelOf(delayMs: number): number {
 export class SendBack {
   readonly #parts: PullParts;
   readonly #group: string;
+  readonly #reconsumeTimesMax: number | undefined;
 
-  constructor(parts: PullParts, group: string) {
+  /** @param reconsumeTimesMax redeliveries after which a message is dead; undefined: what brokers say of the group. */
+  constructor(parts: PullParts, group: string, reconsumeTimesMax?: number) {
     this.#parts = parts;
     this.#group = group;
+    this.#reconsumeTimesMax = reconsumeTimesMax;
   }
 
   /**
@@ -57,7 +60,8 @@ export class SendBack {
    */
   async retry(queue: MessageQueue, message: PulledMessage, delayMs: number, deadline: Deadline): Promise<void> {
     const channel = await channelOf(this.#parts.cluster, queue, deadline);
-    const reconsumeTimesMax = await this.#parts.groups.retryMaxTimes(this.#group, channel, deadline);
+    const reconsumeTimesMax =
+      this.#reconsumeTimesMax ?? (await this.#parts.groups.retryMaxTimes(this.#group, channel, deadline));
     const { reconsumeTimes } = message.stored;
     const level = delayLevelOf(delayMs);
     if (reconsumeTimes >= reconsumeTimesMax) return this.#sendBack(message, deadLetterDelayLevel, channel, deadline);

@@ -10,11 +10,20 @@ import { startTestBroker } from '../../../src/testing/test-broker.ts';
 import { startApi } from '../../support/api-client.ts';
 import { compileSource } from '../../support/compiled-source.ts';
 
-test('the entry offers classes, and nothing that is not meant for users', () => {
-  const classes = ['Producer', 'PushConsumer', 'ReceivedMessage', 'RocketMQClient', 'RocketMQError', 'SimpleConsumer'];
-  expect(Object.keys(api).sort()).toEqual(
-    [...classes, 'Admin', 'LitePullConsumer', 'Queries', 'Transaction', 'TransactionProducer'].sort(),
-  );
+test('the entry offers classes and strategies, and nothing that is not meant for users', () => {
+  const consumers = ['LitePullConsumer', 'PushConsumer', 'SimpleConsumer', 'ReceivedMessage'];
+  const classes = [
+    'Admin',
+    'Producer',
+    'Queries',
+    'RocketMQClient',
+    'RocketMQError',
+    'Transaction',
+    'TransactionProducer',
+  ];
+  const strategies = ['average', 'averageByCircle', 'configured', 'consistentHash', 'machineRoom', 'machineRoomNearby'];
+  const expected = [...consumers, ...classes, ...strategies.map((name) => `${name}Allocation`)];
+  expect(Object.keys(api).sort()).toEqual(expected.sort());
 });
 
 describe('RocketMQClient', () => {
