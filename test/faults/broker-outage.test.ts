@@ -4,6 +4,7 @@ import { ClientError } from '../../src/client/errors.ts';
 import { channelDefaults } from '../../src/remoting/channel.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
 import { dial } from '../../src/remoting/dial.ts';
+import { RemotingError } from '../../src/remoting/errors.ts';
 import { sendMessage } from '../../src/remoting/requests/send-message.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
 import { type RocketMQCluster, startRocketMQ } from '../rocketmq/cluster.ts';
@@ -52,7 +53,15 @@ describe.skipIf(skipRocketMQ())('a real broker that goes away', () => {
     const continuedMs = performance.now();
     await sleep(5_000);
     clearInterval(watch);
+    // Shorter than it takes to give a connection up, longer than a send has: its answers come when nobody waits for them any more.
+    const failedBefore = load.failures.length;
+    await cluster.kill('broker', 'SIGSTOP');
+    await sleep(deadlineMs + 1_000);
+    await cluster.kill('broker', 'SIGCONT');
+    const shortlyMs = performance.now();
+    while (load.firstSuccessMs(shortlyMs) === undefined) await sleep(20);
     await load.stop();
+    const failedShortly = load.failures.slice(failedBefore);
     await drain(history, await connectEngine(cluster.brokerAddress), { topic: 'paused', queueCount });
     const verdict = row.judged(history);
     row
@@ -63,6 +72,8 @@ describe.skipIf(skipRocketMQ())('a real broker that goes away', () => {
       .atMost('tries of one send', mostTries(load.failures), 3)
       .atMost('memory gained', (rssMost - rssBefore) / 1_048_576, 50, 'MiB')
       .atMost('first success after SIGCONT', (load.firstSuccessMs(continuedMs) ?? Infinity) - continuedMs, 2_000, 'ms')
+      .atLeast('sends answered too late, in a pause of 4 s', failedShortly.length, 1)
+      .exactly('of them failed by the end of a connection', failedShortly.filter(isOfClosed).length, 0)
       .judge();
   });
 
@@ -116,6 +127,11 @@ describe.skipIf(skipRocketMQ())('a real broker that goes away', () => {
 function firstAfter(load: Load, sinceMs: number): number {
   const ends = load.sends.flatMap(({ outcome, endMs }) => (outcome === 'stored' && endMs >= sinceMs ? [endMs] : []));
   return Math.max(0, Math.min(...ends) - sinceMs);
+}
+
+/** Whether a send failed because its connection ended. */
+function isOfClosed(failure: unknown): boolean {
+  return failure instanceof Error && failure.cause instanceof RemotingError && failure.cause.kind === 'closed';
 }
 
 /** Tries of the sends that failed, by what their errors say. */
