@@ -91,18 +91,25 @@ export async function observeBatch(
   }
 }
 
+/** What is worked on, and by whom. */
+interface Work<T> {
+  readonly message: ReceivedMessage;
+  readonly group: string;
+  /** What a result means. Default: success. */
+  readonly outcomeOf?: (result: T) => ProcessOutcome;
+}
+
 /** Has a handler work on a message in sight of an observer. */
 export async function observeProcess<T>(
   observer: ClientObserver | undefined,
-  message: ReceivedMessage,
-  group: string,
+  { message, group, outcomeOf = () => 'success' }: Work<T>,
   handler: () => Promise<T> | T,
 ): Promise<T> {
   const observation = observer?.processing?.(message, group);
   if (observation === undefined) return handler();
   try {
     const result = await observation.run(handler);
-    observation.ended('success');
+    observation.ended(outcomeOf(result));
     return result;
   } catch (error) {
     observation.ended('failure', error);

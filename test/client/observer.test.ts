@@ -96,8 +96,8 @@ describe.each([
 
   test('see the work on messages', async () => {
     const { seen, observer, both, nested } = start();
-    expect(await observeProcess(observer, received, 'g', () => 5)).toBe(5);
-    await expect(observeProcess(observer, received, 'g', fail)).rejects.toBe(failure);
+    expect(await observeProcess(observer, { message: received, group: 'g' }, () => 5)).toBe(5);
+    await expect(observeProcess(observer, { message: received, group: 'g' }, fail)).rejects.toBe(failure);
     const begins = nested('process begins');
     expect(seen).toEqual([...begins, ...both('success false'), ...begins, ...both('failure true')]);
   });
@@ -131,7 +131,7 @@ test.each([
     },
   );
   expect(await observeBatch(observer, [message], async ([one]) => (one === message ? [result] : []))).toEqual([result]);
-  expect(await observeProcess(observer, received, 'g', () => 5)).toBe(5);
+  expect(await observeProcess(observer, { message: received, group: 'g' }, () => 5)).toBe(5);
   expect(await observeReceive(observer, { group: 'g', topic: 't' }, async () => [received])).toEqual([received]);
   const settling = { message: received, group: 'g', settlement: 'nack' } as const;
   expect(await observeSettle(observer, settling, async () => 5)).toBe(5);

@@ -54,8 +54,10 @@ describe.skipIf(skipRocketMQ() || skipJavaClients()).each(targets)('message trac
     const reader = await Reader.open(client, { group: 'traced-readers', topic: 'traced' });
     const [message] = await reader.count(1);
     if (message === undefined) throw new Error('no message');
-    await observeProcess(client.observer, message, 'traced-readers', () => undefined);
-    const failing = observeProcess(client.observer, message, 'traced-readers', () => Promise.reject(new Error('no')));
+    await observeProcess(client.observer, { message, group: 'traced-readers' }, () => undefined);
+    const failing = observeProcess(client.observer, { message, group: 'traced-readers' }, () =>
+      Promise.reject(new Error('no')),
+    );
     await failing.catch(() => {});
     await reader.stop();
     const shown = await vi.waitFor(

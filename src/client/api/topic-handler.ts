@@ -2,7 +2,7 @@ import { Deadline, pause } from '../../remoting/deadline.ts';
 import { RemotingError } from '../../remoting/errors.ts';
 import type { Consumer } from '../consumer.ts';
 import { Demand } from '../demand.ts';
-import type { ClientObserver } from '../observer.ts';
+import { type ClientObserver, observeProcess } from '../observer.ts';
 import type { ClientLog } from '../options.ts';
 import type { ReceivedMessage as Received } from '../received-message.ts';
 import type { Gate } from '../send/gate.ts';
@@ -121,15 +121,12 @@ export class TopicHandler {
   async #handle(received: Received): Promise<void> {
     const { options, log, namespace, observer, group } = this.#parts;
     const message = new ReceivedMessage(received, namespace);
-    const observation = observer?.processing?.(received, group);
-    const work = (): Promise<HandlerResult> => this.#callHandler(message);
     const { topic, messageId, reconsumeTimes } = message;
+    const outcomeOf = (delayMs: number | undefined) => (delayMs === undefined ? 'success' : 'failure');
     try {
-      const delayMs = delayOf(await (observation === undefined ? work() : observation.run(work)));
-      observation?.ended(delayMs === undefined ? 'success' : 'failure');
-      await this.#settle(received, delayMs);
+      const work = async (): Promise<number | undefined> => delayOf(await this.#callHandler(message));
+      await this.#settle(received, await observeProcess(observer, { message: received, group, outcomeOf }, work));
     } catch (error) {
-      observation?.ended('failure', error);
       // What the end of the consumer cut short is given back with its stream.
       if (this.#hurrying.signal.aborted) return;
       const fields = { err: error, group: options.group, topic, messageId, reconsumeTimes };

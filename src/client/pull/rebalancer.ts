@@ -162,12 +162,6 @@ export class Rebalancer implements PullGroup {
     }
   }
 
-  /** Drops one queue, for example because its offset was moved, and shares out soon: it may be taken again right away. */
-  async give(queue: MessageQueue): Promise<void> {
-    await this.#give(queue);
-    this.#rounds.soon();
-  }
-
   /** Gives all queues, unlocks them, and leaves the group at the brokers, so that the others are told at once. Never fails. */
   close(): Promise<void> {
     this.#closed ??= this.#close();

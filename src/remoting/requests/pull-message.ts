@@ -54,12 +54,3 @@ export const pullMessage = defineRequest({
   reply,
   successCodes,
 });
-
-/** The same under the code that lite pull consumers of 5.x use. */
-export const litePullMessage = defineRequest({
-  code: RequestCode.LITE_PULL_MESSAGE,
-  name: 'LITE_PULL_MESSAGE',
-  request,
-  reply,
-  successCodes,
-});

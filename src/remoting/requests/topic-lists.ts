@@ -67,8 +67,3 @@ export function encodeGroupList(groups: Iterable<string>): Buffer {
 export function decodeTopicList({ body }: Command): readonly string[] {
   return listOfTexts(readJsonObject(body, 'a list of topics'), 'topicList');
 }
-
-/** The groups of an answer. @throws RemotingError `malformed`. */
-export function decodeGroupList({ body }: Command): readonly string[] {
-  return listOfTexts(readJsonObject(body, 'a list of groups'), 'groupList');
-}

@@ -5,8 +5,9 @@ import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { RunningBroker } from '../../../src/broker/broker.ts';
 import { newGroup } from '../../../src/broker/groups.ts';
 import { newTopic } from '../../../src/broker/topics.ts';
+import { RequestCode } from '../../../src/remoting/request-code.ts';
 import { encodeHeartbeat } from '../../../src/remoting/requests/heartbeat.ts';
-import { litePullMessage, PullFlag } from '../../../src/remoting/requests/pull-message.ts';
+import { PullFlag, pullMessage } from '../../../src/remoting/requests/pull-message.ts';
 import { ResponseCode } from '../../../src/remoting/response-code.ts';
 import type { ServerConnection } from '../../../src/remoting/server-connection.ts';
 import { bytesOf } from '../../support/connected-channel.ts';
@@ -77,9 +78,9 @@ describe('a pull', () => {
 
   it('is the same under the code of lite pulls', async () => {
     await send('a1');
-    const reply = await client.invoke({ ...pullContent('orders'), code: litePullMessage.code });
+    const reply = await client.invoke({ ...pullContent('orders'), code: RequestCode.LITE_PULL_MESSAGE });
     expect(reply.code).toBe(SUCCESS);
-    expect(litePullMessage.decodeReply(reply, '').nextBeginOffset).toBe(1n);
+    expect(pullMessage.decodeReply(reply, '').nextBeginOffset).toBe(1n);
   });
 
   it.each([-1, -5, 4, 2_000_000_000])('is told that offset %i has moved', async (offset) => {

@@ -46,7 +46,7 @@ test('without an SDK nothing is told, nothing is added, and all works', async ()
   const [message] = await next(1);
   if (message === undefined) throw new Error('no message');
   expect(message.properties.has('traceparent')).toBe(false);
-  expect(await observeProcess(client.observer, message, 'g', () => 5)).toBe(5);
+  expect(await observeProcess(client.observer, { message, group: 'g' }, () => 5)).toBe(5);
 });
 
 describe('with an SDK', () => {
@@ -108,7 +108,7 @@ describe('with an SDK', () => {
       'server.address': serverAddress,
       'server.port': Number(port),
     });
-    await observeProcess(client.observer, received, 'g', async () => {
+    await observeProcess(client.observer, { message: received, group: 'g' }, async () => {
       await client.producer.send(outgoing('answers', 'next', { delivery: { kind: 'level', level: 2 } }), soon());
     });
     const process = only('process topic');
@@ -136,7 +136,7 @@ describe('with an SDK', () => {
     const [message] = messages;
     if (message === undefined) throw new Error('no message');
     const failure = new TypeError('not today');
-    const failing = observeProcess(client.observer, message, 'g', () => Promise.reject(failure));
+    const failing = observeProcess(client.observer, { message, group: 'g' }, () => Promise.reject(failure));
     await expect(failing).rejects.toBe(failure);
     const process = only('process topic');
     expect(process.status).toEqual({ code: api.SpanStatusCode.ERROR, message: 'not today' });
@@ -173,7 +173,7 @@ describe('with an SDK', () => {
     await expect(client.producer.send(outgoing('topic', ''), soon())).rejects.toMatchObject({ kind: 'invalid' });
     const [message] = await observeReceive(client.observer, { group: 'g', topic: 'topic' }, () => next(1));
     if (message === undefined) throw new Error('no message');
-    await observeProcess(client.observer, message, 'g', () => {});
+    await observeProcess(client.observer, { message, group: 'g' }, () => {});
     await reader.forceFlush();
     const all = metrics.getMetrics().flatMap(({ scopeMetrics }) => scopeMetrics.flatMap((scope) => scope.metrics));
     const points = (name: string) => all.find(({ descriptor }) => descriptor.name === name)?.dataPoints ?? [];

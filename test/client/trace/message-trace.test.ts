@@ -19,10 +19,10 @@ test('the history of a message is in the trace topic, found by its id', async ()
   const reader = await Reader.open(client, { group: 'readers', topic: 'topic' });
   const [first, second] = await reader.count(3);
   if (first === undefined || second === undefined) throw new Error('no messages');
-  const work = observeProcess(client.observer, first, 'readers', () => Promise.resolve('done'));
+  const work = observeProcess(client.observer, { message: first, group: 'readers' }, () => Promise.resolve('done'));
   expect(await work).toBe('done');
   const failure = new Error('no');
-  const failing = observeProcess(client.observer, second, 'readers', () => Promise.reject(failure));
+  const failing = observeProcess(client.observer, { message: second, group: 'readers' }, () => Promise.reject(failure));
   await expect(failing).rejects.toBe(failure);
   await reader.stop();
   await client.close();

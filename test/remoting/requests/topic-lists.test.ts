@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
 import {
-  decodeGroupList,
   decodeTopicList,
   encodeGroupList,
   encodeTopicList,
@@ -32,7 +31,6 @@ test('lists are written as Java writes them', () => {
 
 test('lists are read again', () => {
   expect(decodeTopicList({ ...blankCommand, body: encodeTopicList(['T', 'U'], 'h:1') })).toEqual(['T', 'U']);
-  expect(decodeGroupList({ ...blankCommand, body: encodeGroupList(['g']) })).toEqual(['g']);
   expect(decodeTopicList({ ...blankCommand, body: Buffer.from('{}') })).toEqual([]);
-  expect(() => decodeGroupList({ ...blankCommand, body: Buffer.from('{"groupList":[1]}') })).toThrow('groupList');
+  expect(() => decodeTopicList({ ...blankCommand, body: Buffer.from('{"topicList":[1]}') })).toThrow('topicList');
 });
