@@ -77,6 +77,11 @@ export class RocketMQClient implements AsyncDisposable {
     return new Queries(this.#parts);
   }
 
+  /** Records of message traces that were dropped: too many at once, or no broker took them. */
+  get droppedTraceCount(): number {
+    return this.#cluster?.droppedTraceCount ?? 0;
+  }
+
   /**
    * Closes all that was made from it, which waits for sends and handlers under way as their own `close` does, then its connections. Never
    * fails; a second call waits for the same end.

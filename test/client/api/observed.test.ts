@@ -1,7 +1,9 @@
 import * as api from '@opentelemetry/api';
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { ReceivedMessage } from '../../../src/client/api/received-message.ts';
+import { RocketMQClient } from '../../../src/client/api/rocketmq-client.ts';
 import { Inbox, startApi } from '../../support/api-client.ts';
+import { startScriptedCluster } from '../../support/scripted-cluster.ts';
 
 test('what a producer sends and a handler works on is traced, failures too', async () => {
   const { client, broker } = await startApi({ trace: { topic: 'traces' }, openTelemetry: api });
@@ -32,4 +34,14 @@ test('what a producer sends and a handler works on is traced, failures too', asy
     'false',
     'true',
   ]);
+});
+
+test('records of traces that no broker takes are counted', async () => {
+  const cluster = await startScriptedCluster();
+  onTestFinished(() => cluster.stop());
+  const client = new RocketMQClient({ nameServers: cluster.nameServer.address, trace: { topic: 'nowhere' } });
+  expect(client.droppedTraceCount).toBe(0);
+  await client.producer().send({ topic: 'topic', body: 'x' });
+  await client.close();
+  expect(client.droppedTraceCount).toBe(1);
 });
