@@ -38,6 +38,8 @@ export interface Pull {
 export interface Pulled {
   readonly outcome: 'found' | 'nothing' | 'moved';
   readonly nextOffset: bigint;
+  /** Where the queue ends. */
+  readonly maxOffset: bigint;
   readonly messages: readonly StoredMessage[];
 }
 
@@ -68,13 +70,13 @@ export async function pullMessages(
     expressionType: pull.expressionType,
   });
   const reply = await channel.invoke(request, Deadline.after(suspendDurationMs + answerTimeoutMs, signal));
-  const { nextBeginOffset } = pullMessage.decodeReply(reply, channel.address);
+  const { nextBeginOffset, maxOffset } = pullMessage.decodeReply(reply, channel.address);
   if (reply.code === ResponseCode.SUCCESS) {
     const messages = decodeStoredMessages(reply.body, onDamaged);
-    return { outcome: 'found', nextOffset: nextBeginOffset, messages };
+    return { outcome: 'found', nextOffset: nextBeginOffset, maxOffset, messages };
   }
   const outcome = reply.code === ResponseCode.PULL_OFFSET_MOVED ? 'moved' : 'nothing';
-  return { outcome, nextOffset: nextBeginOffset, messages: [] };
+  return { outcome, nextOffset: nextBeginOffset, maxOffset, messages: [] };
 }
 
 /**

@@ -5,6 +5,7 @@ import { ResponseCode } from '../../remoting/response-code.ts';
 import type { StoredMessage } from '../../remoting/stored-message.ts';
 import { routeDoubt } from '../cluster/routes.ts';
 import { type ClientError, isDenied } from '../errors.ts';
+import { startOffset } from '../start-offsets.ts';
 import type { Offsets } from './offsets.ts';
 import { type ArrivedMessage, ProcessQueue } from './process-queue.ts';
 import { type PullParts, pullMessagesMax } from './pull-options.ts';
@@ -16,6 +17,8 @@ const retryPauseMs = 1_000;
 const flowControlPauseMs = 20;
 /** Shortest time between two pulls of which the first brought nothing and got nowhere, in ms: a broker that does not hold them. */
 const emptyPauseMs = 100;
+/** What is older than a reader by this, in ms, somebody else has seen: clocks differ. */
+const clockDifferenceMsMax = 60_000;
 /** Bytes of bodies that wait to be handed out, above which no more are pulled. */
 const freshBytesMax = 1_048_576;
 
@@ -62,6 +65,10 @@ export class QueueReader {
   #running: Promise<void> | undefined;
   #lastPullTimestampMs = 0;
   #isFailing = false;
+  /** What was stored at or after this time, in ms since 1970, has not come yet, the place where we are left aside. */
+  #unseenSinceMs = Date.now() - clockDifferenceMsMax;
+  /** Its broker said that there is no such topic: should it come back, it is another one. */
+  #isTopicGone = false;
 
   constructor(parts: PullParts, options: QueueReaderOptions) {
     this.#parts = parts;
@@ -132,6 +139,11 @@ export class QueueReader {
     const offset = messages.nextOffset;
     const pulled = await this.#pull(messages, deadline);
     this.#lastPullTimestampMs = Date.now();
+    if (this.#isTopicGone) {
+      const unseen = await this.#firstUnseen(offset);
+      this.#isTopicGone = false;
+      if (unseen < offset && messages === this.#messages) return this.#move(messages, unseen);
+    }
     // It was moved meanwhile, or is not ours any more.
     if (messages !== this.#messages || signal.aborted) return;
     await this.#take(messages, pulled);
@@ -159,19 +171,42 @@ export class QueueReader {
     });
   }
 
-  async #take(messages: ProcessQueue, { outcome, nextOffset, messages: arrived }: Pulled): Promise<void> {
-    const { queue, offsets, group } = this.#options;
+  async #take(messages: ProcessQueue, { outcome, nextOffset, maxOffset, messages: arrived }: Pulled): Promise<void> {
     if (outcome === 'moved') {
-      this.#parts.log.warn(
-        { ...queue, group, from: String(messages.nextOffset), to: String(nextOffset) },
-        'a queue has no messages where the group is, or the group was moved; it goes on from the offset that the broker names',
-      );
-      this.moveTo(nextOffset);
-      await offsets.move(queue, nextOffset, Deadline.after(this.#parts.requestTimeoutMs));
-      return;
+      // Java goes on at the end, and loses what came since the topic was made again.
+      const isShorter = nextOffset > 0n && maxOffset < messages.nextOffset;
+      return this.#move(messages, isShorter ? await this.#firstUnseen(nextOffset) : nextOffset);
     }
+    const last = arrived.at(-1);
+    if (last !== undefined) this.#unseenSinceMs = last.storeTimestampMs + 1;
     messages.add(this.#options.select(arrived), nextOffset);
     if (arrived.length > 0) this.#options.onChange();
+  }
+
+  async #move(messages: ProcessQueue, to: bigint): Promise<void> {
+    const { queue, offsets, group } = this.#options;
+    this.#parts.log.warn(
+      { ...queue, group, from: String(messages.nextOffset), to: String(to) },
+      'a queue has no messages where the group is, or the group was moved; it goes on from another offset',
+    );
+    this.moveTo(to);
+    await offsets.move(queue, to, Deadline.after(this.#parts.requestTimeoutMs));
+  }
+
+  /** Where what never came begins in a queue whose topic was made again, or whose end is lost: at `offset` at the latest. */
+  async #firstUnseen(offset: bigint): Promise<bigint> {
+    const { queue, group } = this.#options;
+    const deadline = Deadline.after(this.#parts.requestTimeoutMs, this.#ending.signal);
+    try {
+      const channel = await channelOf(this.#parts.cluster, queue, deadline);
+      const from = { kind: 'timestamp', timestampMs: this.#unseenSinceMs } as const;
+      const unseen = await startOffset({ ...queue, consumerGroup: group }, channel, deadline, from);
+      return unseen < offset ? unseen : offset;
+    } catch (error) {
+      // Who may read a topic need not have the right to look for offsets.
+      if (isDenied(error)) return offset;
+      throw error;
+    }
   }
 
   /** As Java's client reacts to each code (`DefaultMQPushConsumerImpl.PullCallback`), but what cannot get better is told to the reader. */
@@ -188,7 +223,9 @@ export class QueueReader {
       await pause(flowControlPauseMs, this.#ending.signal);
       return;
     }
-    cluster.routes.doubt(queue.topic, routeDoubt(error) ?? 'brokerGone');
+    const doubt = routeDoubt(error) ?? 'brokerGone';
+    if (doubt === 'topicGone') this.#isTopicGone = true;
+    cluster.routes.doubt(queue.topic, doubt);
     if (this.#isFailing) log.debug({ err: error, ...queue, group }, 'pulling from a queue failed again');
     else log.warn({ err: error, ...queue, group }, 'pulling from a queue failed; trying again until it works');
     this.#isFailing = true;

@@ -12,7 +12,7 @@ import { storedAt } from '../../support/pulled-messages.ts';
 import { type ScriptedCluster, startScriptedCluster } from '../../support/scripted-cluster.ts';
 import type { Answer } from '../../support/scripted-peer.ts';
 
-const { PULL_MESSAGE, QUERY_CONSUMER_OFFSET, UPDATE_CONSUMER_OFFSET } = RequestCode;
+const { PULL_MESSAGE, QUERY_CONSUMER_OFFSET, SEARCH_OFFSET_BY_TIMESTAMP, UPDATE_CONSUMER_OFFSET } = RequestCode;
 const queue = { topic: 'topic', brokerName: 'broker-a', queueId: 0 };
 
 /** What a pull is answered: so many messages from where it asks, or nothing. */
@@ -21,8 +21,9 @@ function found(offset: number, count: number, next = offset + count): Answer {
   return { ...nextIs(next), body: Buffer.concat(messages) };
 }
 
-function nextIs(offset: number, code: number = ResponseCode.SUCCESS): Answer {
-  const extFields = { suggestWhichBrokerId: '0', nextBeginOffset: String(offset), minOffset: '0', maxOffset: '99' };
+function nextIs(offset: number, code: number = ResponseCode.SUCCESS, maxOffset = 99): Answer {
+  const ends = { minOffset: '0', maxOffset: String(maxOffset) };
+  const extFields = { suggestWhichBrokerId: '0', nextBeginOffset: String(offset), ...ends };
   return { code, extFields };
 }
 
@@ -136,6 +137,30 @@ describe('QueueReader', () => {
     expect(movedCount).toBe(1);
     expect(reader.messages?.count).toBe(0);
     expect(cluster.broker.requests(UPDATE_CONSUMER_OFFSET)[0]?.extFields).toMatchObject({ commitOffset: '2' });
+  });
+
+  test.each([
+    ['ends before the place where it was', [nextIs(3, ResponseCode.PULL_OFFSET_MOVED, 3)]],
+    ['had lost its topic, and is long again', [{ code: ResponseCode.TOPIC_NOT_EXIST }, found(7, 2)]],
+  ])('a queue that %s goes on behind what came from it, by the time when that was stored', async (_, answers) => {
+    cluster.broker.on(SEARCH_OFFSET_BY_TIMESTAMP, () => ({ extFields: { offset: '1' } }));
+    answer(found(5, 2), ...answers);
+    const reader = startReader();
+    await asked(answers.length + 2);
+    expect(offsets()).toEqual([5, ...answers.map(() => 7), 1]);
+    expect(reader.messages?.count).toBe(0);
+    const [search] = cluster.broker.requests(SEARCH_OFFSET_BY_TIMESTAMP);
+    expect(search?.extFields).toMatchObject({ topic: 'topic', queueId: '0', timestamp: '1700000000002' });
+    expect(cluster.broker.requests(UPDATE_CONSUMER_OFFSET)[0]?.extFields).toMatchObject({ commitOffset: '1' });
+  });
+
+  test('a queue that ends before the place where it was goes on where the broker says, when it may not be asked more', async () => {
+    cluster.broker.on(SEARCH_OFFSET_BY_TIMESTAMP, () => ({ code: ResponseCode.NO_PERMISSION }));
+    answer(found(5, 2), nextIs(3, ResponseCode.PULL_OFFSET_MOVED, 3));
+    startReader();
+    await asked(3);
+    expect(offsets()).toEqual([5, 7, 3]);
+    expect(refusals).toEqual([]);
   });
 
   test.each([
