@@ -8,7 +8,7 @@ import { decodeProperties, encodeProperties } from '../../remoting/message-prope
 import { pushReplyMessage } from '../../remoting/requests/push-reply-message.ts';
 import { sendReplyMessage } from '../../remoting/requests/send-reply-message.ts';
 import { ResponseCode } from '../../remoting/response-code.ts';
-import { replyTopic } from '../../remoting/topic-names.ts';
+import { defaultTopic, replyTopic } from '../../remoting/topic-names.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { ClientError } from '../errors.ts';
 import type { ClientOptions } from '../options.ts';
@@ -17,6 +17,9 @@ import type { OutgoingMessage, SendResult } from './outgoing-message.ts';
 
 /** Requests that may wait for their replies, unless the options say another number. */
 const requestsWaitingMaxDefault = 8_192;
+
+/** As Java's clients say, in whatever they send (`DefaultMQProducer.defaultTopicQueueNums`). */
+const defaultTopicQueueCount = 4;
 
 /** What marks a reply (Java `MixAll.REPLY_MESSAGE_FLAG`). */
 const replyMark = 'reply';
@@ -216,7 +219,9 @@ export class RequestReply {
   #content(topic: string, brokerName: string, properties: string, body: Uint8Array) {
     const { producerGroup } = this.#parts;
     const fields = { producerGroup, topic, queueId: 0, sysFlag: 0, bornTimestampMs: Date.now(), flag: 0 };
-    return sendReplyMessage.encode({ ...fields, properties, brokerName }, body);
+    // Brokers hand these two on as they are, and clients must get them.
+    const made = { defaultTopic, defaultTopicQueueCount };
+    return sendReplyMessage.encode({ ...fields, ...made, properties, brokerName }, body);
   }
 }
 

@@ -8,8 +8,9 @@ export const pushReplyMessage = defineRequest({
   request: {
     producerGroup: { kind: 'string' },
     topic: { kind: 'string' },
-    defaultTopic: { kind: 'string' },
-    defaultTopicQueueCount: { wire: 'defaultTopicQueueNums', kind: 'int32' },
+    /** Java demands this one and the next, but its brokers hand on replies of clients that leave them out. */
+    defaultTopic: { kind: 'string', optional: true },
+    defaultTopicQueueCount: { wire: 'defaultTopicQueueNums', kind: 'int32', optional: true },
     queueId: { kind: 'int32' },
     sysFlag: { kind: 'int32' },
     bornTimestampMs: { wire: 'bornTimestamp', kind: 'millis' },

@@ -187,6 +187,9 @@ test('a reply goes by the broker of its request first, then by the others', asyn
   await requestReply.reply({ properties, receipt: { brokerName: 'broker-b' } }, Buffer.from('x'), {}, soon());
   const counts = cluster.brokers.map((peer) => peer.requests(RequestCode.SEND_REPLY_MESSAGE_V2).length);
   expect(counts).toEqual([1, 1, 1]);
+  // Brokers hand these on as they are, and requesters cannot do without (Java `ReplyMessageRequestHeader`).
+  const fields = { c: 'TBW102', d: '4' };
+  expect(third?.requests(RequestCode.SEND_REPLY_MESSAGE_V2)[0]?.extFields).toMatchObject(fields);
   await requestReply.reply({ properties, receipt: { brokerName: 'broker-c' } }, Buffer.from('x'), {}, soon());
   expect(third?.requests(RequestCode.SEND_REPLY_MESSAGE_V2)).toHaveLength(2);
   expect(second?.requests(RequestCode.SEND_REPLY_MESSAGE_V2)).toHaveLength(1);
