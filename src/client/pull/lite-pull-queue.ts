@@ -102,7 +102,6 @@ export class LitePullQueue {
       queue,
       ordered: false,
       suspendDurationMs,
-      commits: false,
       offsets: {
         first: async (of, deadline) => offset ?? offsets.first(of, deadline),
         move: (of, to, deadline) => offsets.move(of, to, deadline),

@@ -19,8 +19,6 @@ export interface Pull {
   readonly group: string;
   readonly queue: MessageQueue;
   readonly offset: bigint;
-  /** Stored by the broker as the progress of the group; 0n: nothing to store. */
-  readonly commitOffset: bigint;
   /** How long the broker may hold it while there is nothing, in ms. */
   readonly suspendDurationMs: number;
   readonly expression: string;
@@ -54,16 +52,17 @@ export async function pullMessages(
   signal: AbortSignal,
   onDamaged: (error: Error) => void,
 ): Promise<Pulled> {
-  const { queue, suspendDurationMs, commitOffset } = pull;
+  const { queue, suspendDurationMs } = pull;
   const request = pullMessage.encode({
     consumerGroup: pull.group,
     topic: queue.topic,
     queueId: queue.queueId,
     queueOffset: pull.offset,
     messageCountMax: pullMessagesMax,
-    // With the subscription in the request a pull needs no heartbeat before it.
-    sysFlag: PullFlag.SUSPEND | PullFlag.SUBSCRIPTION | (commitOffset > 0n ? PullFlag.COMMIT_OFFSET : 0),
-    commitOffset,
+    // With the subscription in the request a pull needs no heartbeat before it. It commits nothing: brokers work on several requests of a
+    // connection at once, and one that is under way when its reader stops could undo what is stored then.
+    sysFlag: PullFlag.SUSPEND | PullFlag.SUBSCRIPTION,
+    commitOffset: 0n,
     suspendDurationMs,
     subscription: pull.expression,
     subscriptionVersion: BigInt(pull.subscriptionVersion),

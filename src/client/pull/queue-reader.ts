@@ -38,8 +38,6 @@ export interface QueueReaderOptions {
   /** How long brokers hold a pull while there is nothing, in ms. */
   readonly suspendDurationMs: number;
   readonly offsets: Pick<Offsets, 'first' | 'move'>;
-  /** Whether each pull also tells the broker what is committed. Default: true. */
-  readonly commits?: boolean;
   /** Whether anybody would take messages of this queue now. */
   readonly isWanted: () => boolean;
   /** Of what came, the messages to be handed out. */
@@ -154,13 +152,12 @@ export class QueueReader {
   }
 
   async #pull(messages: ProcessQueue, deadline: Deadline): Promise<Pulled> {
-    const { queue, group, subscription, suspendDurationMs, commits = true } = this.#options;
+    const { queue, group, subscription, suspendDurationMs } = this.#options;
     const channel = await channelOf(this.#parts.cluster, queue, deadline);
     const pull = {
       group,
       queue,
       offset: messages.nextOffset,
-      commitOffset: commits ? messages.committedOffset : 0n,
       suspendDurationMs,
       expression: subscription.expression,
       expressionType: subscription.expressionType,
