@@ -21,10 +21,8 @@ export default defineConfig({
           name: 'rocketmq',
           include: ['test/rocketmq/**/*.test.ts', 'test/behaviour/**/*.test.ts'],
           env: { ROCKETMQ_TARGET: 'apache' },
-          // Each file starts JVMs of its own: one file at a time on two cores.
-          fileParallelism: false,
-          // And one test at a time: a cold JVM that does much at once keeps no time that tests could hold it to.
-          maxConcurrency: 1,
+          // Tests that may run side by side mostly wait; a cold JVM takes no more of them at once.
+          maxConcurrency: 4,
           testTimeout: 120_000,
           hookTimeout: 180_000,
         },

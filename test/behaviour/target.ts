@@ -146,11 +146,32 @@ export const differences = {
   filters: 'Apache filters by conditions only where its settings say so; ours always does',
   batchSize: 'Apache bounds a batch as a whole, ours each of its messages',
   messageSize: 'our broker takes messages of 4 MiB and cannot be told to take less',
+  noPop: 'brokers of 4.x have no POP: they are read by pull',
+  noDeliveryTime: 'brokers of 4.x know delays by level, but no times',
+  emptyBody: 'brokers of 4.x store messages without a body, brokers of 5.x refuse them',
+  deadLetters: 'brokers of 4.x make dead letter queues that nobody may read',
+  batchRights: 'brokers of 4.x do not look at the rights of who sends a batch',
+  pulledDelay: 'what is given back by pull comes again after the nearest delay level that is long enough',
+  pulledGroup: 'a client reads a topic for a group with one filter, where it reads by pull',
 } as const;
 
 /** What is right for the target of this run, in a place where they differ. */
 export function differs<T>(_why: keyof typeof differences, expected: Readonly<Record<TargetName, T>>): T {
   return expected[targetName];
+}
+
+/** What is right for the brokers of a variant, in a place where 4.x and 5.x differ. */
+export function differsBefore5<T>(
+  { version }: Variant,
+  _why: keyof typeof differences,
+  expected: { readonly before5: T; readonly since5: T },
+): T {
+  return version.startsWith('4.') ? expected.before5 : expected.since5;
+}
+
+/** For `describe.skipIf(isBefore5(variant, 'noPop'))`: whether the brokers of a variant are of 4.x. */
+export function isBefore5(variant: Variant, why: keyof typeof differences): boolean {
+  return differsBefore5(variant, why, { before5: true, since5: false });
 }
 
 /** For `test.skipIf(lacks('embedded', 'processes'))`: whether this run is about that target. */

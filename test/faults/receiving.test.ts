@@ -13,7 +13,7 @@ import { skipRocketMQ } from '../rocketmq/java.ts';
 import { ChaosProxy } from '../support/chaos-proxy.ts';
 import { connectEngine, type EngineClient } from '../support/engine-client.ts';
 import { History } from '../support/history.ts';
-import { outgoing, Reader, RealClients, soon } from '../support/real-client.ts';
+import { outgoing, popReceiptOf, Reader, RealClients, soon } from '../support/real-client.ts';
 import { routesScript } from '../support/scripted-cluster.ts';
 import { ScriptedPeer } from '../support/scripted-peer.ts';
 import { largest, Row } from './figures.ts';
@@ -80,7 +80,7 @@ describe.skipIf(skipRocketMQ())('receivers and transactions of a real broker', (
     // What comes once too often would come about now.
     await sleep(3_000);
     const visibleAtMs = new Map(
-      reader.messages.map(({ messageId, receipt }) => [messageId, receipt.popTimeMs + receipt.invisibleDurationMs]),
+      reader.messages.map((message) => [message.messageId, popReceiptOf(message).popTimeMs + invisibleDurationMs]),
     );
     const lateMs = heir.messages.map(({ messageId }, index) => {
       return (heir.receivedAtMs[index] ?? 0) - (visibleAtMs.get(messageId) ?? 0);

@@ -1,15 +1,18 @@
 import { EventEmitter, once } from 'node:events';
 import { Channels } from '../../src/client/cluster/channels.ts';
 import { type Cluster, createCluster } from '../../src/client/cluster/cluster.ts';
+import { CredentialsKeeper } from '../../src/client/cluster/credentials.ts';
 import { Heartbeats } from '../../src/client/cluster/heartbeats.ts';
 import { NameServers } from '../../src/client/cluster/name-servers.ts';
 import { Routes } from '../../src/client/cluster/routes.ts';
 import { createServerRequestHandler } from '../../src/client/cluster/server-requests.ts';
+import { clientDefaults } from '../../src/client/options.ts';
 import { averageAllocation } from '../../src/client/pull/allocation.ts';
 import { PullGroups } from '../../src/client/pull/pull-groups.ts';
 import { queueKey } from '../../src/client/pull/pull-requests.ts';
 import { Rebalancer, type RebalancerOptions } from '../../src/client/pull/rebalancer.ts';
 import type { MessageQueue } from '../../src/remoting/message.ts';
+import type { Credentials } from '../../src/remoting/signature.ts';
 import { MemoryLog } from './scripted-cluster.ts';
 
 /** One member of a consumer group, on connections of its own. */
@@ -34,13 +37,16 @@ export interface MemberOptions extends Partial<RebalancerOptions> {
 /** Starts members of consumer groups, and waits for what they are told. */
 export class GroupMembers {
   readonly #nameServer: string;
+  readonly #credentials: Credentials | undefined;
   readonly #changes = new EventEmitter().setMaxListeners(0);
   readonly #ends: (() => Promise<void>)[] = [];
   /** The one that was started last. */
   last: GroupMember | undefined;
 
-  constructor(nameServer: string) {
+  /** @param credentials that all members sign with. */
+  constructor(nameServer: string, credentials?: Credentials) {
     this.#nameServer = nameServer;
+    this.#credentials = credentials;
   }
 
   start({ clientId, ...options }: MemberOptions): GroupMember {
@@ -56,8 +62,12 @@ export class GroupMembers {
       transactions: unused,
       requestReply: unused,
     });
-    const brokers = new Channels({ connectTimeoutMs: 3_000, onServerRequest }, (channel) => heartbeats.greet(channel));
-    const nameServerChannels = new Channels({ connectTimeoutMs: 3_000 });
+    const connections = { connectTimeoutMs: 3_000, vendor: clientDefaults.vendor, log };
+    const credentials = new CredentialsKeeper({ ...connections, credentials: this.#credentials });
+    const brokers = new Channels({ ...connections, credentials, onServerRequest }, (channel) =>
+      heartbeats.greet(channel),
+    );
+    const nameServerChannels = new Channels({ ...connections, credentials });
     const routes = new Routes(new NameServers([this.#nameServer], nameServerChannels), 64);
     const cluster = createCluster({ clientId, routes, heartbeats, pullGroups, brokers }, () => true);
     const history: string[] = [];

@@ -1,8 +1,8 @@
 import { ClusterClient } from '../../src/client/client.ts';
-import type { ConsumerOptions } from '../../src/client/consumer.ts';
+import type { Consumer, ConsumerOptions } from '../../src/client/consumer.ts';
 import { parseTagFilter } from '../../src/client/message-filter.ts';
-import { type ClientOptions, clientDefaults } from '../../src/client/options.ts';
-import type { PopConsumer } from '../../src/client/pop/pop-consumer.ts';
+import { type ClientOptions, type ConsumeMode, clientDefaults } from '../../src/client/options.ts';
+import { isPullReceipt } from '../../src/client/receipt.ts';
 import type { ReceivedMessage } from '../../src/client/received-message.ts';
 import type { OutgoingMessage } from '../../src/client/send/outgoing-message.ts';
 import type { TransactionChecker } from '../../src/client/send/transactions.ts';
@@ -26,6 +26,12 @@ export function outgoing(
 export async function countOf(readers: readonly Reader[], count: number): Promise<void> {
   const isThere = (): boolean => readers.reduce((sum, { messages }) => sum + messages.length, 0) >= count;
   await Promise.race(readers.map((reader) => reader.until(isThere)));
+}
+
+/** The receipt of a message that was popped. @throws Error where it was pulled. */
+export function popReceiptOf({ receipt }: ReceivedMessage): PopReceipt {
+  if (isPullReceipt(receipt)) throw new Error('the message came by pull');
+  return receipt;
 }
 
 /** Clients of one test file, all closed by `close`. */
@@ -54,40 +60,50 @@ export class RealClients {
   }
 }
 
+/** What a reader does, besides what every consumer is told. */
+export interface ReaderOptions extends Partial<ConsumerOptions> {
+  /** Each message is acknowledged as it comes. Default true. */
+  readonly ack?: boolean;
+  /** Default 1,000. */
+  readonly messagesMax?: number;
+  /** A tag expression. Default: all. */
+  readonly tags?: string;
+  /** Default: as its client. */
+  readonly mode?: ConsumeMode;
+  /** Called with each message before the next one is asked for. */
+  readonly onMessage?: (message: ReceivedMessage, consumer: Consumer) => Promise<void>;
+}
+
 /** Reads a stream all the time, and lets a test wait for what came. */
 export class Reader {
-  readonly consumer: PopConsumer;
-  readonly messages: ReceivedMessage<PopReceipt>[] = [];
+  readonly consumer: Consumer;
+  readonly messages: ReceivedMessage[] = [];
   /** When each message came, by the wall clock in ms. */
   readonly receivedAtMs: number[] = [];
+  /** Bodies of what was acknowledged here, as they came. */
+  readonly acknowledged: string[] = [];
   /** Why acks failed that were made here. */
   readonly ackFailures: unknown[] = [];
   readonly #ending = new AbortController();
   readonly #waiting = new Set<() => void>();
   #ended: Promise<void> = Promise.resolve();
 
-  private constructor(consumer: PopConsumer) {
+  private constructor(consumer: Consumer) {
     this.consumer = consumer;
   }
 
-  /** Opens a consumer and reads from it. With `ack` each message is acknowledged as it comes. */
+  /** Opens a consumer and reads from it. */
   static async open(
     client: ClusterClient,
     subscriber: ConsumerOptions['subscriber'],
-    options: Partial<ConsumerOptions> & { ack?: boolean; messagesMax?: number; tags?: string } = {},
+    options: ReaderOptions = {},
   ): Promise<Reader> {
-    const { ack = true, messagesMax = 1_000, tags = '*', ...changes } = options;
-    const consumer = client.popConsumer({
-      subscriber,
-      filter: parseTagFilter(tags),
-      invisibleDurationMs: 30_000,
-      renewalDurationMs: 0,
-      pollDurationMs: 1_000,
-      ...changes,
-    });
+    const { ack: _, messagesMax: __, onMessage: ___, tags = '*', mode, ...changes } = options;
+    const durations = { invisibleDurationMs: 30_000, renewalDurationMs: 0, pollDurationMs: 1_000 };
+    const consumer = client.consumer({ subscriber, filter: parseTagFilter(tags), ...durations, ...changes }, mode);
     await consumer.open(soon());
     const reader = new Reader(consumer);
-    reader.#ended = reader.#read(messagesMax, ack);
+    reader.#ended = reader.#read(options);
     return reader;
   }
 
@@ -95,13 +111,27 @@ export class Reader {
     return this.messages.map(({ body }) => body.toString());
   }
 
+  /** The first message with this body. @throws Error where none has come. */
+  message(body: string): ReceivedMessage {
+    const found = this.messages.find((message) => message.body.toString() === body);
+    if (found === undefined) throw new Error(`${body} has not come`);
+    return found;
+  }
+
   /** Waits until so many messages have come in all. */
-  async count(count: number): Promise<readonly ReceivedMessage<PopReceipt>[]> {
+  async count(count: number): Promise<readonly ReceivedMessage[]> {
     await this.until(() => this.messages.length >= count);
     return this.messages;
   }
 
-  /** Waits for something that changes when a message comes. */
+  /** Waits for a message, the first one to come being 0. */
+  async nth(index: number): Promise<ReceivedMessage> {
+    const message = (await this.count(index + 1))[index];
+    if (message === undefined) throw new Error('it was counted and is not there');
+    return message;
+  }
+
+  /** Waits for something that changes when a message comes, or is acknowledged here. */
   async until(happened: () => boolean): Promise<void> {
     while (!happened()) {
       await Promise.race([
@@ -120,13 +150,28 @@ export class Reader {
     await this.consumer.close();
   }
 
-  async #read(messagesMax: number, ack: boolean): Promise<void> {
+  async #read({ messagesMax = 1_000, ack = true, onMessage }: ReaderOptions): Promise<void> {
     for await (const message of this.consumer.stream({ messagesMax, signal: this.#ending.signal })) {
       this.messages.push(message);
       this.receivedAtMs.push(Date.now());
-      for (const wake of this.#waiting) wake();
-      this.#waiting.clear();
-      if (ack) await this.consumer.ack(message.receipt, soon()).catch((error: unknown) => this.ackFailures.push(error));
+      this.#wake();
+      await onMessage?.(message, this.consumer);
+      if (ack) await this.#ack(message);
     }
+  }
+
+  async #ack({ body, receipt }: ReceivedMessage): Promise<void> {
+    try {
+      await this.consumer.ack(receipt, soon());
+      this.acknowledged.push(body.toString());
+      this.#wake();
+    } catch (error) {
+      this.ackFailures.push(error);
+    }
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
   }
 }

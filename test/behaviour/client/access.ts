@@ -1,78 +1,51 @@
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ClusterClient } from '../../src/client/client.ts';
-import type { Consumer } from '../../src/client/consumer.ts';
-import { parseTagFilter } from '../../src/client/message-filter.ts';
-import type { Receipt } from '../../src/client/receipt.ts';
-import type { ReceivedMessage } from '../../src/client/received-message.ts';
-import type { Subscriber } from '../../src/client/subscriber.ts';
-import { channelDefaults } from '../../src/remoting/channel.ts';
-import { dial } from '../../src/remoting/dial.ts';
-import { TransactionOutcome } from '../../src/remoting/requests/end-transaction.ts';
-import { queryMessage } from '../../src/remoting/requests/query-message.ts';
-import { ResponseCode } from '../../src/remoting/response-code.ts';
-import type { Credentials } from '../../src/remoting/signature.ts';
-import { guestGroup, guestKeys, guestTopic, memberKeys } from '../rocketmq/access-control.ts';
-import { failureOf, ProxyClient } from '../support/grpc-client.ts';
-import { startProxyHere } from '../support/proxy-here.ts';
-import type { TestedProxy } from '../support/proxy-process.ts';
-import { outgoing, RealClients, soon } from '../support/real-client.ts';
-import { describeOnTargets, lacks, startTarget, type Target } from './target.ts';
+import type { ClusterClient } from '../../../src/client/client.ts';
+import { channelDefaults } from '../../../src/remoting/channel.ts';
+import { dial } from '../../../src/remoting/dial.ts';
+import { TransactionOutcome } from '../../../src/remoting/requests/end-transaction.ts';
+import { queryMessage } from '../../../src/remoting/requests/query-message.ts';
+import { ResponseCode } from '../../../src/remoting/response-code.ts';
+import type { Credentials } from '../../../src/remoting/signature.ts';
+import { guestGroup, guestKeys, guestTopic, memberKeys } from '../../rocketmq/access-control.ts';
+import { failureOf, ProxyClient } from '../../support/grpc-client.ts';
+import { startProxyHere } from '../../support/proxy-here.ts';
+import type { TestedProxy } from '../../support/proxy-process.ts';
+import { outgoing, Reader, RealClients, soon } from '../../support/real-client.ts';
+import { isBefore5, lacks } from '../target.ts';
+import type { ClientSuite } from './client-suite.ts';
 
-const GET_MAX_OFFSET = 30;
 const membersTopic = 'members-only';
 
-describeOnTargets('access', (variant) => {
-  let cluster: Target;
-  let clients: RealClients;
+/** Requests are signed where they must be, and who may not is told so. */
+export function describeAccess(suite: ClientSuite): void {
+  const { variant } = suite;
 
   beforeAll(async () => {
-    cluster = await startTarget(variant);
-    clients = new RealClients(cluster.nameServer, cluster.credentials);
-    for (const topic of [guestTopic, membersTopic]) await cluster.createTopic(topic, { queueCount: 1 });
+    for (const topic of [guestTopic, membersTopic]) await suite.topic(topic, 1);
   });
 
-  afterAll(async () => {
-    await clients?.close();
-    await cluster?.stop();
-  });
-
-  async function storedCount(topic: string): Promise<number> {
-    return Number((await cluster.brokerCall(GET_MAX_OFFSET, { topic, queueId: '0' })).extFields['offset']);
-  }
-
-  test('whatever is sent is stored', async () => {
-    const topic = 'sent';
-    await cluster.createTopic(topic, { queueCount: 1 });
-    const { producer, transactions } = clients.create();
-    const { queueOffset } = await producer.send(outgoing(topic, 'one'), soon());
-    expect(queueOffset).toBe(0n);
-    await producer.sendBatch([outgoing(topic, 'two'), outgoing(topic, 'three')], soon());
+  test('whatever goes on behind the scenes is let in', async () => {
+    const topic = await suite.topic('behind-the-scenes', 1);
+    const clients = new RealClients(suite.target.nameServer, suite.target.credentials);
+    const client = clients.create({ heartbeatIntervalMs: 500, routeRefreshIntervalMs: 500 });
+    const { producer, transactions } = client;
+    await producer.sendBatch([outgoing(topic, 'one'), outgoing(topic, 'two')], soon());
     await producer.send(outgoing(topic, 'level', { delivery: { kind: 'level', level: 1 } }), soon());
     transactions.end(await transactions.begin(outgoing(topic, 'four'), undefined, soon()), TransactionOutcome.COMMIT);
-    await expect.poll(() => storedCount(topic), { timeout: 30_000 }).toBe(5);
-    // Heartbeats and what else goes on behind the scenes are signed as well.
-    expect(clients.log.troubles).toEqual([]);
-  });
-
-  test('what is sent is received, given back, received again and acknowledged', async () => {
-    const topic = 'received';
-    await cluster.createTopic(topic, { queueCount: 1 });
-    const client = clients.create();
-    await client.producer.send(outgoing(topic, 'x'), soon());
-    const times: number[] = [];
-    await receive(client, { topic, group: 'g-received' }, async (message, consumer) => {
-      times.push(message.reconsumeTimes);
-      if (message.reconsumeTimes === 0) await consumer.nack(message.receipt, 0, soon());
-      else await consumer.ack(message.receipt, soon());
-      return message.reconsumeTimes > 0;
-    });
-    expect(times).toEqual([0, 1]);
+    await expect.poll(() => suite.storedCount(topic), { timeout: 30_000 }).toBe(4);
+    const reader = await suite.join(topic, { ack: false }, client);
+    const { receipt } = await reader.nth(0);
+    await reader.consumer.nack(receipt, 0, soon());
+    await reader.count(5);
+    for (const message of reader.messages.slice(1)) await reader.consumer.ack(message.receipt, soon());
+    await reader.stop();
+    await clients.close();
     expect(clients.log.troubles).toEqual([]);
   });
 
   test('a look-up by message id, whose mark some brokers count among the signed values, is let in', async () => {
-    const { credentials, brokerAddress } = cluster;
+    const { credentials, brokerAddress } = suite.target;
     const channel = await dial(brokerAddress, { ...channelDefaults, connectTimeoutMs: 3_000, credentials }, soon());
     const key = '7F0000010001000000000000000000B1';
     const times = { beginTimestamp: 0n, endTimestamp: 9_999_999_999_999n };
@@ -92,8 +65,8 @@ describeOnTargets('access', (variant) => {
     ];
 
     test.each(strangers)('to %s', async (_, credentials) => {
-      const stranger = new RealClients(cluster.nameServer, credentials);
-      const before = await storedCount(membersTopic);
+      const stranger = new RealClients(suite.target.nameServer, credentials);
+      const before = await suite.storedCount(membersTopic);
       const client = stranger.create();
       const { producer, transactions } = client;
       const message = outgoing(membersTopic, 'x');
@@ -111,7 +84,7 @@ describeOnTargets('access', (variant) => {
         });
         expect(failure).toMatchObject({ message: expect.stringMatching(/^the server refused the credentials: /) });
       }
-      expect(await storedCount(membersTopic)).toBe(before);
+      expect(await suite.storedCount(membersTopic)).toBe(before);
       await stranger.close();
       for (const secret of ['canary', memberKeys.secretKey, credentials?.accessKey ?? 'canary'])
         expect(inspect([failures, stranger.log.lines], { depth: 10 })).not.toContain(secret);
@@ -120,7 +93,7 @@ describeOnTargets('access', (variant) => {
     describe.skipIf(lacks('embedded', 'rights'))('to those without the right', () => {
       let guests: RealClients;
       beforeAll(() => {
-        guests = new RealClients(cluster.nameServer, guestKeys);
+        guests = new RealClients(suite.target.nameServer, guestKeys);
       });
       afterAll(() => guests?.close());
       const denied = { name: 'ClientError', kind: 'denied', message: expect.stringContaining('check the rights') };
@@ -129,8 +102,7 @@ describeOnTargets('access', (variant) => {
         const { producer } = guests.create();
         await producer.send(outgoing(guestTopic, 'for guests'), soon());
         expect(await errorOf(producer.send(outgoing(membersTopic, 'x'), soon()))).toMatchObject(denied);
-        // 4.9 checks no batches.
-        if (variant.version === '5.5.0')
+        if (!isBefore5(variant, 'batchRights'))
           expect(await errorOf(producer.sendBatch([outgoing(membersTopic, 'x')], soon()))).toMatchObject(denied);
       });
 
@@ -147,7 +119,7 @@ describeOnTargets('access', (variant) => {
       let proxy: TestedProxy;
       let proxyClient: ProxyClient;
       beforeAll(async () => {
-        proxy = await startProxyHere({ ROCKETMQ_ENDPOINT: cluster.nameServer });
+        proxy = await startProxyHere({ ROCKETMQ_ENDPOINT: suite.target.nameServer });
         proxyClient = new ProxyClient(proxy.address);
       });
       afterAll(async () => {
@@ -179,33 +151,17 @@ describeOnTargets('access', (variant) => {
       });
     });
   });
+}
 
-  /** Receives until `take` says that it is enough; fails with what the stream fails with. */
-  async function receive(
-    client: ClusterClient,
-    subscriber: Subscriber,
-    take: (message: ReceivedMessage<Receipt>, consumer: Consumer) => Promise<boolean>,
-  ): Promise<void> {
-    const durations = { invisibleDurationMs: 30_000, renewalDurationMs: 0, pollDurationMs: 1_000 };
-    const consumer = client.consumer({ subscriber, filter: parseTagFilter('*'), ...durations });
-    try {
-      await consumer.open(soon());
-      const { signal } = new AbortController();
-      for await (const message of consumer.stream({ messagesMax: 1, signal })) {
-        if (await take(message, consumer)) return;
-      }
-    } finally {
-      await consumer.close();
-    }
+/** Receives one message, and acknowledges it; fails with what the stream fails with. */
+async function receiveOne(client: ClusterClient, topic: string, group: string): Promise<void> {
+  const reader = await Reader.open(client, { group, topic }, { messagesMax: 1 });
+  try {
+    await reader.until(() => reader.acknowledged.length === 1);
+  } finally {
+    await reader.stop();
   }
-
-  function receiveOne(client: ClusterClient, topic: string, group: string): Promise<void> {
-    return receive(client, { topic, group }, async ({ receipt }, consumer) => {
-      await consumer.ack(receipt, soon());
-      return true;
-    });
-  }
-});
+}
 
 /** What a call fails with; of a batch, what its part failed with. */
 function errorOf(call: Promise<unknown>): Promise<unknown> {

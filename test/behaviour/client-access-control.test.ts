@@ -1,0 +1,3 @@
+import { describeClient } from './client/describe-client.ts';
+
+describeClient({ version: '5.5.0', accessControl: true });
