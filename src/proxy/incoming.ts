@@ -16,15 +16,17 @@ const shownProperties: ReadonlySet<string> = new Set([
 const aroundBodyBytesMax = 262_144;
 
 /**
- * A message as the published API delivers it. A body that is not UTF-8 has U+FFFD where it is not: the field is a string.
+ * A message as the API delivers it.
+ * @param binaryBodies false, as published: the body is a string, with U+FFFD where it is not UTF-8; true: it is bytes, as they were sent.
  * @returns undefined for a body that is too large for any reply; sending it would end the stream each time that it comes.
  */
 export function toMessage(
   message: ReceivedMessage,
   receiptHandle: string,
+  binaryBodies = false,
 ): MessageInitShape<typeof MessageSchema> | undefined {
-  const messageBody = message.body.toString();
-  if (!fits(message.body, messageBody)) return undefined;
+  const body = binaryBodies ? { binaryBody: message.body } : { messageBody: message.body.toString() };
+  if (!fits(message.body, body.messageBody)) return undefined;
   const properties: Record<string, string> = Object.create(null);
   for (const [name, value] of message.properties) {
     if (shownProperties.has(name) || !isReservedProperty(name)) properties[name] = value;
@@ -32,7 +34,7 @@ export function toMessage(
   return {
     messageId: message.messageId,
     receiptHandle,
-    messageBody,
+    ...body,
     tag: message.tag ?? '',
     properties,
     bornTimestamp: BigInt(message.bornTimestampMs),
@@ -40,8 +42,10 @@ export function toMessage(
   };
 }
 
-function fits(body: Buffer, text: string): boolean {
+/** @param text undefined for a body that is delivered as bytes. */
+function fits(body: Buffer, text: string | undefined): boolean {
   const bytesMax = rpcBytesMax - aroundBodyBytesMax;
+  if (text === undefined) return body.length <= bytesMax;
   // A byte that is not UTF-8 becomes three.
   return body.length * 3 <= bytesMax || Buffer.byteLength(text) <= bytesMax;
 }

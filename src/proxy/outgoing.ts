@@ -20,6 +20,8 @@ export const checkImmunitySecondsMax = 86_400;
 /** What all four send requests have. */
 export interface SendRequest {
   readonly messageBody: string;
+  /** In place of `messageBody`. */
+  readonly binaryBody: Uint8Array;
   readonly tag: string;
   readonly properties?: MessageProperties | undefined;
 }
@@ -34,7 +36,7 @@ export interface SendOverrides {
 /** @throws ConnectError INVALID_ARGUMENT naming the field. */
 export function toOutgoing(topic: string, request: SendRequest, overrides: SendOverrides = {}): OutgoingMessage {
   const { tag, properties } = request;
-  const body = Buffer.from(request.messageBody);
+  const body = toBody(request);
   const userProperties = Object.entries(properties?.properties ?? {});
   const keys = properties?.messageKey ?? '';
   const shardingKey = overrides.shardingKey || properties?.shardingKey || '';
@@ -42,7 +44,10 @@ export function toOutgoing(topic: string, request: SendRequest, overrides: SendO
   checkText('tag', tag);
   checkText('message_key', keys);
   checkText('sharding_key', shardingKey);
-  checkSize(body, userProperties, [tag, tag, keys, shardingKey]);
+  const bodyBytesMax = checkProperties(userProperties, [tag, tag, keys, shardingKey]);
+  if (body.length > bodyBytesMax) {
+    throw tooLarge(request.messageBody === '' ? 'binary_body' : 'message_body', body.length, bodyBytesMax);
+  }
   return {
     topic,
     body,
@@ -52,6 +57,13 @@ export function toOutgoing(topic: string, request: SendRequest, overrides: SendO
     shardingKey: shardingKey === '' ? undefined : shardingKey,
     delivery: toDelivery(overrides, properties?.startDeliverTime ?? 0n),
   };
+}
+
+/** The only body of the two; both empty is an empty one. */
+function toBody({ messageBody, binaryBody }: SendRequest): Uint8Array {
+  if (binaryBody.length === 0) return Buffer.from(messageBody);
+  if (messageBody !== '') throw invalid('message_body and binary_body are both set: give one of them');
+  return binaryBody;
 }
 
 /** The seconds of immunity, from the request's own field or from MessageProperties; undefined for the broker's default. */
@@ -93,8 +105,11 @@ function checkText(what: string, text: string): void {
   if (/[\u0001\u0002]/.test(text)) throw invalid(`${what} has the character 0x01 or 0x02, which RocketMQ uses itself`);
 }
 
-/** @param texts what stands in properties of RocketMQ's own or in fields; the tag is in both. */
-function checkSize(body: Buffer, userProperties: readonly [string, string][], texts: readonly string[]): void {
+/**
+ * @param texts what stands in properties of RocketMQ's own or in fields; the tag is in both.
+ * @returns the most bytes that the body may have beside them.
+ */
+function checkProperties(userProperties: readonly [string, string][], texts: readonly string[]): number {
   const propertiesBytes = [...userProperties.flat(), ...texts].reduce(
     // Brokers end each name and each value with a byte of their own.
     (bytes, text) => bytes + Buffer.byteLength(text) + 1,
@@ -102,9 +117,7 @@ function checkSize(body: Buffer, userProperties: readonly [string, string][], te
   );
   if (propertiesBytes > userPropertiesBytesMax)
     throw tooLarge('properties, tag and keys', propertiesBytes, userPropertiesBytesMax);
-  const aroundBytes = propertiesBytes + userProperties.length * propertyHeaderBytes + deliveredOverheadBytes;
-  const bodyBytesMax = deliveredBytesMax - aroundBytes;
-  if (body.length > bodyBytesMax) throw tooLarge('message_body', body.length, bodyBytesMax);
+  return deliveredBytesMax - propertiesBytes - userProperties.length * propertyHeaderBytes - deliveredOverheadBytes;
 }
 
 function tooLarge(what: string, bytes: number, bytesMax: number): ConnectError {

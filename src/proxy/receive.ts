@@ -54,7 +54,11 @@ export function createReceiveHandlers(
       const reader = new ReaderWatch(onPaused);
       try {
         for await (const message of consumer.stream({ messagesMax, signal: ending.signal, onPaused })) {
-          const delivered = toMessage(message, receipts.seal(session.receiptOwner, message.receipt));
+          const delivered = toMessage(
+            message,
+            receipts.seal(session.receiptOwner, message.receipt),
+            request.binaryBodies,
+          );
           if (delivered === undefined) {
             const { messageId, topic } = message;
             log.error({ messageId, topic, bytes: message.body.length }, 'a message is too large to be delivered');

@@ -30,8 +30,8 @@ function received(change: Partial<ReceivedMessage> = {}): ReceivedMessage {
 }
 
 /** What a client reads of the bytes on the wire. */
-function delivered(change: Partial<ReceivedMessage>): Message {
-  const message = toMessage(received(change), 'handle');
+function delivered(change: Partial<ReceivedMessage>, binaryBodies = false): Message {
+  const message = toMessage(received(change), 'handle', binaryBodies);
   if (message === undefined) throw new Error('not delivered');
   return fromBinary(MessageSchema, toBinary(MessageSchema, create(MessageSchema, message)));
 }
@@ -51,6 +51,7 @@ describe('a message', () => {
       messageId: 'ID',
       receiptHandle: 'handle',
       messageBody: 'grüße 😀',
+      binaryBody: new Uint8Array(),
       tag: 't',
       properties: Object.fromEntries(properties),
       bornTimestamp: 1_700_000_000_000n,
@@ -87,37 +88,48 @@ describe('a message', () => {
   });
 });
 
-describe('a message that is too large for a reply', () => {
+describe('a message for who asks for binary bodies', () => {
+  it.each([
+    ['text', Buffer.from('grüße')],
+    ['no UTF-8', Buffer.from([0x61, 0xff, 0x62, 0xc3, 0x28])],
+    ['nothing', Buffer.alloc(0)],
+  ])('has its body as it was sent: %s', (_, body) => {
+    expect(delivered({ body }, true)).toMatchObject({ messageBody: '', binaryBody: new Uint8Array(body) });
+  });
+});
+
+describe('a message that is too large for a reply', { timeout: 30_000 }, () => {
   /** Bytes of the whole message; undefined when it is not delivered. */
-  function bytesOf(body: Buffer): number | undefined {
+  function bytesOf(body: Buffer, binaryBodies: boolean): number | undefined {
     // As much as brokers store, and nothing of it UTF-8 or short to write.
     const properties = new Map(Array.from({ length: 3_000 }, (_, index) => [`${index}\ufffd`, '\ufffd'.repeat(10)]));
-    const message = toMessage(received({ body, properties }), 'h'.repeat(700));
+    const message = toMessage(received({ body, properties }), 'h'.repeat(700), binaryBodies);
     return message === undefined ? undefined : toBinary(MessageSchema, create(MessageSchema, message)).length;
   }
 
   /** The largest of such bodies that is delivered. */
-  function largest(bodyOf: (length: number) => Buffer): number {
+  function largest(bodyOf: (length: number) => Buffer, binaryBodies: boolean): number {
     let [low, high] = [0, rpcBytesMax];
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
-      if (toMessage(received({ body: bodyOf(middle) }), '') === undefined) high = middle - 1;
+      if (toMessage(received({ body: bodyOf(middle) }), '', binaryBodies) === undefined) high = middle - 1;
       else low = middle;
     }
     return low;
   }
 
-  it.each<[string, (length: number) => Buffer, number]>([
+  it.each<[string, (length: number) => Buffer, number, boolean?]>([
     ['text', (length) => Buffer.alloc(length, 'x'), 1],
     ['text of many bytes for a character', (length) => Buffer.alloc(length - (length % 4), '😀'), 1],
     ['bytes that are no UTF-8', (length) => Buffer.alloc(length, 0xff), 3],
-  ])('is not delivered: %s', (_, bodyOf, growth) => {
-    const length = largest(bodyOf);
+    ['bytes for who asks for bytes', (length) => Buffer.alloc(length, 0xff), 1, true],
+  ])('is not delivered: %s', (_, bodyOf, growth, binaryBodies = false) => {
+    const length = largest(bodyOf, binaryBodies);
     // All that a broker stores by default, where a body is text.
     expect(length * growth).toBeGreaterThan(4_194_304);
-    const bytes = bytesOf(bodyOf(length)) ?? 0;
+    const bytes = bytesOf(bodyOf(length), binaryBodies) ?? 0;
     expect(bytes).toBeGreaterThan(length * growth);
     expect(bytes).toBeLessThanOrEqual(rpcBytesMax);
-    expect(bytesOf(bodyOf(length + 4))).toBeUndefined();
+    expect(bytesOf(bodyOf(length + 4), binaryBodies)).toBeUndefined();
   });
 });

@@ -20,13 +20,15 @@ import type { PopReceipt } from '../../src/remoting/pop-receipt.ts';
 
 interface Draft {
   readonly body?: string;
+  readonly binaryBody?: Uint8Array;
   readonly tag?: string;
   readonly properties?: Omit<MessageInitShape<typeof MessagePropertiesSchema>, '$typeName'>;
 }
 
-function outgoing({ body = 'b', tag = '', properties }: Draft, overrides?: SendOverrides): OutgoingMessage {
+function outgoing(draft: Draft, overrides?: SendOverrides): OutgoingMessage {
+  const { binaryBody = new Uint8Array(), body = binaryBody.length === 0 ? 'b' : '', tag = '', properties } = draft;
   const init = properties === undefined ? undefined : create(MessagePropertiesSchema, properties);
-  return toOutgoing('topic', { messageBody: body, tag, properties: init }, overrides);
+  return toOutgoing('topic', { messageBody: body, binaryBody, tag, properties: init }, overrides);
 }
 
 /** The text of the refusal; fails for anything but INVALID_ARGUMENT. */
@@ -39,6 +41,21 @@ function refusal(work: () => unknown): string {
     throw error;
   }
 }
+
+describe('a body of bytes', () => {
+  it('is sent as it is, UTF-8 or not', () => {
+    for (const binaryBody of [Buffer.from([0xff, 0, 0xc3]), Buffer.from('grüße')]) {
+      expect(outgoing({ binaryBody }).body).toEqual(binaryBody);
+    }
+  });
+
+  it('is refused beside one of text, and left out where it is empty', () => {
+    const both = { body: 'b', binaryBody: Buffer.from('b') };
+    expect(refusal(() => outgoing(both))).toBe('message_body and binary_body are both set: give one of them');
+    expect(outgoing({ body: 'b', binaryBody: new Uint8Array() }).body).toEqual(Buffer.from('b'));
+    expect(outgoing({ body: '', binaryBody: new Uint8Array() }).body).toHaveLength(0);
+  });
+});
 
 describe('a message with nothing but a body', () => {
   it('has nothing else, with and without MessageProperties', () => {
@@ -274,6 +291,12 @@ describe('sizes', () => {
     // Nor is much given away: 2 KiB, and what the shortest properties have spare.
     expect(bytes).toBeGreaterThan(deliveredBytesMax - 24_576);
     expect(refusal(() => outgoing({ ...just, body: `${just.body}x` }))).toMatch(/^message_body has/);
+  });
+
+  it('of bodies of bytes are those of text, and the field is named', () => {
+    const just = new Uint8Array(Buffer.byteLength(largest({}).body ?? ''));
+    expect(outgoing({ binaryBody: just }).body).toBe(just);
+    expect(refusal(() => outgoing({ binaryBody: new Uint8Array(just.length + 1) }))).toMatch(/^binary_body has/);
   });
 
   it('of bodies count in bytes', () => {
