@@ -38,5 +38,8 @@ export interface PullParts {
   readonly persistIntervalMs: number;
 }
 
-/** As often as Java's client (`ClientConfig.persistConsumerOffsetInterval`). */
-export const persistIntervalMsDefault = 5_000;
+/**
+ * Whoever takes a queue over begins where it was stored last: a member of a group that does not wait for us, as official ones don't, and
+ * everybody after a crash. Java's client has 5 s (`ClientConfig.persistConsumerOffsetInterval`), but stores with each pull besides.
+ */
+export const persistIntervalMsDefault = 1_000;

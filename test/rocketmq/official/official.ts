@@ -39,7 +39,7 @@ const commandTimeoutMs = 60_000;
 const errorCharsMax = 4_000;
 
 /** Small and quick to start: the judges are short-lived. */
-const jvmOptions = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+export const jvmOptions = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
 
 function programArguments(options: RunOptions): string[] {
   const prefix = options.prefix ?? `judge${Date.now()}`;

@@ -1,5 +1,5 @@
 // Program judge runs scenarios on the official Go client against a cluster and prints one JSON line for each; it ends with 0 only
-// if all are well.
+// if all are well. With -members it plays members of groups instead: see members.go.
 package main
 
 import (
@@ -52,8 +52,13 @@ func main() {
 	parallel := flag.Int("parallel", 8, "scenarios that run at the same time")
 	flag.StringVar(&settings.nameServer, "name-server", "127.0.0.1:9876", "host:port")
 	flag.StringVar(&settings.prefix, "prefix", fmt.Sprintf("judge%d", time.Now().UnixMilli()), "first part of all names")
+	isMembers := flag.Bool("members", false, "be members of groups, as the standard input says, instead of a judge")
 	flag.Parse()
 	quiet()
+	if *isMembers {
+		runMembers(settings)
+		return
+	}
 	if err := settings.findBroker(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)

@@ -14,6 +14,10 @@ final class Moved {
         consumer.setMessageModel(MessageModel.BROADCASTING);
     }
 
+    static void popping(DefaultMQPushConsumer consumer) {
+        throw new UnsupportedOperationException("4.9 has no POP");
+    }
+
     /** 4.9 takes the topic before the cluster. */
     static void deleteTopicInNameServer(Context c, String topic) throws Exception {
         c.shared.admin.deleteTopicInNameServer(Collections.singleton(c.settings.nameServer), topic, c.shared.clusterName());

@@ -14,6 +14,12 @@ final class Moved {
         consumer.setMessageModel(MessageModel.BROADCASTING);
     }
 
+    /** Receives as the broker says, by POP where it says so. */
+    static void popping(DefaultMQPushConsumer consumer) {
+        consumer.setClientRebalance(false);
+        consumer.setPopInvisibleTime(60_000);
+    }
+
     static void deleteTopicInNameServer(Context c, String topic) throws Exception {
         c.shared.admin.deleteTopicInNameServer(Collections.singleton(c.settings.nameServer), c.shared.clusterName(), topic);
     }
