@@ -39,6 +39,8 @@ export class Heartbeats {
   #revision = 0;
   /** What a broker heard last. */
   readonly #heard = new WeakMap<Channel, number>();
+  /** The heartbeats of a connection that are not answered; none of them fails. */
+  readonly #beating = new WeakMap<Channel, Set<Promise<unknown>>>();
 
   constructor(clientId: string, producerGroup: string, log: ClientLog) {
     this.#clientId = clientId;
@@ -138,11 +140,12 @@ export class Heartbeats {
   async leave(group: string, channels: readonly Channel[]): Promise<void> {
     const request = unregisterClient.encode({ clientId: this.#clientId, consumerGroup: group });
     const takeOff = async (channel: Channel): Promise<void> => {
+      const deadline = Deadline.after(heartbeatTimeoutMs);
+      const beating = Promise.all(this.#beating.get(channel) ?? []);
       try {
-        unregisterClient.decodeReply(
-          await channel.invoke(request, Deadline.after(heartbeatTimeoutMs)),
-          channel.address,
-        );
+        // Brokers work on requests of a connection side by side: a heartbeat that still names the group would bring it back.
+        await deadline.wait(beating, 'waiting for heartbeats to be answered');
+        unregisterClient.decodeReply(await channel.invoke(request, deadline), channel.address);
       } catch (error) {
         const broker = channel.address;
         this.#log.debug({ err: error, broker, group }, 'a consumer group could not be taken off a broker');
@@ -156,13 +159,26 @@ export class Heartbeats {
     const revision = this.#revision;
     const content = encodeHeartbeat({ clientId: this.#clientId, producerGroups: [...this.#producerGroups], consumers });
     try {
-      decodeHeartbeatReply(await channel.invoke(content, deadline), channel.address);
+      const answered = channel.invoke(content, deadline);
+      this.#track(channel, answered);
+      decodeHeartbeatReply(await answered, channel.address);
       this.#heard.set(channel, revision);
     } catch (error) {
       if (error instanceof RemotingError || isDenied(error)) throw error;
       this.#warn(channel, error);
     }
     return channel.serverVersion ?? 0;
+  }
+
+  #track(channel: Channel, answered: Promise<unknown>): void {
+    const beating = this.#beating.get(channel) ?? new Set();
+    this.#beating.set(channel, beating);
+    const ended = answered
+      .catch(() => {})
+      .then(() => {
+        beating.delete(ended);
+      });
+    beating.add(ended);
   }
 
   #warn(channel: Channel, error: unknown): void {

@@ -149,6 +149,24 @@ describe('Heartbeats', () => {
     await expect(heartbeats.tell(channel, soon())).rejects.toMatchObject({ kind: 'closed' });
   });
 
+  test('a group is taken off a broker behind the heartbeats that still name it', async () => {
+    const channel = await connect();
+    const answer = deferred<object>();
+    peer.on(HEART_BEAT, () => answer.promise);
+    const leave = heartbeats.join(popMembership('readers', 'one', '*'));
+    const beat = heartbeats.beatAll([channel]);
+    await peer.request(HEART_BEAT);
+    leave();
+    const left = heartbeats.leave('readers', [channel]);
+    // Whatever was sent before this request is there with it.
+    peer.on(RequestCode.GET_BROKER_CLUSTER_INFO, () => ({}));
+    await channel.invoke({ code: RequestCode.GET_BROKER_CLUSTER_INFO, extFields: {} }, soon());
+    expect(peer.requests(UNREGISTER_CLIENT)).toEqual([]);
+    answer.resolve({});
+    await Promise.all([beat, left]);
+    expect(peer.requests(UNREGISTER_CLIENT)).toHaveLength(1);
+  });
+
   test('a connection that nobody greeted is greeted by who asks for its version', async () => {
     expect(await heartbeats.versionOf(await connect(), soon())).toBe(peerVersions.v4);
   });
