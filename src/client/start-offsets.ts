@@ -31,16 +31,21 @@ export async function fixStartOffsets(
   deadline: Deadline,
   from: ConsumeFrom = consumeFromDefault,
 ): Promise<void> {
-  const fix = async (queueId: number): Promise<void> => {
-    const queue = { consumerGroup, topic, queueId };
-    if ((await knownOffset(queue, channel, deadline, from)) !== undefined) return;
-    await storeOffset(queue, await startOffset(queue, channel, deadline, from), channel, deadline);
+  const find = async (queue: GroupQueue): Promise<bigint | undefined> => {
+    if ((await knownOffset(queue, channel, deadline, from)) !== undefined) return undefined;
+    return startOffset(queue, channel, deadline, from);
   };
-  const tryToFix = (queueId: number): Promise<void> =>
-    fix(queueId).catch((error: unknown) => {
-      if (!(error instanceof ClientError) || error.kind !== 'denied') throw error;
-    });
-  await Promise.all(Array.from({ length: queueCount }, (_, queueId) => tryToFix(queueId)));
+  const queues = Array.from({ length: queueCount }, (_, queueId) => ({ consumerGroup, topic, queueId }));
+  const starts = await Promise.all(queues.map((queue) => find(queue).catch(ignoreDenied)));
+  // One after the other: of several that come at once where a group has none, brokers keep one (Java `ConsumerOffsetManager.commitOffset`).
+  for (const [index, queue] of queues.entries()) {
+    const start = starts[index];
+    if (start !== undefined) await storeOffset(queue, start, channel, deadline).catch(ignoreDenied);
+  }
+}
+
+function ignoreDenied(error: unknown): undefined {
+  if (!(error instanceof ClientError) || error.kind !== 'denied') throw error;
 }
 
 /** How far a group has got in a queue, as the broker knows it; undefined when it is new there. */

@@ -13,6 +13,8 @@ export class Offsets {
   readonly #from: ConsumeFrom;
   /** What the broker was told last, or told us, of each queue in use. */
   readonly #stored = new Map<string, bigint>();
+  /** The first place stored in each topic of each broker; none of them fails. */
+  readonly #begun = new Map<string, Promise<void>>();
 
   /** @param from where to begin in a queue in which the group has no place. */
   constructor(cluster: Cluster, group: string, from: ConsumeFrom) {
@@ -46,8 +48,28 @@ export class Offsets {
     // Should it fail, the broker has another place than we thought, maybe one further on.
     this.#stored.delete(queueKey(queue));
     const channel = await channelOf(this.#cluster, queue, deadline);
-    await storeOffset(this.#groupQueue(queue), offset, channel, deadline);
+    const store = (): Promise<void> => storeOffset(this.#groupQueue(queue), offset, channel, deadline);
+    await this.#behindFirst(queue, store);
     this.#stored.set(queueKey(queue), offset);
+  }
+
+  /**
+   * Brokers keep one of several places that come at once where a group has none in the topic yet, and forget the others
+   * (Java `ConsumerOffsetManager.commitOffset`): the first one is stored alone.
+   */
+  async #behindFirst({ topic, brokerName }: MessageQueue, store: () => Promise<void>): Promise<void> {
+    const key = `${topic} ${brokerName}`;
+    const begun = this.#begun.get(key);
+    if (begun !== undefined) {
+      await begun;
+      return store();
+    }
+    const first = store();
+    this.#begun.set(
+      key,
+      first.catch(() => void this.#begun.delete(key)),
+    );
+    await first;
   }
 
   /** The queue is not in use any more: somebody else may move on in it. */

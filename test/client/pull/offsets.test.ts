@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { ConsumeFrom } from '../../../src/client/consume-from.ts';
 import { Offsets } from '../../../src/client/pull/offsets.ts';
 import { Deadline } from '../../../src/remoting/deadline.ts';
@@ -6,6 +6,7 @@ import { RequestCode } from '../../../src/remoting/request-code.ts';
 import { ResponseCode } from '../../../src/remoting/response-code.ts';
 import { pullParts } from '../../support/pull-parts.ts';
 import { routesScript, type ScriptedCluster, startScriptedCluster } from '../../support/scripted-cluster.ts';
+import { deferred } from '../../support/scripted-peer.ts';
 
 const {
   GET_MAX_OFFSET,
@@ -57,6 +58,24 @@ describe('Offsets', () => {
   test('a retry topic begins with its first message', async () => {
     cluster.nameServer.on(GET_ROUTEINFO_BY_TOPIC, routesScript({ '%RETRY%g': cluster.queues }));
     expect(await offsetsOf().first({ ...queue, topic: '%RETRY%g' }, soon())).toBe(0n);
+  });
+
+  test('the first place in a topic is stored alone, since brokers would keep one of several; later ones side by side', async () => {
+    const offsets = offsetsOf();
+    const answers = Array.from({ length: 4 }, () => deferred<object>());
+    let asked = 0;
+    cluster.broker.on(UPDATE_CONSUMER_OFFSET, () => answers[asked++]?.promise ?? {});
+    const stores = [0, 1, 2].map((queueId) => offsets.store({ ...queue, queueId }, 5n, soon()));
+    await vi.waitUntil(() => asked === 1);
+    // What was sent before this request is there with it.
+    await offsets.first(queue, soon());
+    expect(stored()).toHaveLength(1);
+    answers[0]?.resolve({ code: ResponseCode.SYSTEM_ERROR });
+    await expect(stores[0]).rejects.toMatchObject({ code: ResponseCode.SYSTEM_ERROR });
+    await vi.waitUntil(() => asked === 3);
+    for (const { resolve } of answers) resolve({});
+    await Promise.all(stores.slice(1));
+    expect(stored()).toHaveLength(3);
   });
 
   test('no other answer leads to a place', async () => {
