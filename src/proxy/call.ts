@@ -1,4 +1,5 @@
 import { Deadline } from '../remoting/deadline.ts';
+import type { Caller } from './caller.ts';
 
 /** Most bytes of one request or reply in protobuf: a message of the largest size and what surrounds it. */
 export const rpcBytesMax = 5_242_880;
@@ -12,6 +13,8 @@ export interface Call {
   readonly signal: AbortSignal;
   /** What the caller left of its deadline, in ms; undefined where it set none. */
   readonly timeoutMs: number | undefined;
+  /** Who makes it. */
+  readonly caller: Caller;
 }
 
 /** The deadline of a call: the caller's, at most `longestMs`. */

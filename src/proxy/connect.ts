@@ -5,9 +5,13 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from '@connectrpc/connect-node';
+import { Health } from '../gen/grpc/health/v1/health_pb.ts';
+import { ServerReflection } from '../gen/grpc/reflection/v1/reflection_pb.ts';
+import { ServerReflection as ServerReflectionAlpha } from '../gen/grpc/reflection/v1alpha/reflection_pb.ts';
 import { RocketMQProxy } from '../gen/rocketmq/rocketmq_pb.ts';
 import type { Log } from '../log.ts';
 import { type Call, rpcBytesMax } from './call.ts';
+import { anyone } from './caller.ts';
 import { failure, toFailure } from './failures.ts';
 import { plainGrpcMessages } from './grpc-message.ts';
 import type { RequestHandler } from './listener.ts';
@@ -30,7 +34,16 @@ export function createRequestHandler(service: Service, metrics: ProxyMetrics, lo
     // Replies are small or already as dense as their sender made them: compressing them would only cost time.
     compressMinBytes: rpcBytesMax * jsonGrowthMax + 1,
   });
-  router.service(RocketMQProxy, createImplementation(service, metrics, log));
+  const ways = createWays(metrics, log);
+  router.service(RocketMQProxy, createImplementation(service, ways));
+  router.service(Health, {
+    check: ways.unary('Health.Check', service.health.check),
+    list: ways.unary('Health.List', service.health.list),
+    watch: ways.stream('Health.Watch', service.health.watch),
+  });
+  const serverReflectionInfo = ways.stream('ServerReflectionInfo', service.reflection.serverReflectionInfo);
+  router.service(ServerReflection, { serverReflectionInfo });
+  router.service(ServerReflectionAlpha, { serverReflectionInfo });
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   return (request, response) => {
     const handler = handlers.get(request.url?.split('?', 1)[0] ?? '');
@@ -79,7 +92,8 @@ function endWith(response: NodeResponse, reply: UniversalServerResponse): Univer
   return { ...reply, body: { [Symbol.asyncIterator]: () => body } };
 }
 
-function createImplementation(service: Service, metrics: ProxyMetrics, log: Log): ServiceImpl<typeof RocketMQProxy> {
+/** How Connect calls a handler that answers once, and one that answers a stream: both are counted, and fail as `failures.ts` says. */
+function createWays(metrics: ProxyMetrics, log: Log) {
   const unary =
     <Request, Reply>(name: string, handle: (request: Request, call: Call) => Promise<Reply>) =>
     async (request: Request, context: HandlerContext): Promise<Reply> => {
@@ -112,6 +126,13 @@ function createImplementation(service: Service, metrics: ProxyMetrics, log: Log)
       }
     };
 
+  return { unary, stream };
+}
+
+function createImplementation(
+  service: Service,
+  { unary, stream }: ReturnType<typeof createWays>,
+): ServiceImpl<typeof RocketMQProxy> {
   return {
     createProducer: unary('CreateProducer', service.createProducer),
     sendMessage: unary('SendMessage', service.sendMessage),
@@ -128,7 +149,7 @@ function createImplementation(service: Service, metrics: ProxyMetrics, log: Log)
 }
 
 function callOf(context: HandlerContext): Call {
-  return { signal: context.signal, timeoutMs: context.timeoutMs() };
+  return { signal: context.signal, timeoutMs: context.timeoutMs(), caller: anyone };
 }
 
 /** Whether the caller's own deadline has passed. */

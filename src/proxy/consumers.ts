@@ -18,16 +18,20 @@ export interface ConsumerHandlers {
     request: CreateConsumerRequest,
     call: Call,
   ): Promise<MessageInitShape<typeof CreateConsumerResponseSchema>>;
-  cleanupConsumer(request: CleanupConsumerRequest): Promise<MessageInitShape<typeof CleanupConsumerResponseSchema>>;
+  cleanupConsumer(
+    request: CleanupConsumerRequest,
+    call: Call,
+  ): Promise<MessageInitShape<typeof CleanupConsumerResponseSchema>>;
 }
 
 export function createConsumerHandlers(targets: Targets, sessions: Sessions): ConsumerHandlers {
   return {
     async createConsumer(request, call) {
-      const target = targets.resolve(request);
+      const target = targets.resolve(request, call.caller);
       const { namespace } = target;
       const topic = topicName(request.topic, namespace);
       const group = groupName(request.groupId, namespace);
+      call.caller.checkSubscribe(topic, group);
       const session = sessions.prepareConsumer({
         ...keyOf(target),
         topic,
@@ -44,14 +48,14 @@ export function createConsumerHandlers(targets: Targets, sessions: Sessions): Co
       }
     },
 
-    async cleanupConsumer({ consumerId, groupId, topic }) {
+    async cleanupConsumer({ consumerId, groupId, topic }, { caller }) {
       if (consumerId === '' && groupId === '') {
         return { success: true, message: 'nothing was cleaned up: name a consumer_id or a group_id', cleanedCount: 0 };
       }
       const cleanedCount =
         consumerId === ''
-          ? sessions.cleanUpConsumers(groupId, topic === '' ? undefined : topic)
-          : sessions.cleanUpConsumer(consumerId);
+          ? sessions.cleanUpConsumers(groupId, topic === '' ? undefined : topic, caller)
+          : sessions.cleanUpConsumer(consumerId, caller);
       return { success: true, message: `${cleanedCount} consumers were cleaned up`, cleanedCount };
     },
   };

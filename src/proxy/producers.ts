@@ -6,6 +6,7 @@ import type {
   CreateProducerResponseSchema,
 } from '../gen/rocketmq/rocketmq_pb.ts';
 import { type Call, createTimeoutMs, deadlineOf } from './call.ts';
+import type { Caller } from './caller.ts';
 import type { Engines } from './engines.ts';
 import { topicName } from './names.ts';
 import type { Sessions } from './sessions.ts';
@@ -17,21 +18,25 @@ export interface ProducerHandlers {
     request: CreateProducerRequest,
     call: Call,
   ): Promise<MessageInitShape<typeof CreateProducerResponseSchema>>;
-  cleanupProducer(request: CleanupProducerRequest): Promise<MessageInitShape<typeof CleanupProducerResponseSchema>>;
+  cleanupProducer(
+    request: CleanupProducerRequest,
+    call: Call,
+  ): Promise<MessageInitShape<typeof CleanupProducerResponseSchema>>;
 }
 
 export function createProducerHandlers(targets: Targets, engines: Engines, sessions: Sessions): ProducerHandlers {
   return {
     async createProducer(request, call) {
-      const target = targets.resolve(request);
+      const target = targets.resolve(request, call.caller);
       const topic = topicName(request.topic, target.namespace);
+      call.caller.checkPublish(topic);
       await targets.reach(target, () => engines.get(target).checkTopic(topic, deadlineOf(call, createTimeoutMs)));
       const producerId = sessions.createProducer({ ...keyOf(target), topic });
       return { success: true, message: `producer for topic ${request.topic} is ready`, producerId };
     },
 
-    async cleanupProducer({ producerId, topic, endpoint }) {
-      const cleanedCount = cleanUp(targets, sessions, { producerId, topic, endpoint });
+    async cleanupProducer({ producerId, topic, endpoint }, { caller }) {
+      const cleanedCount = cleanUp(targets, sessions, { producerId, topic, endpoint, caller });
       if (cleanedCount === undefined) {
         return { success: true, message: 'nothing was cleaned up: name a producer_id or a topic', cleanedCount: 0 };
       }
@@ -41,18 +46,20 @@ export function createProducerHandlers(targets: Targets, engines: Engines, sessi
 }
 
 /** What an id seals of its target. */
-export function keyOf({ endpoint, accessKeyId, accessKeySecret }: Target) {
-  return { endpoint, accessKeyId, accessKeySecret };
+export function keyOf({ endpoint, accessKeyId, accessKeySecret, owner }: Target) {
+  return { endpoint, accessKeyId, accessKeySecret, owner };
 }
 
 interface Named {
   readonly producerId: string;
   readonly topic: string;
   readonly endpoint: string;
+  readonly caller: Caller;
 }
 
-function cleanUp(targets: Targets, sessions: Sessions, { producerId, topic, endpoint }: Named): number | undefined {
-  if (producerId !== '') return sessions.cleanUpProducer(producerId);
+function cleanUp(targets: Targets, sessions: Sessions, named: Named): number | undefined {
+  const { producerId, topic, endpoint, caller } = named;
+  if (producerId !== '') return sessions.cleanUpProducer(producerId, caller);
   if (topic === '') return undefined;
-  return sessions.cleanUpProducers(topic, endpoint === '' ? undefined : targets.endpointText(endpoint));
+  return sessions.cleanUpProducers(topic, endpoint === '' ? undefined : targets.endpointText(endpoint), caller);
 }

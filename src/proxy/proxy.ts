@@ -1,11 +1,18 @@
 import type { ClientOptions, Vendor } from '../client/options.ts';
+import { file_google_rpc_error_details } from '../gen/google/rpc/error_details_pb.ts';
+import { Health } from '../gen/grpc/health/v1/health_pb.ts';
+import { ServerReflection } from '../gen/grpc/reflection/v1/reflection_pb.ts';
+import { ServerReflection as ServerReflectionAlpha } from '../gen/grpc/reflection/v1alpha/reflection_pb.ts';
+import { RocketMQProxy } from '../gen/rocketmq/rocketmq_pb.ts';
 import type { Log } from '../log.ts';
 import { Deadline } from '../remoting/deadline.ts';
+import type { TargetRequest } from './caller.ts';
 import { createRequestHandler } from './connect.ts';
 import type { DeliverySettings } from './consumer-session.ts';
 import { createConsumerHandlers } from './consumers.ts';
 import type { EndpointPolicy } from './endpoint-policy.ts';
 import { Engines } from './engines.ts';
+import { createHealthHandlers } from './health.ts';
 import { Listener, type ListenerOptions } from './listener.ts';
 import { ProxyMetrics } from './metrics.ts';
 import type { InstanceNamespace } from './names.ts';
@@ -13,12 +20,13 @@ import { createProducerHandlers } from './producers.ts';
 import { ReadinessProbe } from './readiness.ts';
 import { Receipts } from './receipts.ts';
 import { createReceiveHandlers } from './receive.ts';
+import { createReflectionHandlers } from './reflection.ts';
 import type { Sealer } from './seal.ts';
 import { createSendHandlers } from './send.ts';
 import type { Service } from './service.ts';
 import { Sessions } from './sessions.ts';
 import type { Readiness } from './status-server.ts';
-import { type TargetRequest, Targets } from './targets.ts';
+import { Targets } from './targets.ts';
 
 /** How often idle sessions and engines are looked for, in ms. */
 const sweepIntervalMs = 5_000;
@@ -72,6 +80,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const targets = new Targets(options);
   const defaultTarget = targets.default;
   const draining = new AbortController();
+  const readiness = new ReadinessProbe(engines, defaultTarget);
   const service = createService(options, {
     targets,
     engines,
@@ -79,10 +88,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     metrics,
     receipts: new Receipts(sealer),
     draining: draining.signal,
+    isReady: () => readiness.state.ready,
   });
   const handler = createRequestHandler(service, metrics, log);
   const listener = await Listener.start({ ...options.listener, handler, counter: metrics, log });
-  const readiness = new ReadinessProbe(engines, defaultTarget);
   const sweeper = setInterval(() => {
     sessions.sweep();
     engines.sweep();
@@ -117,11 +126,12 @@ interface ServiceParts {
   readonly metrics: ProxyMetrics;
   readonly receipts: Receipts;
   readonly draining: AbortSignal;
+  readonly isReady: () => boolean;
 }
 
 function createService(options: ProxyOptions, parts: ServiceParts): Service {
   const { writeTimeoutMs, messagesMax } = options;
-  const { targets, engines, sessions, metrics, receipts, draining } = parts;
+  const { targets, engines, sessions, metrics, receipts, draining, isReady } = parts;
   return {
     ...createProducerHandlers(targets, engines, sessions),
     ...createConsumerHandlers(targets, sessions),
@@ -134,6 +144,11 @@ function createService(options: ProxyOptions, parts: ServiceParts): Service {
       onReceived: () => metrics.messageReceived(),
       onPaused: () => metrics.streamPaused(),
     }),
+    health: createHealthHandlers({ services: [RocketMQProxy.typeName], isReady, draining }),
+    reflection: createReflectionHandlers(
+      [RocketMQProxy, Health, ServerReflection, ServerReflectionAlpha],
+      [file_google_rpc_error_details],
+    ),
     healthCheck: async () => ({ healthy: true, message: 'the proxy serves' }),
   };
 }

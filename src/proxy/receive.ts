@@ -44,7 +44,7 @@ export function createReceiveHandlers(
   setMaxListeners(0, draining);
   return {
     async *receiveMessages(request, call) {
-      const session = sessions.consumer(request.consumerId);
+      const session = sessions.consumer(request.consumerId, call.caller);
       const { consumer } = await session.open(deadlineOf(call, createTimeoutMs));
       const ending = new AbortController();
       const end = (): void => ending.abort();
@@ -78,7 +78,7 @@ export function createReceiveHandlers(
     },
 
     async ackMessage(request, call) {
-      const session = sessions.consumer(request.consumerId);
+      const session = sessions.consumer(request.consumerId, call.caller);
       const receipt = receipts.open(session.receiptOwner, request.receiptHandle);
       await session.consumer.ack(receipt, deadlineOf(call, options.writeTimeoutMs));
       return { success: true, message: 'the message is acknowledged' };

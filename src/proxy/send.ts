@@ -45,12 +45,12 @@ export function createSendHandlers(engines: Engines, sessions: Sessions, options
 
   return {
     async sendMessage(request, call) {
-      const spec = sessions.producer(request.producerId);
+      const spec = sessions.producer(request.producerId, call.caller);
       return store(spec, toOutgoing(spec.topic, request), call);
     },
 
     async sendOrderedMessage(request, call) {
-      const spec = sessions.producer(request.producerId);
+      const spec = sessions.producer(request.producerId, call.caller);
       const message = toOutgoing(spec.topic, request, { shardingKey: request.shardingKey });
       if (message.shardingKey === undefined)
         throw invalid('sharding_key is empty: name the key whose messages stay in order');
@@ -58,13 +58,13 @@ export function createSendHandlers(engines: Engines, sessions: Sessions, options
     },
 
     async sendDelayMessage(request, call) {
-      const spec = sessions.producer(request.producerId);
+      const spec = sessions.producer(request.producerId, call.caller);
       const { delayTimeLevel: delayLevel, startDeliverTime: deliverTimestampMs } = request;
       return store(spec, toOutgoing(spec.topic, request, { delayLevel, deliverTimestampMs }), call);
     },
 
     async sendTransactionMessage(request, call) {
-      const spec = sessions.producer(request.producerId);
+      const spec = sessions.producer(request.producerId, call.caller);
       const message = toOutgoing(spec.topic, request);
       const immunity = toCheckImmunity(request.transCheckImmunityTime, request.properties);
       // A half message is committed as soon as it is stored, and RocketMQ loses those that are to be delivered later.

@@ -1,5 +1,6 @@
 import { Code } from '@connectrpc/connect';
 import { groupLengthMax, topicLengthMax } from '../remoting/topic-names.ts';
+import type { Caller } from './caller.ts';
 import { ConsumerSession, type DeliverySettings } from './consumer-session.ts';
 import type { Engines } from './engines.ts';
 import { failure, invalid } from './failures.ts';
@@ -56,13 +57,15 @@ export class Sessions {
     return id;
   }
 
-  /** @throws ConnectError NOT_FOUND for an id that is not of this proxy, was altered, or was cleaned up. */
-  producer(id: string): ProducerSpec {
-    const known = this.#producers.find(id);
-    if (known !== undefined) return known;
-    const spec = this.#read('producer', id, decodeProducerSpec);
-    if (spec === undefined || this.#producers.isCleanedUp(id, spec)) throw notFound('producer_id', 'CreateProducer');
-    return this.#producers.add(id, spec, spec);
+  /**
+   * @throws ConnectError NOT_FOUND for an id that is not of this proxy, not of this caller, was altered, or was cleaned up;
+   * PERMISSION_DENIED where the caller may not send to its topic.
+   */
+  producer(id: string, caller: Caller): ProducerSpec {
+    const spec = this.#producers.find(id) ?? this.#readProducer(id);
+    if (spec?.owner !== caller.name) throw notFound('producer_id', 'CreateProducer');
+    caller.checkPublish(spec.topic);
+    return spec;
   }
 
   /** A session that has no id yet: `register` gives it one once it is open. */
@@ -78,47 +81,51 @@ export class Sessions {
     return id;
   }
 
-  /** @throws ConnectError NOT_FOUND for an id that is not of this proxy, was altered, or was cleaned up. */
-  consumer(id: string): ConsumerSession {
-    const known = this.#consumers.find(id);
-    if (known !== undefined) return known;
-    const spec = this.#read('consumer', id, decodeConsumerSpec);
-    if (spec === undefined || this.#consumers.isCleanedUp(id, spec)) throw notFound('consumer_id', 'CreateConsumer');
-    return this.#consumers.add(id, spec, this.prepareConsumer(spec));
+  /**
+   * @throws ConnectError NOT_FOUND for an id that is not of this proxy, not of this caller, was altered, or was cleaned up;
+   * PERMISSION_DENIED where the caller may not receive from its topic, or not as its group.
+   */
+  consumer(id: string, caller: Caller): ConsumerSession {
+    const session = this.#consumers.find(id) ?? this.#readConsumer(id);
+    if (session?.fields.owner !== caller.name) throw notFound('consumer_id', 'CreateConsumer');
+    caller.checkSubscribe(session.fields.topic, session.fields.group);
+    return session;
   }
 
-  /** @returns how many were ended. */
-  cleanUpProducer(id: string): number {
+  /** @returns how many were ended: none of another caller. */
+  cleanUpProducer(id: string, caller: Caller): number {
     const spec = this.#read('producer', id, decodeProducerSpec);
-    if (spec === undefined || this.#producers.isCleanedUp(id, spec)) return 0;
+    if (spec?.owner !== caller.name || this.#producers.isCleanedUp(id, spec)) return 0;
     this.#producers.cleanUp(id);
     return 1;
   }
 
-  /** Ends all producers of a topic, by its name with or without namespace; of one endpoint where it is named. */
-  cleanUpProducers(topic: string, endpoint: string | undefined): number {
+  /** Ends all of a caller's producers of a topic, by its name with or without namespace; of one endpoint where it is named. */
+  cleanUpProducers(topic: string, endpoint: string | undefined, { name }: Caller): number {
     if (topic.length > topicLengthMax) return 0;
     return this.#producers.cleanUpAll(
-      JSON.stringify([topic, endpoint]),
-      (spec) => isNamed(spec.topic, topic) && (endpoint === undefined || spec.endpoint === endpoint),
+      JSON.stringify([topic, endpoint, name]),
+      (spec) =>
+        spec.owner === name && isNamed(spec.topic, topic) && (endpoint === undefined || spec.endpoint === endpoint),
     );
   }
 
-  /** @returns how many were ended. */
-  cleanUpConsumer(id: string): number {
+  /** @returns how many were ended: none of another caller. */
+  cleanUpConsumer(id: string, caller: Caller): number {
     const spec = this.#read('consumer', id, decodeConsumerSpec);
-    if (spec === undefined || this.#consumers.isCleanedUp(id, spec)) return 0;
+    if (spec?.owner !== caller.name || this.#consumers.isCleanedUp(id, spec)) return 0;
     this.#consumers.cleanUp(id);
     return 1;
   }
 
-  /** Ends all consumers of a group; of one topic where it is named. */
-  cleanUpConsumers(group: string, topic: string | undefined): number {
+  /** Ends all of a caller's consumers of a group; of one topic where it is named. */
+  cleanUpConsumers(group: string, topic: string | undefined, { name }: Caller): number {
     // No such names were ever taken, and these would be remembered.
     if (group.length > groupLengthMax || (topic ?? '').length > topicLengthMax) return 0;
     return this.#consumers.cleanUpAll(
-      JSON.stringify([group, topic]),
-      (spec) => isNamed(spec.group, group) && (topic === undefined || isNamed(spec.topic, topic)),
+      JSON.stringify([group, topic, name]),
+      (spec) =>
+        spec.owner === name && isNamed(spec.group, group) && (topic === undefined || isNamed(spec.topic, topic)),
     );
   }
 
@@ -133,6 +140,18 @@ export class Sessions {
   close(): void {
     this.#producers.clear();
     this.#consumers.clear();
+  }
+
+  #readProducer(id: string): ProducerSpec | undefined {
+    const spec = this.#read('producer', id, decodeProducerSpec);
+    if (spec === undefined || this.#producers.isCleanedUp(id, spec)) return undefined;
+    return this.#producers.add(id, spec, spec);
+  }
+
+  #readConsumer(id: string): ConsumerSession | undefined {
+    const spec = this.#read('consumer', id, decodeConsumerSpec);
+    if (spec === undefined || this.#consumers.isCleanedUp(id, spec)) return undefined;
+    return this.#consumers.add(id, spec, this.prepareConsumer(spec));
   }
 
   #seal(kind: IdKind, payload: Buffer): string {

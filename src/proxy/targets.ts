@@ -2,23 +2,18 @@ import { Code } from '@connectrpc/connect';
 import { instanceOfEndpoint } from '../client/cluster/instance-endpoint.ts';
 import { RemotingError, ResponseError } from '../remoting/errors.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
+import { anyone, type Caller, type TargetRequest } from './caller.ts';
 import { type EndpointPolicy, endpointText } from './endpoint-policy.ts';
 import type { EngineKey } from './engines.ts';
 import { failure, invalid } from './failures.ts';
 import { type InstanceNamespace, namespaceOf } from './names.ts';
 
-/** What a client names when it creates a producer or consumer. */
-export interface TargetRequest {
-  readonly endpoint: string;
-  readonly accessKeyId: string;
-  readonly accessKeySecret: string;
-  readonly instanceId: string;
-}
-
 /** Which cluster a session works with, and as whom. */
 export interface Target extends EngineKey {
   /** '' for none. */
   readonly namespace: string;
+  /** Name of the caller's token; '' where the proxy has none. */
+  readonly owner: string;
   /** How the endpoint may be called in an answer: as the client named it, never as our settings do. */
   readonly endpointName: string;
 }
@@ -45,15 +40,16 @@ export class Targets {
 
   /** Where requests go that name nothing; undefined when they may not. */
   get default(): Target | undefined {
-    return this.#options.defaults.endpoint === '' ? undefined : this.resolve(emptyRequest);
+    return this.#options.defaults.endpoint === '' ? undefined : this.resolve(emptyRequest, anyone);
   }
 
-  /** @throws ConnectError INVALID_ARGUMENT; PolicyError for an endpoint that is malformed or not allowed. */
-  resolve(request: TargetRequest): Target {
+  /** @throws ConnectError INVALID_ARGUMENT, PERMISSION_DENIED; PolicyError for an endpoint that is malformed or not allowed. */
+  resolve(asked: TargetRequest, caller: Caller): Target {
     const { defaults, instanceNamespace } = this.#options;
     for (const name of ['accessKeyId', 'accessKeySecret', 'instanceId'] as const) {
-      if (request[name].length > credentialCharsMax) throw invalid(`${name} is over ${credentialCharsMax} characters`);
+      if (asked[name].length > credentialCharsMax) throw invalid(`${name} is over ${credentialCharsMax} characters`);
     }
+    const request = caller.target(asked, (endpoint) => this.endpointText(endpoint));
     const endpoint = request.endpoint || defaults.endpoint;
     if (endpoint === '')
       throw invalid('endpoint is empty, and this proxy has no default one: name a name server as host:9876');
@@ -64,7 +60,8 @@ export class Targets {
       accessKeyId: request.accessKeyId || defaults.accessKeyId,
       accessKeySecret: request.accessKeySecret || defaults.accessKeySecret,
       namespace: namespaceOf(instanceId, instanceNamespace),
-      endpointName: request.endpoint === '' ? 'the default endpoint of this proxy' : `endpoint ${request.endpoint}`,
+      owner: caller.name,
+      endpointName: asked.endpoint === '' ? 'the default endpoint of this proxy' : `endpoint ${asked.endpoint}`,
     };
   }
 

@@ -1,7 +1,12 @@
 import { expect, it } from 'vitest';
 import { type Call, deadlineOf } from '../../src/proxy/call.ts';
+import { anyone } from '../../src/proxy/caller.ts';
 
-const call = (timeoutMs: number | undefined, signal = new AbortController().signal): Call => ({ timeoutMs, signal });
+const call = (timeoutMs: number | undefined, signal = new AbortController().signal): Call => ({
+  timeoutMs,
+  signal,
+  caller: anyone,
+});
 
 it.each([
   [undefined, 10_000, 10_000],

@@ -40,7 +40,7 @@ describe('ConsumerSession', () => {
 
   function sessionOf(change: Partial<ConsumerFields> = {}): ConsumerSession {
     const { subscriber, invisibleDurationMs, renewalDurationMs, pollDurationMs } = consumerDefaults;
-    const target = { endpoint: cluster.nameServer.address, accessKeyId: '', accessKeySecret: '' };
+    const target = { endpoint: cluster.nameServer.address, accessKeyId: '', accessKeySecret: '', owner: '' };
     return new ConsumerSession({ ...target, ...subscriber, tagExpression: '*', ...change }, engines, {
       invisibleDurationMs,
       renewalDurationMs,

@@ -1,6 +1,7 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { CleanupConsumerRequestSchema, CreateConsumerRequestSchema } from '../../src/gen/rocketmq/rocketmq_pb.ts';
+import { anyone } from '../../src/proxy/caller.ts';
 import { type ConsumerHandlers, createConsumerHandlers } from '../../src/proxy/consumers.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
@@ -28,7 +29,7 @@ describe('consumers', () => {
     handlers.createConsumer(create(CreateConsumerRequestSchema, init), call);
 
   const cleanup = (init: MessageInitShape<typeof CleanupConsumerRequestSchema>) =>
-    handlers.cleanupConsumer(create(CleanupConsumerRequestSchema, init));
+    handlers.cleanupConsumer(create(CleanupConsumerRequestSchema, init), patientCall());
 
   const idOf = async (init: MessageInitShape<typeof CreateConsumerRequestSchema>): Promise<string> =>
     (await createConsumer(init)).consumerId ?? '';
@@ -40,7 +41,7 @@ describe('consumers', () => {
   it('are made for a topic that is there', async () => {
     const { success, message, consumerId = '' } = await createConsumer({ ...wanted, tagExpression: ' a||b ' });
     expect([success, message]).toEqual([true, 'consumer of group g for topic topic is ready']);
-    expect(parts.sessions.consumer(consumerId).fields).toMatchObject({
+    expect(parts.sessions.consumer(consumerId, anyone).fields).toMatchObject({
       endpoint: cluster.nameServer.address,
       topic: 'topic',
       group: 'g',
@@ -61,7 +62,10 @@ describe('consumers', () => {
   it('have topic and group in their namespace', async () => {
     cluster.nameServer.on(GET_ROUTEINFO_BY_TOPIC, routesScript({ 'MQ_INST_1%topic': cluster.queues }));
     const id = await idOf({ ...wanted, instanceId: 'MQ_INST_1' });
-    expect(parts.sessions.consumer(id).fields).toMatchObject({ topic: 'MQ_INST_1%topic', group: 'MQ_INST_1%g' });
+    expect(parts.sessions.consumer(id, anyone).fields).toMatchObject({
+      topic: 'MQ_INST_1%topic',
+      group: 'MQ_INST_1%g',
+    });
   });
 
   it.each([
@@ -125,7 +129,7 @@ describe('consumers', () => {
         cleanedCount: 1,
       });
       await cluster.broker.request(UNREGISTER_CLIENT);
-      expect(() => parts.sessions.consumer(id)).toThrow('consumer_id is unknown here');
+      expect(() => parts.sessions.consumer(id, anyone)).toThrow('consumer_id is unknown here');
       expect((await cleanup({ consumerId: id })).cleanedCount).toBe(0);
     });
 
@@ -135,7 +139,7 @@ describe('consumers', () => {
       expect((await cleanup({ groupId: 'g', topic: 'topic' })).cleanedCount).toBe(2);
       const known = (id: string): boolean => {
         try {
-          return parts.sessions.consumer(id) !== undefined;
+          return parts.sessions.consumer(id, anyone) !== undefined;
         } catch {
           return false;
         }
@@ -153,7 +157,7 @@ describe('consumers', () => {
           cleanedCount: 0,
         });
       }
-      expect(parts.sessions.consumer(id).fields.topic).toBe('topic');
+      expect(parts.sessions.consumer(id, anyone).fields.topic).toBe('topic');
     });
   });
 });

@@ -1,6 +1,7 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { CleanupProducerRequestSchema, CreateProducerRequestSchema } from '../../src/gen/rocketmq/rocketmq_pb.ts';
+import { anyone } from '../../src/proxy/caller.ts';
 import { createProducerHandlers, type ProducerHandlers } from '../../src/proxy/producers.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { type ProxyParts, patientCall, proxyParts, refusalOf } from '../support/proxy-parts.ts';
@@ -22,7 +23,7 @@ describe('producers', () => {
     handlers.createProducer(create(CreateProducerRequestSchema, init), patientCall());
 
   const cleanup = (init: MessageInitShape<typeof CleanupProducerRequestSchema>) =>
-    handlers.cleanupProducer(create(CleanupProducerRequestSchema, init));
+    handlers.cleanupProducer(create(CleanupProducerRequestSchema, init), patientCall());
 
   const idOf = async (init: MessageInitShape<typeof CreateProducerRequestSchema>): Promise<string> =>
     (await createProducer(init)).producerId ?? '';
@@ -30,7 +31,7 @@ describe('producers', () => {
   it('are made for a topic that is there', async () => {
     const { success, message, producerId = '' } = await createProducer({ topic: 'topic' });
     expect([success, message]).toEqual([true, 'producer for topic topic is ready']);
-    expect(parts.sessions.producer(producerId)).toMatchObject({
+    expect(parts.sessions.producer(producerId, anyone)).toMatchObject({
       endpoint: cluster.nameServer.address,
       accessKeyId: '',
       accessKeySecret: '',
@@ -47,7 +48,7 @@ describe('producers', () => {
       instanceId: 'MQ_INST_1',
       topic: 'topic',
     });
-    expect(parts.sessions.producer(id)).toMatchObject({ ...keys, topic: 'MQ_INST_1%topic' });
+    expect(parts.sessions.producer(id, anyone)).toMatchObject({ ...keys, topic: 'MQ_INST_1%topic' });
   });
 
   it('are not made for a topic that does not exist and that nobody would make', async () => {
@@ -92,25 +93,25 @@ describe('producers', () => {
         message: '1 producers were cleaned up',
         cleanedCount: 1,
       });
-      expect(() => parts.sessions.producer(id)).toThrow('producer_id is unknown here');
+      expect(() => parts.sessions.producer(id, anyone)).toThrow('producer_id is unknown here');
       expect(await cleanup({ producerId: id })).toMatchObject({ success: true, cleanedCount: 0 });
     });
 
     it('by an id are that one only, whatever else is named', async () => {
       const ids = [await idOf({ topic: 'topic' }), await idOf({ topic: 'topic' })];
       expect((await cleanup({ producerId: ids[0] ?? '', topic: 'topic' })).cleanedCount).toBe(1);
-      expect(parts.sessions.producer(ids[1] ?? '').topic).toBe('topic');
+      expect(parts.sessions.producer(ids[1] ?? '', anyone).topic).toBe('topic');
     });
 
     it('by topic are gone, of the endpoint where one is named in whatever spelling', async () => {
       const id = await idOf({ topic: 'topic' });
       expect((await cleanup({ topic: 'topic', endpoint: '127.0.0.1:1' })).cleanedCount).toBe(0);
       expect((await cleanup({ topic: 'other' })).cleanedCount).toBe(0);
-      expect(parts.sessions.producer(id).topic).toBe('topic');
+      expect(parts.sessions.producer(id, anyone).topic).toBe('topic');
       expect((await cleanup({ topic: 'topic', endpoint: `http://${cluster.nameServer.address}/` })).cleanedCount).toBe(
         1,
       );
-      expect(() => parts.sessions.producer(id)).toThrow('producer_id is unknown here');
+      expect(() => parts.sessions.producer(id, anyone)).toThrow('producer_id is unknown here');
     });
 
     it('by nothing, or by an endpoint alone, stay', async () => {
@@ -122,7 +123,7 @@ describe('producers', () => {
           cleanedCount: 0,
         });
       }
-      expect(parts.sessions.producer(id).topic).toBe('topic');
+      expect(parts.sessions.producer(id, anyone).topic).toBe('topic');
     });
   });
 });

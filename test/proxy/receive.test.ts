@@ -7,6 +7,7 @@ import {
   ReceiveMessagesRequestSchema,
 } from '../../src/gen/rocketmq/rocketmq_pb.ts';
 import type { Call } from '../../src/proxy/call.ts';
+import { anyone } from '../../src/proxy/caller.ts';
 import { createReceiveHandlers, type ReceiveHandlers, type ReceiveOptions } from '../../src/proxy/receive.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
@@ -64,7 +65,7 @@ describe('receiving', { timeout: 30_000 }, () => {
   });
 
   function createConsumer(change: { readonly group?: string; readonly topic?: string } = {}): string {
-    const target = { endpoint: cluster.nameServer.address, accessKeyId: '', accessKeySecret: '' };
+    const target = { endpoint: cluster.nameServer.address, accessKeyId: '', accessKeySecret: '', owner: '' };
     const fields = { ...target, topic: 'topic', group: 'g', tagExpression: '*', ...change };
     return parts.sessions.register(parts.sessions.prepareConsumer(fields));
   }
@@ -165,7 +166,7 @@ describe('receiving', { timeout: 30_000 }, () => {
       const { stream } = receive();
       const waiting = stream.next();
       await cluster.broker.request(NOTIFICATION);
-      expect(parts.sessions.cleanUpConsumer(consumerId)).toBe(1);
+      expect(parts.sessions.cleanUpConsumer(consumerId, anyone)).toBe(1);
       expect(await waiting).toEqual({ done: true, value: undefined });
       expect((await refusalOf(receive().stream.next()))[0]).toBe('ID_NOT_FOUND');
       expect((await refusalOf(ack('x')))[0]).toBe('ID_NOT_FOUND');

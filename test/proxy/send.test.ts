@@ -40,6 +40,7 @@ describe('sending', () => {
     producerId = parts.sessions.createProducer({
       endpoint: cluster.nameServer.address,
       accessKeyId: '',
+      owner: '',
       accessKeySecret: '',
       topic: 'topic',
     });

@@ -17,6 +17,7 @@ const producerFields = {
   accessKeySecret: text,
   topic: text,
   createdAtMs: fc.nat(),
+  owner: text,
 };
 const producerSpec: fc.Arbitrary<ProducerSpec> = fc.record(producerFields);
 const consumerSpec: fc.Arbitrary<ConsumerSpec> = fc.record({ ...producerFields, group: text, tagExpression: text });
@@ -45,7 +46,7 @@ describe('the owner of a receipt', () => {
   });
 
   it('does not take one part for another', () => {
-    const fields = { accessKeyId: '', accessKeySecret: '', tagExpression: '*' };
+    const fields = { accessKeyId: '', accessKeySecret: '', owner: '', tagExpression: '*' };
     const one = receiptOwner({ ...fields, endpoint: 'e', group: 'a","b', topic: 'c' });
     expect(one).not.toBe(receiptOwner({ ...fields, endpoint: 'e', group: 'a', topic: 'b","c' }));
     expect(one).toMatch(/^[\w-]{12}$/);

@@ -1,5 +1,6 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { anyone } from '../../src/proxy/caller.ts';
 import { Engines } from '../../src/proxy/engines.ts';
 import { Sealer } from '../../src/proxy/seal.ts';
 import type { ConsumerFields, ProducerSpec } from '../../src/proxy/session-specs.ts';
@@ -23,6 +24,7 @@ const producerFields: Omit<ProducerSpec, 'createdAtMs'> = {
   accessKeyId: 'id',
   accessKeySecret: 'secret',
   topic: 'topic',
+  owner: '',
 };
 
 /** Code and text of a refusal. */
@@ -89,8 +91,8 @@ describe('Sessions', () => {
       const producerId = sessions.createProducer(producerFields);
       const consumerId = createConsumer();
       for (const each of [sessions, instance(), instance([Buffer.alloc(32, 'another key, newer'), key])]) {
-        expect(each.producer(producerId)).toMatchObject(producerFields);
-        expect(each.consumer(consumerId).fields).toMatchObject(consumerFields());
+        expect(each.producer(producerId, anyone)).toMatchObject(producerFields);
+        expect(each.consumer(consumerId, anyone).fields).toMatchObject(consumerFields());
       }
     });
 
@@ -102,10 +104,10 @@ describe('Sessions', () => {
 
     it('of one kind are none of another', () => {
       const [producerId, consumerId] = [sessions.createProducer(producerFields), createConsumer()];
-      expect(refusal(() => sessions.producer(consumerId))).toEqual(unknownProducer);
-      expect(refusal(() => sessions.consumer(producerId))).toEqual(unknownConsumer);
-      expect(sessions.cleanUpProducer(consumerId)).toBe(0);
-      expect(sessions.cleanUpConsumer(producerId)).toBe(0);
+      expect(refusal(() => sessions.producer(consumerId, anyone))).toEqual(unknownProducer);
+      expect(refusal(() => sessions.consumer(producerId, anyone))).toEqual(unknownConsumer);
+      expect(sessions.cleanUpProducer(consumerId, anyone)).toBe(0);
+      expect(sessions.cleanUpConsumer(producerId, anyone)).toBe(0);
     });
 
     it.each([
@@ -115,22 +117,22 @@ describe('Sessions', () => {
       ['a control character', '\u0000'],
       ['a letter that is not ASCII', 'ü'],
     ])('are not made up of %s', (_, id) => {
-      expect(refusal(() => sessions.producer(id))).toEqual(unknownProducer);
-      expect(refusal(() => sessions.consumer(id))).toEqual(unknownConsumer);
-      expect(sessions.cleanUpProducer(id) + sessions.cleanUpConsumer(id)).toBe(0);
+      expect(refusal(() => sessions.producer(id, anyone))).toEqual(unknownProducer);
+      expect(refusal(() => sessions.consumer(id, anyone))).toEqual(unknownConsumer);
+      expect(sessions.cleanUpProducer(id, anyone) + sessions.cleanUpConsumer(id, anyone)).toBe(0);
     });
 
     it('are not altered', () => {
       const id = sessions.createProducer(producerFields);
       for (let index = 0; index < id.length; index += 7) {
         const altered = `${id.slice(0, index)}${id[index] === 'A' ? 'B' : 'A'}${id.slice(index + 1)}`;
-        expect(refusal(() => sessions.producer(altered))).toEqual(unknownProducer);
+        expect(refusal(() => sessions.producer(altered, anyone))).toEqual(unknownProducer);
       }
     });
 
     it('are not of another key', () => {
       const other = instance([Buffer.from('another key of thirty-two bytes!')]);
-      expect(refusal(() => other.producer(sessions.createProducer(producerFields)))).toEqual(unknownProducer);
+      expect(refusal(() => other.producer(sessions.createProducer(producerFields), anyone))).toEqual(unknownProducer);
     });
 
     it('are refused to who asks for one that is too long', () => {
@@ -144,33 +146,37 @@ describe('Sessions', () => {
         'InvalidArgument',
         expect.stringMatching(text),
       ]);
-      expect(sessions.consumer(createConsumer({ tagExpression: 'ü'.repeat(4_096) })).fields.tagExpression).toHaveLength(
-        4_096,
-      );
+      expect(
+        sessions.consumer(createConsumer({ tagExpression: 'ü'.repeat(4_096) }), anyone).fields.tagExpression,
+      ).toHaveLength(4_096);
     });
 
     it('have one session each, for as long as they are known', () => {
       const id = createConsumer();
-      expect(sessions.consumer(id)).toBe(sessions.consumer(id));
+      expect(sessions.consumer(id, anyone)).toBe(sessions.consumer(id, anyone));
       const other = instance();
-      expect(other.consumer(id)).toBe(other.consumer(id));
+      expect(other.consumer(id, anyone)).toBe(other.consumer(id, anyone));
     });
   });
 
   describe('clean-ups', () => {
     it('of one id end it for good, here only, and count it once', () => {
       const [producerId, consumerId] = [sessions.createProducer(producerFields), createConsumer()];
-      expect([sessions.cleanUpProducer(producerId), sessions.cleanUpConsumer(consumerId)]).toEqual([1, 1]);
-      expect(refusal(() => sessions.producer(producerId))).toEqual(unknownProducer);
-      expect(refusal(() => sessions.consumer(consumerId))).toEqual(unknownConsumer);
-      expect([sessions.cleanUpProducer(producerId), sessions.cleanUpConsumer(consumerId)]).toEqual([0, 0]);
-      expect(instance().producer(producerId)).toMatchObject(producerFields);
+      expect([sessions.cleanUpProducer(producerId, anyone), sessions.cleanUpConsumer(consumerId, anyone)]).toEqual([
+        1, 1,
+      ]);
+      expect(refusal(() => sessions.producer(producerId, anyone))).toEqual(unknownProducer);
+      expect(refusal(() => sessions.consumer(consumerId, anyone))).toEqual(unknownConsumer);
+      expect([sessions.cleanUpProducer(producerId, anyone), sessions.cleanUpConsumer(consumerId, anyone)]).toEqual([
+        0, 0,
+      ]);
+      expect(instance().producer(producerId, anyone)).toMatchObject(producerFields);
     });
 
     it('of one id end one that was made by another instance', () => {
       const id = instance().createProducer(producerFields);
-      expect(sessions.cleanUpProducer(id)).toBe(1);
-      expect(refusal(() => sessions.producer(id))).toEqual(unknownProducer);
+      expect(sessions.cleanUpProducer(id, anyone)).toBe(1);
+      expect(refusal(() => sessions.producer(id, anyone))).toEqual(unknownProducer);
     });
 
     it('of producers end those of the topic, and of the endpoint where it is named', () => {
@@ -181,25 +187,25 @@ describe('Sessions', () => {
         make({ topic: 'MQ_INST_1%topic' }),
         make({ topic: 'topi' }),
       ];
-      const known = (): boolean[] => ids.map((id) => refusal(() => sessions.producer(id))[0] === undefined);
-      expect(sessions.cleanUpProducers('topic', 'other:1')).toBe(1);
+      const known = (): boolean[] => ids.map((id) => refusal(() => sessions.producer(id, anyone))[0] === undefined);
+      expect(sessions.cleanUpProducers('topic', 'other:1', anyone)).toBe(1);
       expect(known()).toEqual([true, false, true, true]);
-      expect(sessions.cleanUpProducers('MQ_INST_1%topic', undefined)).toBe(1);
+      expect(sessions.cleanUpProducers('MQ_INST_1%topic', undefined, anyone)).toBe(1);
       expect(known()).toEqual([true, false, false, true]);
-      expect(sessions.cleanUpProducers('topic', undefined)).toBe(1);
+      expect(sessions.cleanUpProducers('topic', undefined, anyone)).toBe(1);
       expect(known()).toEqual([false, false, false, true]);
-      expect(sessions.cleanUpProducers('topic', undefined)).toBe(0);
-      expect(sessions.producer(make({}))).toMatchObject(producerFields);
+      expect(sessions.cleanUpProducers('topic', undefined, anyone)).toBe(0);
+      expect(sessions.producer(make({}), anyone)).toMatchObject(producerFields);
     });
 
     it('of consumers end those of the group, and of the topic where it is named', () => {
       const ids = [{}, { topic: 'other' }, { group: 'MQ_INST_1%g', topic: 'MQ_INST_1%topic' }, { group: 'h' }].map(
         createConsumer,
       );
-      const known = (): boolean[] => ids.map((id) => refusal(() => sessions.consumer(id))[0] === undefined);
-      expect(sessions.cleanUpConsumers('g', 'other')).toBe(1);
+      const known = (): boolean[] => ids.map((id) => refusal(() => sessions.consumer(id, anyone))[0] === undefined);
+      expect(sessions.cleanUpConsumers('g', 'other', anyone)).toBe(1);
       expect(known()).toEqual([true, false, true, true]);
-      expect(sessions.cleanUpConsumers('g', undefined)).toBe(2);
+      expect(sessions.cleanUpConsumers('g', undefined, anyone)).toBe(2);
       expect(known()).toEqual([false, false, false, true]);
     });
 
@@ -207,15 +213,15 @@ describe('Sessions', () => {
       const pop = new ScriptedPop(cluster.broker);
       const ids = [createConsumer(), createConsumer()];
       const ending = new AbortController();
-      const opened = await Promise.all(ids.map((id) => sessions.consumer(id).open(soon())));
+      const opened = await Promise.all(ids.map((id) => sessions.consumer(id, anyone).open(soon())));
       const streams = opened.map(({ consumer }) => consumer.stream({ messagesMax: 1, signal: ending.signal }));
       for (const stream of streams) {
         pop.arriveOffsets(1);
         expect(bodies(await read(stream, 1))).toEqual(['1']);
       }
-      expect(sessions.cleanUpConsumer(ids[0] ?? '')).toBe(1);
+      expect(sessions.cleanUpConsumer(ids[0] ?? '', anyone)).toBe(1);
       expect(await streams[0]?.next()).toMatchObject({ done: true });
-      expect(sessions.cleanUpConsumers('g', 'topic')).toBe(1);
+      expect(sessions.cleanUpConsumers('g', 'topic', anyone)).toBe(1);
       expect(await streams[1]?.next()).toMatchObject({ done: true });
     });
 
@@ -223,19 +229,19 @@ describe('Sessions', () => {
       const used = process.memoryUsage().heapUsed;
       for (let count = 0; count < 200; count += 1) {
         const long = `${count}`.padEnd(1_000_000, 'x');
-        expect(sessions.cleanUpProducers(long, undefined)).toBe(0);
-        expect(sessions.cleanUpConsumers(long, undefined)).toBe(0);
-        expect(sessions.cleanUpConsumers('g', long)).toBe(0);
+        expect(sessions.cleanUpProducers(long, undefined, anyone)).toBe(0);
+        expect(sessions.cleanUpConsumers(long, undefined, anyone)).toBe(0);
+        expect(sessions.cleanUpConsumers('g', long, anyone)).toBe(0);
       }
       expect(process.memoryUsage().heapUsed - used).toBeLessThan(50_000_000);
     });
 
     it('end a consumer that is being opened only where it has an id already', () => {
       const session = sessions.prepareConsumer(consumerFields());
-      expect(sessions.cleanUpConsumers('g', undefined)).toBe(0);
+      expect(sessions.cleanUpConsumers('g', undefined, anyone)).toBe(0);
       const id = sessions.register(session);
-      expect(sessions.consumer(id)).toBe(session);
-      expect(instance().consumer(id).fields).toMatchObject(consumerFields());
+      expect(sessions.consumer(id, anyone)).toBe(session);
+      expect(instance().consumer(id, anyone).fields).toMatchObject(consumerFields());
     });
   });
 
@@ -247,7 +253,7 @@ describe('Sessions', () => {
       createConsumer();
       expect([sessions.activeProducerCount, sessions.activeConsumerCount]).toEqual([2, 1]);
       vi.advanceTimersByTime(900);
-      sessions.producer(id);
+      sessions.producer(id, anyone);
       vi.advanceTimersByTime(200);
       expect([sessions.activeProducerCount, sessions.activeConsumerCount]).toEqual([1, 0]);
     });
@@ -260,17 +266,17 @@ describe('Sessions', () => {
 
     it('lets go of an idle consumer, whose id stays good', async () => {
       const id = createConsumer();
-      await sessions.consumer(id).open(soon());
+      await sessions.consumer(id, anyone).open(soon());
       sessions.sweep();
       expect(cluster.broker.requests(RequestCode.UNREGISTER_CLIENT)).toEqual([]);
       vi.advanceTimersByTime(1_001);
       sessions.sweep();
       await cluster.broker.request(RequestCode.UNREGISTER_CLIENT);
-      await sessions.consumer(id).open(soon());
+      await sessions.consumer(id, anyone).open(soon());
     });
 
     it('leaves a consumer alone that is being opened for longer than others may be idle', async () => {
-      const session = sessions.consumer(createConsumer());
+      const session = sessions.consumer(createConsumer(), anyone);
       const opening = session.open(soon());
       vi.advanceTimersByTime(2_000);
       sessions.sweep();
@@ -281,7 +287,7 @@ describe('Sessions', () => {
 
     it('leaves a consumer alone that has a stream, and what it has handed out', async () => {
       const pop = new ScriptedPop(cluster.broker);
-      const session = sessions.consumer(createConsumer());
+      const session = sessions.consumer(createConsumer(), anyone);
       const ending = new AbortController();
       const { consumer } = await session.open(soon());
       const stream = consumer.stream({ messagesMax: 10, signal: ending.signal });

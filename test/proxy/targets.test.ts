@@ -1,8 +1,9 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
 import { ClientError } from '../../src/client/errors.ts';
+import { anyone, type TargetRequest } from '../../src/proxy/caller.ts';
 import { EndpointPolicy, PolicyError } from '../../src/proxy/endpoint-policy.ts';
-import { credentialCharsMax, type TargetRequest, Targets, type TargetsOptions } from '../../src/proxy/targets.ts';
+import { credentialCharsMax, Targets, type TargetsOptions } from '../../src/proxy/targets.ts';
 import { RemotingError, ResponseError } from '../../src/remoting/errors.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
 
@@ -37,11 +38,12 @@ describe('a target', () => {
       accessKeySecret: 'secret',
       instanceId: 'MQ_INST_1',
     };
-    expect(targets({ defaults }).resolve(request)).toEqual({
+    expect(targets({ defaults }).resolve(request, anyone)).toEqual({
       endpoint: 'allowed:2;allowed:9876',
       accessKeyId: 'id',
       accessKeySecret: 'secret',
       namespace: 'MQ_INST_1',
+      owner: '',
       endpointName: 'endpoint http://ALLOWED:2; allowed',
     });
   });
@@ -52,21 +54,22 @@ describe('a target', () => {
       accessKeyId: 'default id',
       accessKeySecret: 'default secret',
       namespace: 'MQ_INST_default',
+      owner: '',
       endpointName: 'the default endpoint of this proxy',
     };
-    expect(targets({ defaults }).resolve(nothing)).toEqual(expected);
+    expect(targets({ defaults }).resolve(nothing, anyone)).toEqual(expected);
     expect(targets({ defaults }).default).toEqual(expected);
     expect(targets().default).toBeUndefined();
   });
 
   it('takes the namespace by the rule', () => {
     const request = { ...nothing, endpoint: 'allowed', instanceId: 'rmq-1' };
-    expect(targets().resolve(request).namespace).toBe('');
-    expect(targets({ instanceNamespace: 'always' }).resolve(request).namespace).toBe('rmq-1');
+    expect(targets().resolve(request, anyone).namespace).toBe('');
+    expect(targets({ instanceNamespace: 'always' }).resolve(request, anyone).namespace).toBe('rmq-1');
   });
 
   it('needs an endpoint', () => {
-    expect(() => targets().resolve(nothing)).toThrow(
+    expect(() => targets().resolve(nothing, anyone)).toThrow(
       'endpoint is empty, and this proxy has no default one: name a name server as host:9876',
     );
   });
@@ -80,7 +83,7 @@ describe('a target', () => {
       defaultEndpoint: undefined,
     });
     const resolve = (request: Partial<TargetRequest>, options: Partial<TargetsOptions> = {}) =>
-      targets({ policy: all, ...options }).resolve({ ...nothing, ...request }).namespace;
+      targets({ policy: all, ...options }).resolve({ ...nothing, ...request }, anyone).namespace;
     expect(resolve({ endpoint })).toBe('MQ_INST_9_x');
     expect(resolve({ endpoint, instanceId: 'MQ_INST_1' })).toBe('MQ_INST_1');
     expect(resolve({ endpoint }, { instanceNamespace: 'never' })).toBe('');
@@ -90,15 +93,15 @@ describe('a target', () => {
 
   it.each(['accessKeyId', 'accessKeySecret', 'instanceId'] as const)('has a limit for %s', (name) => {
     const request = (length: number) => ({ ...nothing, endpoint: 'allowed', [name]: 'x'.repeat(length) });
-    expect(() => targets().resolve(request(credentialCharsMax))).not.toThrow();
-    expect(() => targets().resolve(request(credentialCharsMax + 1))).toThrow(
+    expect(() => targets().resolve(request(credentialCharsMax), anyone)).not.toThrow();
+    expect(() => targets().resolve(request(credentialCharsMax + 1), anyone)).toThrow(
       expect.objectContaining({ code: Code.InvalidArgument, rawMessage: `${name} is over 1024 characters` }),
     );
   });
 
   it('is refused where the policy does not allow it, also in the middle of a list', () => {
     for (const endpoint of ['127.0.0.1:9876', 'allowed;169.254.169.254:80', 'evil.org']) {
-      expect(() => targets().resolve({ ...nothing, endpoint })).toThrow(
+      expect(() => targets().resolve({ ...nothing, endpoint }, anyone)).toThrow(
         expect.objectContaining({ name: 'PolicyError', kind: 'refused' }),
       );
     }
@@ -108,7 +111,7 @@ describe('a target', () => {
 });
 
 describe('reaching a target', () => {
-  const target = targets({ defaults }).resolve({ ...nothing, endpoint: 'allowed:3' });
+  const target = targets({ defaults }).resolve({ ...nothing, endpoint: 'allowed:3' }, anyone);
 
   async function failureOf(error: unknown): Promise<unknown> {
     return targets()

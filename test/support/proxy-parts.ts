@@ -2,6 +2,7 @@ import { ConnectError } from '@connectrpc/connect';
 import { onTestFinished } from 'vitest';
 import { ErrorInfoSchema } from '../../src/gen/google/rpc/error_details_pb.ts';
 import type { Call } from '../../src/proxy/call.ts';
+import { anyone } from '../../src/proxy/caller.ts';
 import { Engines } from '../../src/proxy/engines.ts';
 import { toFailure } from '../../src/proxy/failures.ts';
 import { Receipts } from '../../src/proxy/receipts.ts';
@@ -34,7 +35,7 @@ export function proxyParts(cluster: ScriptedCluster): ProxyParts {
 
 /** A call of somebody who stays and waits for ever. */
 export function patientCall(signal = new AbortController().signal): Call {
-  return { signal, timeoutMs: undefined };
+  return { signal, timeoutMs: undefined, caller: anyone };
 }
 
 /** Why a handler failed, as its caller is told: the reason, and the text. */
