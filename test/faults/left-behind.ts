@@ -13,13 +13,18 @@ import type { Stage } from './stages.ts';
 
 const leftCount = 1_000;
 const invisibleDurationMs = 15_000;
+/** Longest that a message may lie ready at a broker while somebody polls, in ms. */
+const cameMsMax = 2_000;
 /** Longest that a member may take to have the queues of one that died, and all of their messages, in ms. */
 const takenOverMsMax = 4_000;
 
-/** By POP the broker delivers them again when their time is over. */
-export async function leftBehindByPop(stage: Stage, lateMsMax: number): Promise<void> {
+/**
+ * By POP the broker delivers them again when their time is over.
+ * @param lateMsMax undefined where the broker's own way to do so may take longer than the row allows.
+ */
+export async function leftBehindByPop(stage: Stage, lateMsMax: number | undefined): Promise<void> {
   const row = new Row(`R-15 ${stage.title}`);
-  const subscriber = { group: 'g-left-behind', topic: 'left-behind' };
+  const subscriber = subscriberOf(stage);
   await stage.createTopic(subscriber.topic);
   const dying = startDying(stage, subscriber);
   const sender = stage.clients.create();
@@ -39,25 +44,27 @@ export async function leftBehindByPop(stage: Stage, lateMsMax: number): Promise<
   // What comes once too often would come about now.
   await sleep(3_000);
   const visibleAtMs = new Map(held.map((message) => [message.messageId, message.visibleAtMs]));
-  const lateMs = heir.messages.flatMap(({ messageId }, index) => {
-    const dueMs = visibleAtMs.get(messageId);
-    return dueMs === undefined ? [] : [(heir.receivedAtMs[index] ?? 0) - dueMs];
-  });
+  const cameAtMs = new Map(heir.messages.map(({ messageId }, index) => [messageId, heir.receivedAtMs[index] ?? 0]));
+  const lateMs = held.map(({ messageId }) => (cameAtMs.get(messageId) ?? Infinity) - (visibleAtMs.get(messageId) ?? 0));
   judgeDeliveries(row, held, heir);
   const revivedMs = await revivedAtMs(stage, popRetryTopicV1(subscriber.group, subscriber.topic));
-  const revivedLateMs = [...revivedMs].map(([messageId, atMs]) => atMs - (visibleAtMs.get(messageId) ?? Infinity));
+  const readyMs = [...revivedMs].map(([messageId, atMs]) => atMs - (visibleAtMs.get(messageId) ?? Infinity));
+  const lyingMs = [...revivedMs].map(([messageId, atMs]) => (cameAtMs.get(messageId) ?? 0) - atMs);
   row
     .exactly('before their time', lateMs.filter((ms) => ms < -50).length, 0)
-    .tell('after the invisible duration the broker had the last one ready', largest(revivedLateMs), 'ms')
-    .atMost('and the last one came', largest(lateMs), lateMsMax, 'ms')
-    .judge();
+    .tell('after the invisible duration the broker had the last one ready', largest(readyMs), 'ms')
+    .atMost('what was ready came after', largest(lyingMs), cameMsMax, 'ms');
+  const what = 'after the invisible duration the last one came';
+  if (lateMsMax === undefined) row.tell(what, largest(lateMs), 'ms');
+  else row.atMost(what, largest(lateMs), lateMsMax, 'ms');
+  row.judge();
   await heir.stop();
 }
 
 /** By pull the other members have its queues as soon as the broker has seen it go. */
 export async function leftBehindByPull(stage: Stage): Promise<void> {
   const row = new Row(`R-15 ${stage.title}`);
-  const subscriber = { group: 'g-left-by-pull', topic: 'left-by-pull' };
+  const subscriber = subscriberOf(stage);
   await stage.createTopic(subscriber.topic);
   const heir = await Reader.open(stage.clients.create(), subscriber, { mode: 'pull', pollDurationMs: 5_000 });
   const dying = startDying(stage, subscriber);
@@ -84,6 +91,12 @@ export async function leftBehindByPull(stage: Stage): Promise<void> {
     .atMost('after its death another member had the last one', tookMs, takenOverMsMax, 'ms')
     .judge();
   await heir.stop();
+}
+
+/** Brokers of one cluster have a topic each. */
+function subscriberOf({ title }: Stage): { readonly group: string; readonly topic: string } {
+  const name = title.replaceAll(/\W+/g, '-');
+  return { group: `g-left-behind-${name}`, topic: `left-behind-${name}` };
 }
 
 function startDying({ nameServer, way }: Stage, subscriber: { group: string; topic: string }): ClientProcess {

@@ -31,8 +31,9 @@ describe.skipIf(skipRocketMQ())('receivers of a real broker 5.5.0', () => {
     await leftBehindByPull(stageOn(cluster, 'pull'));
   });
 
+  // The broker's own way cannot be hastened by settings: it looks 2 s after the end of the time at the earliest (Java `PopReviveService`).
   it('R-15: the same by POP', async () => {
-    await leftBehindByPop(stageOn(cluster, 'pop'), 4_000);
+    await leftBehindByPop(stageOn(cluster, 'pop'), undefined);
   });
 
   it('R-15: the same by POP, where the broker keeps what is invisible in a key-value store', async () => {
