@@ -40,7 +40,11 @@ export async function resetOffsetsAt(
   const reply = await broker.invoke({ ...content, language: 'OTHER' });
   const isRefused = reply.code === ResponseCode.CONSUMER_NOT_ONLINE || reply.code === ResponseCode.SYSTEM_ERROR;
   if (!isRefused || (await hasMembers(group, broker))) return decodeResetOffsets(reply, broker.address);
-  return Promise.all(Array.from({ length: broker.queueCount }, (_, queueId) => writeOffset(reset, queueId, broker)));
+  const written: ResetQueue[] = [];
+  // One after the other: of several that come at once where a group has none, brokers keep one (Java `ConsumerOffsetManager.commitOffset`).
+  for (let queueId = 0; queueId < broker.queueCount; queueId += 1)
+    written.push(await writeOffset(reset, queueId, broker));
+  return written;
 }
 
 async function hasMembers(group: string, broker: AskedBroker): Promise<boolean> {
