@@ -13,7 +13,7 @@ describeOnTarget('examples, as the README shows them', () => {
   beforeAll(async () => {
     cluster = await startTarget({ transactionTimeoutMs: 1_000, transactionCheckIntervalMs: 1_000 });
     // A real broker gives a topic that its first message makes to consumers half a minute later.
-    for (const topic of ['orders', 'payments']) await cluster.createTopic(topic);
+    for (const topic of ['orders', 'payments', 'questions']) await cluster.createTopic(topic);
     proxy = await startProxy({});
   });
 
@@ -73,6 +73,22 @@ describeOnTarget('examples, as the README shows them', () => {
     await run('producer');
     const output = await run('simple-consumer');
     expect(output).toMatch(/^received \w+ order 4713$/m);
+  });
+
+  test('lite-pull-consumer reads what was sent, whoever has received it', { timeout: 60_000 }, async () => {
+    await run('producer');
+    const lines = (await run('lite-pull-consumer')).trim().split('\n');
+    expect(lines).toContainEqual(expect.stringMatching(/^read \d+ \d+n order 4713$/));
+    const places = lines.map((line) => line.split(' ').slice(1, 3).join(' '));
+    expect(new Set(places).size).toBe(lines.length);
+  });
+
+  test('request-reply is answered', { timeout: 60_000 }, async () => {
+    expect(await run('request-reply')).toBe('answered: tea costs 42\n');
+  });
+
+  test('admin makes and finds things, and cleans up', { timeout: 60_000 }, async () => {
+    expect(await run('admin')).toBe('found invoice 1 with key 1\nmessages: 1\n');
   });
 
   test('transaction commits, and answers the check for what was not', { timeout: 90_000 }, async () => {
