@@ -21,10 +21,14 @@ const arrivalTimeoutMs = 30_000;
 /** One client on one connection of its own. */
 export class GrownClient {
   readonly #client: Client;
-  readonly #service = loadService();
+  readonly #service: ServiceDefinition;
 
-  /** @param address `host:port` of the proxy. */
-  constructor(address: string) {
+  /**
+   * @param address `host:port` of the proxy.
+   * @param file in `proto`.
+   */
+  constructor(address: string, file = 'rocketmq/rocketmq.proto', service = 'rocketmq.RocketMQProxy') {
+    this.#service = loadService(file, service);
     this.#client = new Client(address, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 });
   }
 
@@ -132,10 +136,10 @@ export class ReplyStream<C extends ClientReadableStream<object>> {
   }
 }
 
-function loadService(): ServiceDefinition {
-  const file = fileURLToPath(new URL('../../proto/rocketmq/rocketmq.proto', import.meta.url));
-  const options = { keepCase: true, longs: String, enums: String, defaults: true };
-  const definition = loadSync(file, options)['rocketmq.RocketMQProxy'];
-  if (definition === undefined || 'format' in definition) throw new Error('rocketmq.proto has no RocketMQProxy');
+function loadService(file: string, service: string): ServiceDefinition {
+  const path = fileURLToPath(new URL(`../../proto/${file}`, import.meta.url));
+  const options = { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true };
+  const definition = loadSync(path, options)[service];
+  if (definition === undefined || 'format' in definition) throw new Error(`${file} has no ${service}`);
   return definition as ServiceDefinition;
 }
