@@ -6,7 +6,7 @@ import { Deadline } from '../../src/remoting/deadline.ts';
 import { RemotingError } from '../../src/remoting/errors.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
 import type { EngineClient } from '../support/engine-client.ts';
-import { type ProxyClient, reasonOf } from '../support/grpc-client.ts';
+import { ProxyClient, reasonOf } from '../support/grpc-client.ts';
 import type { History, SendEvent, SendOutcome } from '../support/history.ts';
 import { noProperties } from '../support/published-api.ts';
 import { outgoing } from '../support/real-client.ts';
@@ -107,6 +107,64 @@ export class Load {
       )
       .finally(() => this.#underWay.delete(sent));
     this.#underWay.add(sent);
+  }
+}
+
+/** How often a proxy is asked whether it lives, in ms. */
+const pulseIntervalMs = 50;
+
+/**
+ * Asks a proxy all the time whether it lives, on a connection of its own, which takes it no time: whatever an answer takes, the proxy or this
+ * process was held up. A machine that is busy with other things says nothing about how long something takes.
+ */
+export class Pulse {
+  readonly #client: ProxyClient;
+  readonly #ended: Promise<void>;
+  /** From one answer to the next. */
+  readonly #beats: { readonly startMs: number; readonly endMs: number }[] = [];
+  #running = true;
+
+  /** @param address of the proxy. */
+  constructor(address: string) {
+    this.#client = new ProxyClient(address);
+    this.#ended = this.#run();
+  }
+
+  /** Longest time at once, in ms. */
+  get longestMs(): number {
+    return this.#beats.reduce((most, { startMs, endMs }) => Math.max(most, endMs - startMs - pulseIntervalMs), 0);
+  }
+
+  /** What is left of a time, in ms, without what the processes were held up meanwhile. */
+  less(fromMs: number, toMs: number): number {
+    return this.#beats.reduce((leftMs, { startMs, endMs }) => {
+      const overlapMs = Math.min(toMs, endMs) - Math.max(fromMs, startMs);
+      const share = Math.max(0, 1 - pulseIntervalMs / (endMs - startMs));
+      return leftMs - Math.max(0, overlapMs) * share;
+    }, toMs - fromMs);
+  }
+
+  /** The longest of these sends, in ms, without what the processes were held up meanwhile. */
+  longestOf(sends: readonly SendEvent[]): number {
+    return sends.reduce((most, { startMs, endMs }) => {
+      return endMs - startMs > most ? Math.max(most, this.less(startMs, endMs)) : most;
+    }, 0);
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    await this.#ended;
+    this.#client.close();
+  }
+
+  async #run(): Promise<void> {
+    for (let startMs = performance.now(); this.#running; ) {
+      await sleep(pulseIntervalMs);
+      await this.#client.call('HealthCheck', {});
+      const endMs = performance.now();
+      this.#beats.push({ startMs, endMs });
+      startMs = endMs;
+    }
   }
 }
 

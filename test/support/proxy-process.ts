@@ -36,6 +36,7 @@ export interface ProxyProcess extends TestedProxy {
   /** The first line whose message holds `text`, also one to come. */
   logged(text: string): Promise<LogLine>;
   kill(signal: NodeJS.Signals): void;
+  readonly pid: number;
 }
 
 const startTimeoutMs = 20_000;
@@ -47,10 +48,15 @@ const quiet = { GRPC_PORT: '0', METRICS_PORT: '0', PROXY_DATA_DIR: 'memory', PRO
 /**
  * Starts the proxy and waits until it serves.
  * @param environment its settings; those of this process are not handed on.
+ * @param command what runs it, such as `nsenter` with its parameters. Default: nothing.
  * @throws Error with its output when it ends early.
  */
-export async function startProxyProcess(environment: Readonly<Record<string, string>>): Promise<ProxyProcess> {
-  const child = spawn(process.execPath, [join(checkoutDirectory(), 'dist', 'server.js')], {
+export async function startProxyProcess(
+  environment: Readonly<Record<string, string>>,
+  command: readonly string[] = [],
+): Promise<ProxyProcess> {
+  const [program = '', ...parameters] = [...command, process.execPath, join(checkoutDirectory(), 'dist', 'server.js')];
+  const child = spawn(program, parameters, {
     env: { PATH: process.env['PATH'], ...quiet, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -70,6 +76,8 @@ export async function startProxyProcess(environment: Readonly<Record<string, str
     logged: (text) => log.find(text, logTimeoutMs),
     metrics: async () => JSON.parse(await (await fetch(`${status}/metrics`)).text()),
     kill: (signal) => void child.kill(signal),
+    // Undefined for one only that could not be started, which has thrown before.
+    pid: child.pid ?? -1,
     stop: async () => {
       child.kill('SIGKILL');
       await exited;
