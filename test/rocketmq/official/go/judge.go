@@ -17,9 +17,10 @@ import (
 )
 
 const (
-	deadline = 30 * time.Second
-	soon     = 10 * time.Second
-	poll     = 25 * time.Millisecond
+	deadline = 60 * time.Second
+	// soon judges no promptness: it is longer than the 20 s of a client that missed its first chance to look for its queues.
+	soon = 25 * time.Second
+	poll = 25 * time.Millisecond
 )
 
 // settings are the same for all scenarios of a run.

@@ -75,7 +75,7 @@ final class Admins {
             c.shared.admin.resetOffsetByTimestamp(topic, group, System.currentTimeMillis() - 600_000, true);
         Context.same("queues reset", 2, offsets.size());
         for (Long offset : offsets.values()) Context.same("reset to", 0L, offset);
-        // A client waits 10 s before it takes the new offsets, and a 4.9 looks for its queues only every 20 s.
+        // A client waits 10 s before it takes the new offsets, and a 4.9 looks for its queues only every 15 s (official.ts).
         // A broker that keeps the new offsets tells a client in its next answer, which these bring at once.
         c.sendAll(producer, topic, Arrays.asList("wake0", "wake1"));
         c.await("each message again", 28_000,

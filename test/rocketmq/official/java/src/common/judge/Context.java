@@ -25,8 +25,8 @@ import org.apache.rocketmq.common.message.MessageExt;
 
 /** What one scenario works with: names of its own, clients that are closed at its end, and ways to wait and to insist. */
 final class Context {
-    /** Waits that depend on nothing but the broker's promptness. */
-    static final int SOON_MS = 10_000;
+    /** Waits that judge no promptness: longer than a client needs that missed its first chance to look for its queues (official.ts). */
+    static final int SOON_MS = 20_000;
     private static final int POLL_MS = 25;
 
     final Shared shared;

@@ -25,10 +25,10 @@ import org.apache.rocketmq.common.message.MessageQueue;
 
 /** Push consumers that pull: shares, order, filters, places to start from. */
 final class Pushes {
-    /** A client looks for its queues every 20 s; sooner only when the broker tells it that its group has changed. */
-    private static final int TOLD_MS = 7_000;
+    /** A client looks for its queues every 15 s, as official.ts has it; sooner only when the broker tells it that its group has changed. */
+    private static final int TOLD_MS = 10_000;
 
-    private static final int LOCKED_MS = 23_000;
+    private static final int LOCKED_MS = 25_000;
 
     private Pushes() {
     }
@@ -157,7 +157,7 @@ final class Pushes {
             });
             consumer.start();
         }
-        // A 4.9 client tries again after 20 s where it wants a queue that the other one has not unlocked yet.
+        // A 4.9 client tries again after 15 s where it wants a queue that the other one has not unlocked yet.
         c.await("2 queues each", LOCKED_MS, () -> consumers.stream().allMatch(consumer -> queueCount(consumer, topic) == 2));
         DefaultMQProducer producer = c.producer();
         for (int i = 0; i < 40; i++) {

@@ -26,7 +26,7 @@ final class Retries {
     }
 
     /**
-     * A retry topic is made when the first consumer of a group says hello, and a client looks for queues every 20 s: so the group
+     * A retry topic is made when the first consumer of a group says hello, and a client looks for queues every 15 s: so the group
      * is introduced by a consumer that leaves again.
      */
     private static void introduce(Context c, String topic, String group) throws Exception {

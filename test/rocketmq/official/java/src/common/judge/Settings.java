@@ -16,7 +16,7 @@ final class Settings {
     /** Scenarios that run at the same time. */
     int parallel = 10;
     /** What one scenario may take. */
-    int deadlineSeconds = 30;
+    int deadlineSeconds = 60;
     final List<String> scenarios = new ArrayList<>();
 
     static Settings of(String[] args) {
