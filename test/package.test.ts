@@ -73,7 +73,7 @@ describe('the package', () => {
 /** With most of what there is; lines behind `@ts-expect-error` must not compile. */
 const program = `
 import {
-  type Filter, type Handler, type Message, RocketMQClient, RocketMQError, type SendResult,
+  type AllocationStrategy, averageAllocation, consistentHashAllocation, type Filter, type Handler, type Message, RocketMQClient, RocketMQError, type SendResult,
 } from 'rocketmq-grpc-proxy/client';
 import { startTestBroker, VirtualClock } from 'rocketmq-grpc-proxy/testing';
 
@@ -100,10 +100,18 @@ await using simple = client.simpleConsumer({ group: 'g' });
 for await (const { text } of simple) console.log(text);
 const transactions = client.transactionProducer({ group: 'g', check: ({ keys }) => (keys.length > 0 ? 'commit' : 'unknown') });
 const result: number = await transactions.sendInTransaction(message, async ({ transactionId }) => transactionId.length);
+const files = { directory: '/var/lib/offsets', clientId: 'member-1' };
+const strategy: AllocationStrategy = consistentHashAllocation(20);
+client.pushConsumer({ group: 'g', handler, broadcast: files, allocationStrategy: strategy, reconsumeTimesMax: 3 }).pause();
+await using pulling = client.litePullConsumer({ group: 'g', allocationStrategy: averageAllocation });
+for (const queue of await pulling.queuesOf('orders')) await pulling.seekToBegin(queue);
+const names: readonly string[] = await client.admin().createTopic('orders', { messageType: 'FIFO' }, { clusterName: 'c' });
+const found = await client.queries().byMessageId('orders', sent.messageId, { timeoutMs: 1_000 });
+console.log(names, found?.storedAt.getTime(), found?.text());
 try {
   await client.close();
 } catch (error) {
-  if (error instanceof RocketMQError && error.code === 'TIMEOUT' && error.retryable) console.log(error.brokerCode);
+  if (error instanceof RocketMQError && error.code === 'TIMEOUT' && error.retryable) console.log(error.brokerCode, error.outcomes?.map(({ state }) => state), error.servers?.failures.get('a')?.code);
   // @ts-expect-error: no such code
   if (error instanceof RocketMQError && error.code === 'TIMED_OUT') console.log(error, offset, result);
 }
