@@ -30,22 +30,6 @@ describe.skipIf(skipRocketMQ() || skipJavaClients())('administration on RocketMQ
     return queues.map(({ brokerOffset, consumerOffset }) => [brokerOffset, consumerOffset]);
   };
 
-  test('topics and groups are made, listed and deleted', async () => {
-    expect(await client.admin.createTopic({ name: 'managed', queueCount: 2 }, soon())).toEqual([cluster.brokerName]);
-    await vi.waitFor(async () => expect(await client.admin.topics({}, soon())).toContain('managed'), {
-      timeout: 20_000,
-    });
-    expect(await client.admin.topicOffsets('managed', soon())).toHaveLength(2);
-    await client.admin.createGroup({ name: 'managed-group', retryMaxTimes: 3 }, soon());
-    const groupOf = async () =>
-      (await client.admin.groups({}, soon())).get(cluster.brokerName)?.find(({ name }) => name === 'managed-group');
-    expect(await groupOf()).toMatchObject({ retryMaxTimes: 3 });
-    await client.admin.deleteGroup('managed-group', {}, soon());
-    expect(await groupOf()).toBeUndefined();
-    await client.admin.deleteTopic('managed', {}, soon());
-    await expect(client.admin.topicOffsets('managed', soon())).rejects.toMatchObject({ kind: 'noRoute' });
-  });
-
   test('a group in which nobody is, is moved by this client; one with members by them', async () => {
     await client.admin.createTopic({ name: 'moved', queueCount: 1 }, soon());
     await client.admin.createGroup({ name: 'moved-group' }, soon());
@@ -62,25 +46,5 @@ describe.skipIf(skipRocketMQ() || skipJavaClients())('administration on RocketMQ
     const moved = await client.admin.resetOffsets({ ...reset, to: 0 }, soon());
     expect(moved).toEqual([{ queue, offset: 0 }]);
     await mqadmin.run('@leave', 'moved-group');
-  });
-
-  test('messages are found by their ids and keys', async () => {
-    await client.admin.createTopic({ name: 'queried', queueCount: 1 }, soon());
-    const sent = await vi.waitFor(() => client.producer.send(outgoing('queried', 'body', { keys: 'a-key' }), soon()), {
-      timeout: 20_000,
-    });
-    const found = await vi.waitFor(
-      async () => {
-        const message = await client.queries.byMessageId('queried', sent.messageId, soon());
-        expect(message).toBeDefined();
-        return message;
-      },
-      { timeout: 20_000 },
-    );
-    expect(found).toMatchObject({ offsetMessageId: sent.offsetMessageId, queue: sent.queue });
-    expect(await client.queries.byMessageId('queried', sent.offsetMessageId, soon())).toEqual(found);
-    expect(await client.queries.byKey('queried', 'a-key', {}, soon())).toEqual([found]);
-    const listed = await mqadmin.run('queryMsgByUniqueKey', '-t', 'queried', '-i', sent.messageId);
-    expect(listed).toContain('a-key');
   });
 });
