@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, it, onTestFinished } from 'vitest';
+import { ClientError } from '../../src/client/errors.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
@@ -239,6 +240,7 @@ describe('networks', () => {
       .tell('stored', storedCount)
       .exactly('outcome unknown', unknownCount, 0)
       .exactly('sends without an answer', sentCount - load.sends.length, 0)
+      .exactly('refused otherwise than as "not stored"', load.failures.filter((error) => !isNotStored(error)).length, 0)
       .atMost('tries per send', offered / sentCount, 1.5)
       .atMost('offered to the broker, of what was sent', (offered / sentCount) * 100, 110, '%')
       .tell('this process was held up, at most', load.stallMs, 'ms')
@@ -246,6 +248,10 @@ describe('networks', () => {
       .judge();
   });
 });
+
+function isNotStored(error: unknown): boolean {
+  return error instanceof ClientError && error.kind === 'notStored';
+}
 
 /** Bytes of bodies that are stored in a second by many senders who each wait for their answer. */
 async function measureGoodput(
