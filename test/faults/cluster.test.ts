@@ -6,7 +6,6 @@ import { RequestCode } from '../../src/remoting/request-code.ts';
 import { createTopicOn, type RocketMQCluster, startRocketMQ, type TopicOptions } from '../rocketmq/cluster.ts';
 import { type RocketMQVersion, rocketmqVersions, skipRocketMQ } from '../rocketmq/java.ts';
 import { freePort } from '../rocketmq/ports.ts';
-import { connectEngine, startTestEngine } from '../support/engine-client.ts';
 import { History } from '../support/history.ts';
 import { outgoing, Reader, RealClients } from '../support/real-client.ts';
 import { routesScript } from '../support/scripted-cluster.ts';
@@ -14,6 +13,7 @@ import { ScriptedPeer } from '../support/scripted-peer.ts';
 import { closedAddress } from '../support/tcp-peers.ts';
 import { largest, Row } from './figures.ts';
 import { Load, type Send, sendBy } from './load.ts';
+import { stageOnEngine } from './stages.ts';
 import { openWitnesses, settled, stuckMsMax, testimonyOf, type Witness } from './ways.ts';
 
 const GET_ROUTEINFO_BY_TOPIC = 105;
@@ -183,9 +183,9 @@ describe('name servers', () => {
   it('R-10: nobody answers at the start, and one of two knows the wrong thing', async () => {
     const topic = 'topic';
     const row = new Row('R-10 engine');
-    const { brokerAddress } = await startTestEngine();
-    await (await connectEngine(brokerAddress)).send(topic, 'first');
-    const right = [{ brokerName: 'broker-a', address: brokerAddress, queueCount }];
+    const stage = await stageOnEngine('pull');
+    await stage.createTopic(topic);
+    const right = [{ brokerName: 'broker-a', address: stage.broker.brokerAddress, queueCount }];
     const nameServers = [await ScriptedPeer.start(), await ScriptedPeer.start()];
     for (const nameServer of nameServers) {
       onTestFinished(() => nameServer.stop());
