@@ -33,6 +33,9 @@ const steadyCount = 5;
 /** Longest wait for anything that takes a moment only on a quiet machine. */
 const patienceMs = 45_000;
 
+/** Of one test; all groups play side by side. */
+const timeout = 240_000;
+
 const SET_MESSAGE_REQUEST_MODE = 401;
 
 type Who = 'ours' | 'java' | 'go';
@@ -302,7 +305,8 @@ describe.skipIf(skipRocketMQ() || skipJavaClients() || skipGo()).each(versions)(
         openJavaMembers({ version: javaVersion, nameServer, onHandled }),
         openGoMembers({ nameServer, onHandled }),
       ]);
-      const client = new RocketMQClient({ nameServers: nameServer });
+      // What is sent again for want of an answer may be stored twice: nobody could tell that from double work.
+      const client = new RocketMQClient({ nameServers: nameServer, requestTimeoutMs: patienceMs, sendAttemptsMax: 1 });
       parts = { brokers, client, java, go, byMember };
       plays = startPlays(parts, hasPop);
     });
@@ -313,7 +317,9 @@ describe.skipIf(skipRocketMQ() || skipJavaClients() || skipGo()).each(versions)(
       await Promise.all(brokers.map((broker) => broker.stop()));
     });
 
-    it('share the queues evenly and work on each message once, but for what is under way when members change', async () => {
+    it('share the queues evenly and work on each message once, but for what is under way when members change', {
+      timeout,
+    }, async () => {
       const { concurrently, found } = plays;
       const findings = await found.concurrently;
       report(`${version} concurrently`, concurrently, findings);
@@ -321,7 +327,7 @@ describe.skipIf(skipRocketMQ() || skipJavaClients() || skipGo()).each(versions)(
       expect(await concurrently.watch.left()).toBe(0);
     });
 
-    it('never work on a queue in disorder, nor while ours still works on it', async () => {
+    it('never work on a queue in disorder, nor while ours still works on it', { timeout }, async () => {
       const { orderly, found } = plays;
       const findings = await found.orderly;
       report(`${version} orderly`, orderly, findings);
@@ -331,7 +337,7 @@ describe.skipIf(skipRocketMQ() || skipJavaClients() || skipGo()).each(versions)(
       expect(await orderly.watch.left()).toBe(0);
     });
 
-    it.runIf(hasPop)('share messages by POP, each for one of them, once', async () => {
+    it.runIf(hasPop)('share messages by POP, each for one of them, once', { timeout }, async () => {
       const { pop, found } = plays;
       const findings = await found.pop;
       expect(findings).toBeDefined();

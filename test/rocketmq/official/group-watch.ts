@@ -31,8 +31,8 @@ const SUCCESS = 0;
 const pollMs = 150;
 /** Official clients look for queues every 20 s, sooner only when they are told; a queue that was still locked is no reason to. */
 const nudgeAfterMs = 2_000;
-/** Longest wait for queues to be shared out. */
-const sharedTimeoutMs = 45_000;
+/** Longest wait for queues to be shared out: brokers keep a lock for 60 s whose end an official client could not tell them. */
+const sharedTimeoutMs = 90_000;
 
 /** What queues are called here. */
 export function queueName({ brokerName, queueId }: { readonly brokerName: string; readonly queueId: number }): string {
@@ -137,7 +137,8 @@ export class GroupWatch {
   async #queuesOf(clientId: string): Promise<readonly string[]> {
     const { group, brokers, topic } = this.#watched;
     const fields = { consumerGroup: group, clientId, jstackEnable: 'false' };
-    const reply = await brokers[0]?.brokerCall(GET_CONSUMER_RUNNING_INFO, fields);
+    // Who is leaving may not answer at all.
+    const reply = await brokers[0]?.brokerCall(GET_CONSUMER_RUNNING_INFO, fields).catch(() => undefined);
     if (reply?.code !== SUCCESS) return [];
     // The whole is no JSON: queues are the keys of a map, written as objects.
     const keys = reply.body.toString().match(/\{[^{}]*\}(?=:\{)/g) ?? [];

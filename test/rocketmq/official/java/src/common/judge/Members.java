@@ -25,6 +25,7 @@ import org.apache.rocketmq.common.message.MessageExt;
  */
 public final class Members {
     private static final int WORK_MS = 5;
+    private static final int JOIN_TRIES_MAX = 10;
 
     private final Settings settings;
     private final PrintStream out;
@@ -50,7 +51,7 @@ public final class Members {
 
     private void run(String[] words) {
         try {
-            if (words[0].equals("join")) join(words[1], words[2], words[3], words[4]);
+            if (words[0].equals("join")) members.put(words[1], joined(words));
             else members.remove(words[1]).shutdown();
             tell("{\"event\":\"done\",\"member\":" + Json.quote(words[1]) + "}");
         } catch (Exception failure) {
@@ -59,7 +60,22 @@ public final class Members {
         }
     }
 
-    private void join(String member, String topic, String group, String way) throws Exception {
+    /** Where the first request of a client does not reach a busy name server, its start fails as a whole. */
+    private DefaultMQPushConsumer joined(String[] words) throws Exception {
+        for (int tries = 1; ; tries++) {
+            DefaultMQPushConsumer consumer = consumer(words[1], words[2], words[3], words[4]);
+            try {
+                consumer.start();
+                return consumer;
+            } catch (IllegalStateException unreached) {
+                consumer.shutdown();
+                if (tries == JOIN_TRIES_MAX) throw unreached;
+                Thread.sleep(500);
+            }
+        }
+    }
+
+    private DefaultMQPushConsumer consumer(String member, String topic, String group, String way) throws Exception {
         DefaultMQPushConsumer consumer =
             new DefaultMQPushConsumer(group, settings.hook(), new AllocateMessageQueueAveragely());
         consumer.setNamesrvAddr(settings.nameServer);
@@ -83,8 +99,7 @@ public final class Members {
                 return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
             });
         }
-        consumer.start();
-        members.put(member, consumer);
+        return consumer;
     }
 
     private void work(String member, List<MessageExt> messages) {
