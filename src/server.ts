@@ -10,6 +10,7 @@ import { type RunningProxy, startProxy } from './proxy/proxy.ts';
 import { Sealer } from './proxy/seal.ts';
 import { loadSealKeys, SealKeyError } from './proxy/seal-keys.ts';
 import { type StatusServer, startStatusServer } from './proxy/status-server.ts';
+import { SettingFileError } from './proxy/watched-files.ts';
 
 async function main(): Promise<void> {
   const given = readOptions(process.argv.slice(2), process.env);
@@ -50,6 +51,7 @@ function start(options: ServerOptions, log: Log): Promise<RunningProxy> {
   return startProxy({
     ...options,
     listener: { ...options, port: options.grpcPort },
+    tls: options,
     sealer: new Sealer(keys),
     policy: EndpointPolicy.create({ ...options, defaultEndpoint: options.endpoint }),
     defaults: { ...options, endpoint: options.endpoint ?? '' },
@@ -78,7 +80,7 @@ function announce(options: ServerOptions, { embedded, proxy, statusServer }: Run
     );
   }
   const urlHost = isIPv6(host) ? `[${host}]` : host;
-  const grpc = `http://${urlHost}:${proxy.port}`;
+  const grpc = `${options.tlsCertFile === undefined ? 'http' : 'https'}://${urlHost}:${proxy.port}`;
   const status = `http://${urlHost}:${statusServer.port}`;
   log.info({ grpc, status, endpoint }, 'the proxy serves gRPC, gRPC-web and Connect');
   const { broker } = embedded;
@@ -119,6 +121,7 @@ function fail(error: unknown): never {
     error instanceof EmbeddedError ||
     error instanceof PolicyError ||
     error instanceof SealKeyError ||
+    error instanceof SettingFileError ||
     error instanceof ListenError;
   process.stderr.write(
     `rocketmq-grpc-proxy: ${expected ? error.message : error instanceof Error ? error.stack : String(error)}\n`,

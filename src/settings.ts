@@ -160,6 +160,22 @@ export const settings = {
     allowed: 'as `PROXY_ALLOWED_ENDPOINTS`',
     about: 'Addresses that name servers may send us to; unset: the hosts of the allowed endpoints.',
   }),
+  tlsCertFile: optionalText({
+    env: 'PROXY_TLS_CERT_FILE',
+    allowed: 'a PEM file',
+    about:
+      'Certificate of the gRPC port, and those between it and its authority; with it the port speaks TLS only. Read again when it changes.',
+  }),
+  tlsKeyFile: optionalText({
+    env: 'PROXY_TLS_KEY_FILE',
+    allowed: 'a PEM file',
+    about: 'Private key of that certificate, without a passphrase.',
+  }),
+  tlsClientCaFile: optionalText({
+    env: 'PROXY_TLS_CLIENT_CA_FILE',
+    allowed: 'a PEM file',
+    about: 'Authorities of clients; with them only clients with a certificate of theirs get in (mutual TLS).',
+  }),
   maxConcurrent: integer({
     env: 'MAX_CONCURRENT',
     fallback: '1000',

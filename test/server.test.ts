@@ -133,6 +133,11 @@ describe('the server', { timeout: 60_000 }, () => {
       ['for everybody without a word on endpoints', { PROXY_HOST: '0.0.0.0' }, 'PROXY_ALLOWED_ENDPOINTS'],
       ['with an endpoint that is none', { ROCKETMQ_ENDPOINT: 'a:b' }, 'ROCKETMQ_ENDPOINT: the endpoint is malformed'],
       ['with a weak seal key', { PROXY_SEAL_KEY: 'ab'.repeat(32) }, 'PROXY_SEAL_KEY is weak'],
+      [
+        'with a certificate that is not there',
+        { PROXY_TLS_CERT_FILE: '/nowhere', PROXY_TLS_KEY_FILE: '/no' },
+        '/nowhere',
+      ],
       ['with a seal key file that is not there', { PROXY_SEAL_KEY_FILE: '/nowhere' }, '/nowhere'],
     ])('%s: ends with 1 and says what to set', async (_, environment, text) => {
       const server = compiled.start(environment);

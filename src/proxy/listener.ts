@@ -13,6 +13,9 @@ import type { Log } from '../log.ts';
 import { awaitProtocol, type WireProtocol } from './first-bytes.ts';
 import { Http2Guard, type Http2Limits } from './http2-guard.ts';
 import { listen } from './listen.ts';
+import { refusePlaintext } from './plaintext.ts';
+import type { TlsMaterial } from './tls-files.ts';
+import { TlsPort } from './tls-port.ts';
 
 /** One request of either HTTP version: the shape of connect-node's adapter. It must not throw. */
 export type RequestHandler = (
@@ -77,6 +80,8 @@ export interface ListenerOptions {
   readonly readTimeoutMs: number;
   readonly keepaliveIntervalMs: number;
   readonly keepaliveTimeoutMs: number;
+  /** Unset: cleartext. */
+  readonly tls?: TlsMaterial | undefined;
   readonly handler: RequestHandler;
   readonly counter: ConnectionCounter;
   readonly log: Log;
@@ -86,6 +91,7 @@ export interface ListenerOptions {
 
 /** One accepted connection. */
 interface Connection {
+  /** As it was accepted: below TLS. */
   readonly socket: Socket;
   /** Kept, since a closed socket no longer knows. */
   readonly peer: string;
@@ -96,8 +102,8 @@ interface Connection {
 }
 
 /**
- * One cleartext port for gRPC (HTTP/2 with prior knowledge), gRPC-web and Connect (HTTP/1.1 and HTTP/2). Node's two servers share one
- * handler; which of them a connection goes to is decided by its first bytes.
+ * One port for gRPC (HTTP/2), gRPC-web and Connect (HTTP/1.1 and HTTP/2), in cleartext or by TLS. Node's two servers share one handler;
+ * which of them a connection goes to is decided by its first bytes, those behind the TLS handshake where there is one.
  */
 export class Listener {
   readonly #options: ListenerOptions;
@@ -107,6 +113,8 @@ export class Listener {
   readonly #http1: Server;
   /** Does not listen: it is handed its connections. */
   readonly #http2: Http2Server;
+  /** Undefined where the port is cleartext. */
+  readonly #tls: TlsPort | undefined;
   readonly #connections = new Set<Connection>();
   readonly #http1Responses = new Set<ServerResponse>();
   readonly #sweeper: NodeJS.Timeout;
@@ -122,6 +130,7 @@ export class Listener {
     this.#http2Limits = { ...this.#limits, keepaliveIntervalMs, keepaliveTimeoutMs, readTimeoutMs };
     this.#http1 = this.#createHttp1();
     this.#http2 = this.#createHttp2();
+    this.#tls = this.#createTls();
     this.#sweeper = setInterval(() => this.#sweep(), this.#limits.sweepMs).unref();
   }
 
@@ -141,6 +150,11 @@ export class Listener {
   /** The port that it listens on. */
   get port(): number {
     return this.#port;
+  }
+
+  /** Shows another certificate, and trusts other authorities, from the next connection on. */
+  renewTls(material: TlsMaterial): void {
+    this.#tls?.renew(material);
   }
 
   /**
@@ -208,9 +222,9 @@ export class Listener {
     const [serve] = server.listeners('connection');
     server.removeAllListeners('connection');
     server.on('connection', (socket) =>
-      this.#accept(socket, () => {
-        serve?.call(server, socket);
-        socket.resume();
+      this.#accept(socket, (ready) => {
+        serve?.call(server, ready);
+        ready.resume();
       }),
     );
     return server;
@@ -235,7 +249,20 @@ export class Listener {
     return server;
   }
 
-  #accept(socket: Socket, serveHttp1: () => void): void {
+  #createTls(): TlsPort | undefined {
+    const { tls: material, counter, log } = this.#options;
+    if (material === undefined) return undefined;
+    return new TlsPort({
+      material,
+      handshakeMs: this.#limits.firstBytesMs,
+      onFailure: (error, peer) => {
+        counter.connectionRefused();
+        log.debug({ peer, err: error }, 'a TLS handshake failed');
+      },
+    });
+  }
+
+  #accept(socket: Socket, serveHttp1: (ready: Socket) => void): void {
     const connection: Connection = {
       socket,
       peer: socket.remoteAddress ?? 'a peer that has gone',
@@ -250,15 +277,25 @@ export class Listener {
       this.#connections.delete(connection);
       this.#options.counter.connectionClosed();
     });
-    awaitProtocol(socket, this.#limits.firstBytesMs, (protocol) => {
+    const serve = (ready: Socket, protocol: WireProtocol): void => {
       connection.protocol = protocol;
-      if (protocol === 'http2') this.#serveHttp2(connection);
-      else serveHttp1();
+      if (protocol === 'http2') this.#serveHttp2(connection, ready);
+      else serveHttp1(ready);
+    };
+    awaitProtocol(socket, this.#limits.firstBytesMs, (protocol) => {
+      if (this.#tls === undefined) serve(socket, protocol);
+      else if (protocol !== 'tls') refusePlaintext(socket, protocol);
+      else this.#tls.accept(socket, (secure) => this.#awaitSecure(secure, serve));
     });
   }
 
-  #serveHttp2(connection: Connection): void {
-    const { socket, peer } = connection;
+  #awaitSecure(secure: Socket, serve: (ready: Socket, protocol: WireProtocol) => void): void {
+    secure.on('error', ignore);
+    awaitProtocol(secure, this.#limits.firstBytesMs, (protocol) => serve(secure, protocol));
+  }
+
+  #serveHttp2(connection: Connection, socket: Socket): void {
+    const { peer } = connection;
     // The HTTP/1.1 server lets clients half-close. In HTTP/2 that is how one ends that was killed, and nothing else tells of it.
     socket.allowHalfOpen = false;
     const adopt = (session: ServerHttp2Session): void => {

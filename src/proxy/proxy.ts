@@ -13,7 +13,7 @@ import { createConsumerHandlers } from './consumers.ts';
 import type { EndpointPolicy } from './endpoint-policy.ts';
 import { Engines } from './engines.ts';
 import { createHealthHandlers } from './health.ts';
-import { Listener, type ListenerOptions } from './listener.ts';
+import { Listener, type ListenerOptions, type RequestHandler } from './listener.ts';
 import { ProxyMetrics } from './metrics.ts';
 import type { InstanceNamespace } from './names.ts';
 import { createProducerHandlers } from './producers.ts';
@@ -27,6 +27,8 @@ import type { Service } from './service.ts';
 import { Sessions } from './sessions.ts';
 import type { Readiness } from './status-server.ts';
 import { Targets } from './targets.ts';
+import { readTlsFiles, type TlsFileSettings, tlsFiles, toTlsMaterial } from './tls-files.ts';
+import { WatchedFiles } from './watched-files.ts';
 
 /** How often idle sessions and engines are looked for, in ms. */
 const sweepIntervalMs = 5_000;
@@ -34,7 +36,11 @@ const sweepIntervalMs = 5_000;
 const closeGraceMs = 1_000;
 
 export interface ProxyOptions {
-  readonly listener: Omit<ListenerOptions, 'handler' | 'counter' | 'log'>;
+  readonly listener: Omit<ListenerOptions, 'handler' | 'counter' | 'log' | 'tls'>;
+  /** Unset: the port is cleartext. */
+  readonly tls?: TlsFileSettings | undefined;
+  /** How often files that settings name are looked at again, in ms. Default: `fileCheckIntervalMs`. */
+  readonly fileCheckIntervalMs?: number | undefined;
   readonly sealer: Sealer;
   readonly policy: EndpointPolicy;
   readonly instanceNamespace: InstanceNamespace;
@@ -62,7 +68,7 @@ export interface RunningProxy {
   close(drainTimeoutMs: number): Promise<void>;
 }
 
-/** Puts the proxy together and starts to listen. @throws ListenError. */
+/** Puts the proxy together and starts to listen. @throws ListenError; SettingFileError. */
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { log, sealer, policy, vendor, client = {} } = options;
   const engines = new Engines({
@@ -91,7 +97,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     isReady: () => readiness.state.ready,
   });
   const handler = createRequestHandler(service, metrics, log);
-  const listener = await Listener.start({ ...options.listener, handler, counter: metrics, log });
+  const { listener, stopWatching } = await startListener(options, handler, metrics);
   const sweeper = setInterval(() => {
     sessions.sweep();
     engines.sweep();
@@ -101,6 +107,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     draining.abort();
     await listener.drain(drainTimeoutMs);
     clearInterval(sweeper);
+    stopWatching();
     sessions.close();
     // What it waits for, brokers do themselves when the invisible duration is over.
     await Deadline.after(closeGraceMs)
@@ -117,6 +124,22 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       return closed;
     },
   };
+}
+
+async function startListener(options: ProxyOptions, handler: RequestHandler, metrics: ProxyMetrics) {
+  const { log, fileCheckIntervalMs: intervalMs } = options;
+  const files = options.tls === undefined ? undefined : tlsFiles(options.tls);
+  const tls = files === undefined ? undefined : { files, ...readTlsFiles(files) };
+  const listener = await Listener.start({ ...options.listener, handler, counter: metrics, log, tls: tls?.material });
+  const watched =
+    tls === undefined
+      ? undefined
+      : new WatchedFiles(tls.files, tls.contents, {
+          onChange: (contents) => listener.renewTls(toTlsMaterial(contents)),
+          log,
+          intervalMs,
+        });
+  return { listener, stopWatching: () => watched?.close() };
 }
 
 interface ServiceParts {

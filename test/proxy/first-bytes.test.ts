@@ -14,6 +14,7 @@ describe('protocolOf', () => {
     }
     expect(protocolOf(preface)).toBe('http2');
     expect(protocolOf(Buffer.concat([preface, Buffer.from('more')]))).toBe('http2');
+    expect(protocolOf(Buffer.from([0x16, 3, 1]))).toBe('tls');
     expect(protocolOf(Buffer.from('P'))).toBeUndefined();
     expect(protocolOf(Buffer.from('POST / HTTP/1.1'))).toBe('http1');
   });

@@ -1,5 +1,5 @@
 /** A gRPC client of the published API as its users have it: `@grpc/grpc-js` and the published field numbers, nothing of `src/`. */
-import { type ChannelOptions, Client, credentials, Metadata, status } from '@grpc/grpc-js';
+import { type ChannelCredentials, type ChannelOptions, Client, credentials, Metadata, status } from '@grpc/grpc-js';
 import { MessageStream } from './message-stream.ts';
 import {
   type Message,
@@ -19,9 +19,12 @@ const callTimeoutMs = 30_000;
 export class ProxyClient {
   readonly #client: Client;
 
-  /** @param address `host:port` of the proxy. */
-  constructor(address: string, options: ChannelOptions = {}) {
-    this.#client = new Client(address, credentials.createInsecure(), {
+  /**
+   * @param address `host:port` of the proxy.
+   * @param by cleartext unless it says otherwise.
+   */
+  constructor(address: string, options: ChannelOptions = {}, by: ChannelCredentials = credentials.createInsecure()) {
+    this.#client = new Client(address, by, {
       // Without it, clients of one process share a connection.
       'grpc.use_local_subchannel_pool': 1,
       ...options,

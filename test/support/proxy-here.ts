@@ -15,6 +15,7 @@ export async function startProxyHere(environment: Readonly<Record<string, string
   const proxy = await startProxy({
     ...options,
     listener: { ...options, port: options.grpcPort },
+    tls: options,
     sealer: new Sealer(loadSealKeys(options).keys),
     policy: EndpointPolicy.create({ ...options, defaultEndpoint: options.endpoint }),
     defaults: { ...options, endpoint: options.endpoint ?? '' },
