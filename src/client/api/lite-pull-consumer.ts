@@ -20,7 +20,7 @@ export interface LitePullConsumerOptions {
   readonly group: string;
   /** Where to begin in a queue in which the group has no place. Default: `last`. */
   readonly consumeFrom?: ConsumeFrom;
-  /** Whether what earlier polls brought is stored as done every 5 s and at the close. Default: true; else `commit` does it. */
+  /** Whether what earlier polls brought is stored as done every second and at the close. Default: true; else `commit` does it. */
   readonly autoCommit?: boolean;
   /**
    * Every member gets all messages, and keeps its place itself: in memory (`true`), so that each start begins at `consumeFrom`, or in a file.
