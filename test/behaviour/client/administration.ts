@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ClusterClient } from '../../../src/client/client.ts';
 import { outgoing, Reader, soon } from '../../support/real-client.ts';
-import { type ClientSuite, within20s } from './client-suite.ts';
+import { type ClientSuite, withinMinute } from './client-suite.ts';
 
 /** What operators ask of a cluster, and what programs ask about messages that were sent. */
 export function describeAdministration(suite: ClientSuite): void {
@@ -14,7 +14,7 @@ export function describeAdministration(suite: ClientSuite): void {
     /** Makes a topic, and waits until name servers know it. */
     async function createTopic(name: string, queueCount = 1): Promise<void> {
       expect(await client.admin.createTopic({ name, queueCount }, soon())).toEqual([suite.target.brokerName]);
-      await vi.waitFor(async () => expect(await client.admin.topics({}, soon())).toContain(name), within20s);
+      await vi.waitFor(async () => expect(await client.admin.topics({}, soon())).toContain(name), withinMinute);
     }
 
     test('brokers, topics and groups are made, listed and deleted', async () => {
@@ -53,7 +53,7 @@ export function describeAdministration(suite: ClientSuite): void {
         const queues = await client.admin.groupOffsets(group, topic, soon());
         return queues.map(({ queue, brokerOffset, consumerOffset }) => [queue.queueId, brokerOffset, consumerOffset]);
       };
-      await vi.waitFor(async () => expect(await offsets()).toEqual([[0, 3, 3]]), within20s);
+      await vi.waitFor(async () => expect(await offsets()).toEqual([[0, 3, 3]]), withinMinute);
       await reader.stop();
       const queue = { topic, brokerName: suite.target.brokerName, queueId: 0 };
       const reset = (to: Parameters<typeof client.admin.resetOffsets>[0]['to']) =>
@@ -79,7 +79,7 @@ export function describeAdministration(suite: ClientSuite): void {
         const messages = await client.queries.byKey(topic, keys, {}, soon());
         expect(messages.map((message) => message.messageId)).toContain(messageId);
         return messages;
-      }, within20s);
+      }, withinMinute);
       const [first] = found.toSorted((one, other) => Number(one.queueOffset - other.queueOffset));
       if (first === undefined) throw new Error('nothing was found');
       return first;
@@ -95,7 +95,7 @@ export function describeAdministration(suite: ClientSuite): void {
         const one = await byId(messageId);
         expect(one).toBeDefined();
         return one;
-      }, within20s);
+      }, withinMinute);
       const body = Buffer.from('body');
       expect(found).toMatchObject({ messageId, offsetMessageId, queue, queueOffset, body, tag: 'tag' });
       expect(await byId(offsetMessageId)).toEqual(found);

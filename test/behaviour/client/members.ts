@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { everythingOf, type GroupMember, GroupMembers, type MemberOptions } from '../../support/group-members.ts';
-import { type ClientSuite, within20s } from './client-suite.ts';
+import { type ClientSuite, withinMinute } from './client-suite.ts';
 
 /** Members of a group that receive by pull agree who reads which queue. */
 export function describeMembers(suite: ClientSuite): void {
@@ -52,7 +52,7 @@ export function describeMembers(suite: ClientSuite): void {
       expect(one.queues).toHaveLength(2);
       const two = members.start({ clientId: `${topic}-c2`, group: `g-${topic}`, orderly: true });
       two.rebalancer.subscribe(everythingOf(topic));
-      await vi.waitUntil(() => one.queues.length === 1, within20s);
+      await vi.waitUntil(() => one.queues.length === 1, withinMinute);
       await two.rebalancer.rebalance();
       expect(two.queues).toEqual([]);
       release();

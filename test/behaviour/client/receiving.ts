@@ -3,7 +3,7 @@ import { type MessageFilter, parseTagFilter, sqlFilter } from '../../../src/clie
 import type { ConsumeMode } from '../../../src/client/options.ts';
 import { unwrapNamespace, wrapNamespace } from '../../../src/remoting/topic-names.ts';
 import { outgoing, Reader, soon } from '../../support/real-client.ts';
-import { type ClientSuite, groupOf, numbers, within20s } from './client-suite.ts';
+import { type ClientSuite, groupOf, numbers, withinMinute } from './client-suite.ts';
 
 const inOrder = (bodies: readonly string[]): string[] => bodies.toSorted((one, other) => one.localeCompare(other));
 
@@ -57,7 +57,7 @@ export function describeReceiving(suite: ClientSuite, mode: ConsumeMode): void {
       const round = async (name: string, count: number): Promise<string[]> => {
         const bodies = numbers(count).map((number) => `${name} ${number}`);
         await suite.send(topic, ...bodies);
-        await vi.waitUntil(() => new Set(doneOf(bodies)).size === count, within20s);
+        await vi.waitUntil(() => new Set(doneOf(bodies)).size === count, withinMinute);
         return bodies;
       };
       // By pull it takes them a while to agree who reads which queue, and until then both may read one.
@@ -69,7 +69,7 @@ export function describeReceiving(suite: ClientSuite, mode: ConsumeMode): void {
         for (const [index, { acknowledged }] of readers.entries())
           expect(acknowledged.length).toBeGreaterThan(counts[index] ?? 0);
       };
-      await vi.waitFor(agree, { timeout: 60_000, interval: 200 });
+      await vi.waitFor(agree, { timeout: 90_000, interval: 200 });
       const shared = await round('shared', 300);
       await other.stop();
       const taken = await round('taken over', 40);
@@ -215,7 +215,7 @@ export function describePulling(suite: ClientSuite): void {
       const reader = await suite.reader(topic, 1, { mode, tags: 'Aa || other' });
       for (const tag of ['BB', 'Aa', 'none', 'other', 'BB'])
         await suite.client.producer.send(outgoing(topic, tag, { tag }), soon());
-      await vi.waitFor(async () => expect(await suite.committed(topic)).toBe(5), within20s);
+      await vi.waitFor(async () => expect(await suite.committed(topic)).toBe(5), withinMinute);
       expect(reader.bodies).toEqual(['Aa', 'other']);
       await reader.stop();
     });
