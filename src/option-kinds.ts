@@ -108,6 +108,24 @@ export function onOff(setting: SettingWithFallback): Setting<boolean> {
   };
 }
 
+/** Origins of web pages, such as `https://shop.example`, separated by commas, or `*`; none when unset. */
+export function origins(setting: SettingText): Setting<readonly string[]> {
+  return {
+    ...setting,
+    fallback: '',
+    allowed: 'origins such as `https://shop.example`, separated by commas, or `*`',
+    parse: (text) => {
+      const list = text.split(',').map((each) => each.trim().toLowerCase());
+      if (text === '') return [];
+      return text.length <= settingCharsMax && list.every(isOrigin) ? list : undefined;
+    },
+  };
+}
+
+function isOrigin(text: string): boolean {
+  return text === '*' || (!text.includes('*') && URL.canParse(text) && new URL(text).origin === text);
+}
+
 const unitMs = new Map([
   ['h', 3_600_000],
   ['m', 60_000],

@@ -1,4 +1,4 @@
-import { choice, duration, integer, onOff, optionalText, type Setting, text } from './option-kinds.ts';
+import { choice, duration, integer, onOff, optionalText, origins, type Setting, text } from './option-kinds.ts';
 
 /** Every setting: its name inside, its environment variable, its flag, its default and bounds, and what it does. */
 export const settings = {
@@ -175,6 +175,17 @@ export const settings = {
     env: 'PROXY_TLS_CLIENT_CA_FILE',
     allowed: 'a PEM file',
     about: 'Authorities of clients; with them only clients with a certificate of theirs get in (mutual TLS).',
+  }),
+  tokensFile: optionalText({
+    env: 'PROXY_TOKENS_FILE',
+    allowed: 'a JSON file; SECURITY.md says what stands in it',
+    about:
+      'Bearer tokens, and the topics and groups that each may use; with it every call but health checks needs one. Read again when it changes.',
+  }),
+  corsOrigins: origins({
+    env: 'PROXY_CORS_ORIGINS',
+    flag: 'cors-origins',
+    about: 'Web pages that may call: all others are refused.',
   }),
   maxConcurrent: integer({
     env: 'MAX_CONCURRENT',

@@ -6,6 +6,7 @@ import {
   integer,
   onOff,
   optionalText,
+  origins,
   parseDuration,
   settingCharsMax,
   text,
@@ -64,6 +65,18 @@ describe('kinds', () => {
     const { parse, allowed } = duration({ ...named, fallback: '5s', min: '100ms', max: '5s' });
     expect(['100ms', '5s', '99ms', '5001ms', '30'].map(parse)).toEqual([100, 5000, undefined, undefined, undefined]);
     expect(allowed).toContain('from 100ms to 5s');
+  });
+
+  it('takes origins of web pages', () => {
+    const { parse } = origins(named);
+    expect(parse('')).toEqual([]);
+    expect(parse('https://Shop.example, http://localhost:5173,*')).toEqual([
+      'https://shop.example',
+      'http://localhost:5173',
+      '*',
+    ]);
+    const refused = ['shop.example', 'https://a/', 'https://a/b', 'https://a:443', 'https://*.a', 'https://a,', 'x:y'];
+    expect(refused.map(parse)).toEqual(refused.map(() => undefined));
   });
 
   it('takes its words in any case', () => {

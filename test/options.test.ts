@@ -39,6 +39,8 @@ const defaults = {
   tlsCertFile: undefined,
   tlsKeyFile: undefined,
   tlsClientCaFile: undefined,
+  tokensFile: undefined,
+  corsOrigins: [],
   maxConcurrent: 1000,
   maxConnections: 10_000,
   messageBufferSize: 1000,

@@ -77,6 +77,9 @@ export class Caller {
 /** Who calls where the proxy has no tokens: they may do everything. */
 export const anyone = new Caller('', undefined);
 
+/** Who calls what needs no token. */
+export const nobody = new Caller('', { publish: [], subscribe: [], groups: [] });
+
 function allows(names: readonly string[], name: string): boolean {
   return names.some((allowed) => (allowed.endsWith('*') ? name.startsWith(allowed.slice(0, -1)) : name === allowed));
 }

@@ -11,20 +11,39 @@ import { ServerReflection as ServerReflectionAlpha } from '../gen/grpc/reflectio
 import { RocketMQProxy } from '../gen/rocketmq/rocketmq_pb.ts';
 import type { Log } from '../log.ts';
 import { type Call, rpcBytesMax } from './call.ts';
-import { anyone } from './caller.ts';
+import { anyone, type Caller, nobody } from './caller.ts';
+import { CorsPolicy } from './cors.ts';
 import { failure, toFailure } from './failures.ts';
 import { plainGrpcMessages } from './grpc-message.ts';
 import type { RequestHandler } from './listener.ts';
 import type { ProxyMetrics } from './metrics.ts';
 import type { Service } from './service.ts';
+import type { Tokens } from './tokens.ts';
 
 /** How much longer JSON may be than protobuf: it writes a control character as six. */
 const jsonGrowthMax = 6;
 /** Longest deadline that Node's timers can keep, in ms: 24.8 days. */
 const timeoutMsMax = 2_147_483_647;
 
+/** Who may call. */
+export interface Access {
+  /** Unset: everybody. */
+  readonly tokens?: Tokens | undefined;
+  /** Origins of web pages that may call. Default: none. */
+  readonly corsOrigins?: readonly string[] | undefined;
+}
+
+/** What balancers and probes call, which have no token; it tells only whether the proxy serves. */
+const openRpcs: ReadonlySet<string> = new Set(['HealthCheck', 'Health.Check', 'Health.List', 'Health.Watch']);
+
 /** Serves gRPC, gRPC-web and Connect with one service. */
-export function createRequestHandler(service: Service, metrics: ProxyMetrics, log: Log): RequestHandler {
+export function createRequestHandler(
+  service: Service,
+  metrics: ProxyMetrics,
+  log: Log,
+  access: Access = {},
+): RequestHandler {
+  const pages = new CorsPolicy(access.corsOrigins ?? []);
   const router = createConnectRouter({
     // Connect's own default is 4 GiB.
     readMaxBytes: rpcBytesMax,
@@ -34,7 +53,7 @@ export function createRequestHandler(service: Service, metrics: ProxyMetrics, lo
     // Replies are small or already as dense as their sender made them: compressing them would only cost time.
     compressMinBytes: rpcBytesMax * jsonGrowthMax + 1,
   });
-  const ways = createWays(metrics, log);
+  const ways = createWays(metrics, log, access);
   router.service(RocketMQProxy, createImplementation(service, ways));
   router.service(Health, {
     check: ways.unary('Health.Check', service.health.check),
@@ -46,6 +65,7 @@ export function createRequestHandler(service: Service, metrics: ProxyMetrics, lo
   router.service(ServerReflectionAlpha, { serverReflectionInfo });
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   return (request, response) => {
+    if (pages.answer(request, response)) return;
     const handler = handlers.get(request.url?.split('?', 1)[0] ?? '');
     const call = handler === undefined ? undefined : readCall(request, response);
     if (handler === undefined || call === undefined) {
@@ -93,13 +113,19 @@ function endWith(response: NodeResponse, reply: UniversalServerResponse): Univer
 }
 
 /** How Connect calls a handler that answers once, and one that answers a stream: both are counted, and fail as `failures.ts` says. */
-function createWays(metrics: ProxyMetrics, log: Log) {
+function createWays(metrics: ProxyMetrics, log: Log, { tokens }: Access) {
+  const callOf = (rpc: string, context: HandlerContext): Call => {
+    const isOpen = tokens === undefined || openRpcs.has(rpc);
+    const caller = isOpen ? openCaller(tokens) : tokens.caller(context.requestHeader.get('authorization'));
+    return { signal: context.signal, timeoutMs: context.timeoutMs(), caller };
+  };
+
   const unary =
     <Request, Reply>(name: string, handle: (request: Request, call: Call) => Promise<Reply>) =>
     async (request: Request, context: HandlerContext): Promise<Reply> => {
       const ended = metrics.callStarted();
       try {
-        const reply = await handle(request, callOf(context));
+        const reply = await handle(request, callOf(name, context));
         ended(false);
         return reply;
       } catch (error) {
@@ -113,7 +139,11 @@ function createWays(metrics: ProxyMetrics, log: Log) {
       const ended = metrics.callStarted('stream');
       let failed = false;
       try {
-        yield* handle(request, callOf(context));
+        const call = callOf(name, context);
+        for await (const reply of handle(request, call)) {
+          if (call.caller.hasEnded) throw tokenChanged();
+          yield reply;
+        }
         if (hasTimedOut(context))
           throw failure(Code.DeadlineExceeded, 'DEADLINE', 'the deadline of the call has passed');
       } catch (error) {
@@ -148,8 +178,12 @@ function createImplementation(
   };
 }
 
-function callOf(context: HandlerContext): Call {
-  return { signal: context.signal, timeoutMs: context.timeoutMs(), caller: anyone };
+function openCaller(tokens: Tokens | undefined): Caller {
+  return tokens === undefined ? anyone : nobody;
+}
+
+function tokenChanged(): ConnectError {
+  return failure(Code.Unauthenticated, 'TOKEN_REFUSED', 'the token of this stream has changed: receive again');
 }
 
 /** Whether the caller's own deadline has passed. */

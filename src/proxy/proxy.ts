@@ -13,7 +13,7 @@ import { createConsumerHandlers } from './consumers.ts';
 import type { EndpointPolicy } from './endpoint-policy.ts';
 import { Engines } from './engines.ts';
 import { createHealthHandlers } from './health.ts';
-import { Listener, type ListenerOptions, type RequestHandler } from './listener.ts';
+import { Listener, type ListenerOptions } from './listener.ts';
 import { ProxyMetrics } from './metrics.ts';
 import type { InstanceNamespace } from './names.ts';
 import { createProducerHandlers } from './producers.ts';
@@ -27,18 +27,24 @@ import type { Service } from './service.ts';
 import { Sessions } from './sessions.ts';
 import type { Readiness } from './status-server.ts';
 import { Targets } from './targets.ts';
-import { readTlsFiles, type TlsFileSettings, tlsFiles, toTlsMaterial } from './tls-files.ts';
-import { WatchedFiles } from './watched-files.ts';
+import type { TlsFileSettings } from './tls-files.ts';
+import { WatchedSettings } from './watched-settings.ts';
 
 /** How often idle sessions and engines are looked for, in ms. */
 const sweepIntervalMs = 5_000;
 /** Longest that messages may take to be given back once the calls have ended, in ms. */
-const closeGraceMs = 1_000;
+const closeGraceMs = 3_000;
+/** The same where little time was given to drain. */
+const closeGraceMsMin = 1_000;
 
 export interface ProxyOptions {
   readonly listener: Omit<ListenerOptions, 'handler' | 'counter' | 'log' | 'tls'>;
   /** Unset: the port is cleartext. */
   readonly tls?: TlsFileSettings | undefined;
+  /** A file with bearer tokens. Unset: nobody is asked for one. */
+  readonly tokensFile?: string | undefined;
+  /** Origins of web pages that may call. Default: none. */
+  readonly corsOrigins?: readonly string[] | undefined;
   /** How often files that settings name are looked at again, in ms. Default: `fileCheckIntervalMs`. */
   readonly fileCheckIntervalMs?: number | undefined;
   readonly sealer: Sealer;
@@ -96,8 +102,14 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     draining: draining.signal,
     isReady: () => readiness.state.ready,
   });
-  const handler = createRequestHandler(service, metrics, log);
-  const { listener, stopWatching } = await startListener(options, handler, metrics);
+  const files = new WatchedSettings(options);
+  const { corsOrigins } = options;
+  const handler = createRequestHandler(service, metrics, log, { tokens: files.tokens(), corsOrigins });
+  const tls = files.tls((material) => listener.renewTls(material));
+  const listener = await Listener.start({ ...options.listener, handler, counter: metrics, log, tls }).catch((error) => {
+    files.close();
+    throw error;
+  });
   const sweeper = setInterval(() => {
     sessions.sweep();
     engines.sweep();
@@ -107,10 +119,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     draining.abort();
     await listener.drain(drainTimeoutMs);
     clearInterval(sweeper);
-    stopWatching();
+    files.close();
     sessions.close();
     // What it waits for, brokers do themselves when the invisible duration is over.
-    await Deadline.after(closeGraceMs)
+    await Deadline.after(Math.max(closeGraceMsMin, Math.min(closeGraceMs, drainTimeoutMs)))
       .wait(engines.close(), 'giving back messages')
       .catch((error: unknown) => log.warn({ err: error }, 'some messages could not be given back in time'));
   };
@@ -124,22 +136,6 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       return closed;
     },
   };
-}
-
-async function startListener(options: ProxyOptions, handler: RequestHandler, metrics: ProxyMetrics) {
-  const { log, fileCheckIntervalMs: intervalMs } = options;
-  const files = options.tls === undefined ? undefined : tlsFiles(options.tls);
-  const tls = files === undefined ? undefined : { files, ...readTlsFiles(files) };
-  const listener = await Listener.start({ ...options.listener, handler, counter: metrics, log, tls: tls?.material });
-  const watched =
-    tls === undefined
-      ? undefined
-      : new WatchedFiles(tls.files, tls.contents, {
-          onChange: (contents) => listener.renewTls(toTlsMaterial(contents)),
-          log,
-          intervalMs,
-        });
-  return { listener, stopWatching: () => watched?.close() };
 }
 
 interface ServiceParts {
