@@ -52,6 +52,7 @@ function start(options: ServerOptions, log: Log): Promise<RunningProxy> {
     ...options,
     listener: { ...options, port: options.grpcPort },
     tls: options,
+    clientLimits: options,
     sealer: new Sealer(keys),
     policy: EndpointPolicy.create({ ...options, defaultEndpoint: options.endpoint }),
     defaults: { ...options, endpoint: options.endpoint ?? '' },

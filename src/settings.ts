@@ -201,6 +201,35 @@ export const settings = {
     max: 1_000_000,
     about: 'Most client connections at a time; more are closed at once.',
   }),
+  maxConnectionsPerAddress: integer({
+    env: 'PROXY_MAX_CONNECTIONS_PER_ADDRESS',
+    fallback: '1000',
+    min: 1,
+    max: 1_000_000,
+    about: 'Most of them from one address, such as that of a balancer.',
+  }),
+  clientCallsMax: integer({
+    env: 'PROXY_CLIENT_CALLS',
+    fallback: '4000',
+    min: 1,
+    max: 1_000_000,
+    about:
+      'Most calls at a time of one client, streams not among them. A client is a token of `PROXY_TOKENS_FILE`, without that file an address.',
+  }),
+  clientStreamsMax: integer({
+    env: 'PROXY_CLIENT_STREAMS',
+    fallback: '20000',
+    min: 1,
+    max: 1_000_000,
+    about: 'Most streams at a time of one client.',
+  }),
+  clientCallsPerSecond: integer({
+    env: 'PROXY_CLIENT_RATE',
+    fallback: '0',
+    min: 0,
+    max: 1_000_000,
+    about: 'Most calls that one client may begin in a second; 0: any number.',
+  }),
   messageBufferSize: integer({
     env: 'MESSAGE_BUFFER_SIZE',
     fallback: '1000',

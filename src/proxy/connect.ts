@@ -1,4 +1,12 @@
-import { Code, ConnectError, createConnectRouter, type HandlerContext, type ServiceImpl } from '@connectrpc/connect';
+import {
+  Code,
+  ConnectError,
+  createConnectRouter,
+  createContextKey,
+  createContextValues,
+  type HandlerContext,
+  type ServiceImpl,
+} from '@connectrpc/connect';
 import type { UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import {
   compressionGzip,
@@ -12,6 +20,7 @@ import { RocketMQProxy } from '../gen/rocketmq/rocketmq_pb.ts';
 import type { Log } from '../log.ts';
 import { type Call, rpcBytesMax } from './call.ts';
 import { anyone, type Caller, nobody } from './caller.ts';
+import type { CallKind, ClientLimits } from './client-limits.ts';
 import { CorsPolicy } from './cors.ts';
 import { failure, toFailure } from './failures.ts';
 import { plainGrpcMessages } from './grpc-message.ts';
@@ -31,6 +40,8 @@ export interface Access {
   readonly tokens?: Tokens | undefined;
   /** Origins of web pages that may call. Default: none. */
   readonly corsOrigins?: readonly string[] | undefined;
+  /** Unset: any number of calls. */
+  readonly limits?: ClientLimits | undefined;
 }
 
 /** What balancers and probes call, which have no token; it tells only whether the proxy serves. */
@@ -83,11 +94,15 @@ export function createRequestHandler(
 type NodeRequest = Parameters<RequestHandler>[0];
 type NodeResponse = Parameters<RequestHandler>[1];
 
+/** The address that a call comes from. */
+const peerKey = createContextKey('');
+
 /** Undefined for a request whose authority or path makes no URL. */
 function readCall(request: NodeRequest, response: NodeResponse): UniversalServerRequest | undefined {
   dropFarDeadline(request);
   try {
-    return universalRequestFromNodeRequest(request, response, undefined, undefined);
+    const values = createContextValues().set(peerKey, request.socket.remoteAddress ?? '');
+    return universalRequestFromNodeRequest(request, response, undefined, values);
   } catch {
     return undefined;
   }
@@ -113,35 +128,48 @@ function endWith(response: NodeResponse, reply: UniversalServerResponse): Univer
 }
 
 /** How Connect calls a handler that answers once, and one that answers a stream: both are counted, and fail as `failures.ts` says. */
-function createWays(metrics: ProxyMetrics, log: Log, { tokens }: Access) {
-  const callOf = (rpc: string, context: HandlerContext): Call => {
-    const isOpen = tokens === undefined || openRpcs.has(rpc);
-    const caller = isOpen ? openCaller(tokens) : tokens.caller(context.requestHeader.get('authorization'));
-    return { signal: context.signal, timeoutMs: context.timeoutMs(), caller };
+function createWays(metrics: ProxyMetrics, log: Log, { tokens, limits }: Access) {
+  /** @returns the call, and what is to be called when it ends. */
+  const admit = async (rpc: string, kind: CallKind, context: HandlerContext) => {
+    const { signal, values, requestHeader } = context;
+    const isOpen = openRpcs.has(rpc);
+    const caller =
+      isOpen || tokens === undefined ? openCaller(tokens) : tokens.caller(requestHeader.get('authorization'));
+    const call: Call = { signal, timeoutMs: context.timeoutMs(), caller };
+    if (isOpen || limits === undefined) return { call, leave: () => {} };
+    const client = tokens === undefined ? `address ${values.get(peerKey)}` : `token ${caller.name}`;
+    return { call, leave: await limits.enter(client, kind, signal) };
   };
 
   const unary =
     <Request, Reply>(name: string, handle: (request: Request, call: Call) => Promise<Reply>) =>
     async (request: Request, context: HandlerContext): Promise<Reply> => {
       const ended = metrics.callStarted();
+      let leave = (): void => {};
       try {
-        const reply = await handle(request, callOf(name, context));
+        const admitted = await admit(name, 'unary', context);
+        leave = admitted.leave;
+        const reply = await handle(request, admitted.call);
         ended(false);
         return reply;
       } catch (error) {
         ended(true);
         throw reported(name, toFailure(error, hasTimedOut(context)), log);
+      } finally {
+        leave();
       }
     };
 
   const stream = <Request, Reply>(name: string, handle: (request: Request, call: Call) => AsyncIterable<Reply>) =>
     async function* (request: Request, context: HandlerContext): AsyncGenerator<Reply> {
       const ended = metrics.callStarted('stream');
+      let leave = (): void => {};
       let failed = false;
       try {
-        const call = callOf(name, context);
-        for await (const reply of handle(request, call)) {
-          if (call.caller.hasEnded) throw tokenChanged();
+        const admitted = await admit(name, 'stream', context);
+        leave = admitted.leave;
+        for await (const reply of handle(request, admitted.call)) {
+          if (admitted.call.caller.hasEnded) throw tokenChanged();
           yield reply;
         }
         if (hasTimedOut(context))
@@ -152,6 +180,7 @@ function createWays(metrics: ProxyMetrics, log: Log, { tokens }: Access) {
         failed = true;
         throw reported(name, toFailure(error, hasTimedOut(context)), log);
       } finally {
+        leave();
         ended(failed);
       }
     };

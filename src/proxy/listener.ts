@@ -77,6 +77,8 @@ export interface ListenerOptions {
   readonly maxConcurrent: number;
   /** Most connections at a time; more are closed at once. */
   readonly maxConnections: number;
+  /** Most of them from one address. Unset: any number. */
+  readonly maxConnectionsPerAddress?: number | undefined;
   readonly readTimeoutMs: number;
   readonly keepaliveIntervalMs: number;
   readonly keepaliveTimeoutMs: number;
@@ -116,6 +118,8 @@ export class Listener {
   /** Undefined where the port is cleartext. */
   readonly #tls: TlsPort | undefined;
   readonly #connections = new Set<Connection>();
+  /** Connections by the address that they come from. */
+  readonly #addresses = new Map<string, number>();
   readonly #http1Responses = new Set<ServerResponse>();
   readonly #sweeper: NodeJS.Timeout;
   #port = 0;
@@ -269,12 +273,20 @@ export class Listener {
       protocol: undefined,
       guard: undefined,
     };
+    const { peer } = connection;
+    const { maxConnectionsPerAddress = Number.POSITIVE_INFINITY, counter } = this.#options;
+    if (!this.#countPeer(peer, 1, maxConnectionsPerAddress)) {
+      counter.connectionRefused();
+      socket.destroy();
+      return;
+    }
     this.#connections.add(connection);
     this.#options.counter.connectionOpened();
     // A broken connection is noticed by its end.
     socket.on('error', ignore);
     socket.once('close', () => {
       this.#connections.delete(connection);
+      this.#countPeer(peer, -1);
       this.#options.counter.connectionClosed();
     });
     const serve = (ready: Socket, protocol: WireProtocol): void => {
@@ -287,6 +299,15 @@ export class Listener {
       else if (protocol !== 'tls') refusePlaintext(socket, protocol);
       else this.#tls.accept(socket, (secure) => this.#awaitSecure(secure, serve));
     });
+  }
+
+  /** @returns false where that would be too many. */
+  #countPeer(peer: string, change: 1 | -1, max = Number.POSITIVE_INFINITY): boolean {
+    const count = (this.#addresses.get(peer) ?? 0) + change;
+    if (count > max) return false;
+    if (count === 0) this.#addresses.delete(peer);
+    else this.#addresses.set(peer, count);
+    return true;
   }
 
   #awaitSecure(secure: Socket, serve: (ready: Socket, protocol: WireProtocol) => void): void {

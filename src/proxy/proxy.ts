@@ -7,6 +7,7 @@ import { RocketMQProxy } from '../gen/rocketmq/rocketmq_pb.ts';
 import type { Log } from '../log.ts';
 import { Deadline } from '../remoting/deadline.ts';
 import type { TargetRequest } from './caller.ts';
+import { type ClientLimitSettings, ClientLimits } from './client-limits.ts';
 import { createRequestHandler } from './connect.ts';
 import type { DeliverySettings } from './consumer-session.ts';
 import { createConsumerHandlers } from './consumers.ts';
@@ -45,6 +46,8 @@ export interface ProxyOptions {
   readonly tokensFile?: string | undefined;
   /** Origins of web pages that may call. Default: none. */
   readonly corsOrigins?: readonly string[] | undefined;
+  /** What one client may do. Unset: any number of calls. */
+  readonly clientLimits?: ClientLimitSettings | undefined;
   /** How often files that settings name are looked at again, in ms. Default: `fileCheckIntervalMs`. */
   readonly fileCheckIntervalMs?: number | undefined;
   readonly sealer: Sealer;
@@ -103,8 +106,9 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     isReady: () => readiness.state.ready,
   });
   const files = new WatchedSettings(options);
-  const { corsOrigins } = options;
-  const handler = createRequestHandler(service, metrics, log, { tokens: files.tokens(), corsOrigins });
+  const { corsOrigins, clientLimits } = options;
+  const limits = clientLimits === undefined ? undefined : new ClientLimits(clientLimits);
+  const handler = createRequestHandler(service, metrics, log, { tokens: files.tokens(), corsOrigins, limits });
   const tls = files.tls((material) => listener.renewTls(material));
   const listener = await Listener.start({ ...options.listener, handler, counter: metrics, log, tls }).catch((error) => {
     files.close();
@@ -113,6 +117,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const sweeper = setInterval(() => {
     sessions.sweep();
     engines.sweep();
+    limits?.sweep();
   }, sweepIntervalMs).unref();
   const close = async (drainTimeoutMs: number): Promise<void> => {
     readiness.stop();

@@ -166,6 +166,17 @@ describe('limits of Listener', () => {
     expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
   });
 
+  it('closes connections beyond the maximum of one address at once, counts them, and has room when one has gone', async () => {
+    const { port, metrics } = await startListener({ maxConnectionsPerAddress: 2 });
+    const kept = [tcpClient(port), tcpClient(port)];
+    await eventually(() => metrics.snapshot().active_connections).toBe(2);
+    expect(await readAll(tcpClient(port))).toBe('');
+    expect(metrics.snapshot().active_connections).toBe(2);
+    kept[0]?.destroy();
+    await eventually(() => metrics.snapshot().active_connections).toBe(1);
+    expect(await post(http2Client(port), 'x')).toBe('x');
+  });
+
   it('closes a connection that says nothing', async () => {
     const { port } = await startListener({ limits: { firstBytesMs: 50 } });
     const startedMs = performance.now();

@@ -16,6 +16,7 @@ export async function startProxyHere(environment: Readonly<Record<string, string
     ...options,
     listener: { ...options, port: options.grpcPort },
     tls: options,
+    clientLimits: options,
     sealer: new Sealer(loadSealKeys(options).keys),
     policy: EndpointPolicy.create({ ...options, defaultEndpoint: options.endpoint }),
     defaults: { ...options, endpoint: options.endpoint ?? '' },

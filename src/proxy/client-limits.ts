@@ -1,0 +1,106 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Code } from '@connectrpc/connect';
+import { failure } from './failures.ts';
+
+/** What one client may do: who has one token name, or, without tokens, who comes from one address. */
+export interface ClientLimitSettings {
+  /** Most calls at a time, streams not among them. */
+  readonly clientCallsMax: number;
+  /** Most streams at a time. */
+  readonly clientStreamsMax: number;
+  /** Most calls and streams begun in a second, of which as many may come at once; 0: any number. */
+  readonly clientCallsPerSecond: number;
+}
+
+/** How long a refusal is held back, in ms: clients that try again at once must not keep the proxy busy with refusing them. */
+export const refusalHoldMs = 100;
+
+export type CallKind = 'unary' | 'stream';
+
+interface Client {
+  callCount: number;
+  streamCount: number;
+  /** Calls that may begin now. */
+  allowance: number;
+  allowanceAtMs: number;
+}
+
+/** Keeps one client from taking the proxy from all others. Holds nothing for clients without a call once their allowance is full again. */
+export class ClientLimits {
+  readonly #settings: ClientLimitSettings;
+  readonly #now: () => number;
+  readonly #clients = new Map<string, Client>();
+
+  /** @param now a clock in ms that is never set back. */
+  constructor(settings: ClientLimitSettings, now: () => number = () => performance.now()) {
+    this.#settings = settings;
+    this.#now = now;
+  }
+
+  /** Clients that are remembered. */
+  get clientCount(): number {
+    return this.#clients.size;
+  }
+
+  /**
+   * A call begins.
+   * @returns to be called once when it ends.
+   * @throws ConnectError RESOURCE_EXHAUSTED, after a while.
+   */
+  async enter(client: string, kind: CallKind, signal: AbortSignal): Promise<() => void> {
+    const leave = this.#tryEnter(client, kind);
+    if (leave !== undefined) return leave;
+    // Whoever has gone needs no answer.
+    await sleep(refusalHoldMs, undefined, { signal }).catch(() => {});
+    throw failure(
+      Code.ResourceExhausted,
+      'OVERLOADED',
+      'this client has as many calls, streams or calls in a second as one may have here: wait and try again',
+    );
+  }
+
+  /** Forgets clients without a call. To be called once in a while. */
+  sweep(): void {
+    for (const [name, client] of this.#clients) {
+      this.#refill(client);
+      const isFull = client.allowance >= this.#settings.clientCallsPerSecond;
+      if (client.callCount === 0 && client.streamCount === 0 && isFull) this.#clients.delete(name);
+    }
+  }
+
+  #tryEnter(name: string, kind: CallKind): (() => void) | undefined {
+    const { clientCallsMax, clientStreamsMax, clientCallsPerSecond } = this.#settings;
+    const client = this.#clientOf(name);
+    if (clientCallsPerSecond > 0) {
+      this.#refill(client);
+      if (client.allowance < 1) return undefined;
+    }
+    const isFull = kind === 'stream' ? client.streamCount >= clientStreamsMax : client.callCount >= clientCallsMax;
+    if (isFull) return undefined;
+    client.allowance -= 1;
+    count(client, kind, 1);
+    return () => count(client, kind, -1);
+  }
+
+  #clientOf(name: string): Client {
+    const known = this.#clients.get(name);
+    if (known !== undefined) return known;
+    const { clientCallsPerSecond: allowance } = this.#settings;
+    const client = { callCount: 0, streamCount: 0, allowance, allowanceAtMs: this.#now() };
+    this.#clients.set(name, client);
+    return client;
+  }
+
+  #refill(client: Client): void {
+    const { clientCallsPerSecond } = this.#settings;
+    const nowMs = this.#now();
+    const earned = ((nowMs - client.allowanceAtMs) / 1_000) * clientCallsPerSecond;
+    client.allowance = Math.min(clientCallsPerSecond, Math.max(0, client.allowance) + earned);
+    client.allowanceAtMs = nowMs;
+  }
+}
+
+function count(client: Client, kind: CallKind, change: number): void {
+  if (kind === 'stream') client.streamCount += change;
+  else client.callCount += change;
+}
