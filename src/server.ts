@@ -4,6 +4,7 @@ import { type Embedded, EmbeddedError, startEmbedded } from './embedded.ts';
 import { firstSteps } from './first-steps.ts';
 import { createLog, type Log } from './log.ts';
 import { OptionsExit, readOptions, type ServerOptions } from './options.ts';
+import { brokerTlsOptions } from './proxy/broker-tls.ts';
 import { EndpointPolicy, PolicyError } from './proxy/endpoint-policy.ts';
 import { ListenError } from './proxy/listen.ts';
 import { type RunningProxy, startProxy } from './proxy/proxy.ts';
@@ -25,6 +26,8 @@ async function main(): Promise<void> {
 }
 
 async function serve(options: ServerOptions, embedded: Embedded, log: Log): Promise<void> {
+  if (options.brokerTls && embedded.broker !== undefined)
+    throw new EmbeddedError('PROXY_BROKER_TLS is set, and the embedded engine has no TLS: set ROCKETMQ_ENDPOINT');
   const proxy = await start(options, log);
   const statusServer = await startStatusServer({
     host: options.host,
@@ -61,7 +64,7 @@ function start(options: ServerOptions, log: Log): Promise<RunningProxy> {
     producerIdleMs: options.producerCleanupTimeoutMs,
     consumerIdleMs: options.consumerCleanupTimeoutMs,
     log,
-    client: { consumeMode },
+    client: { consumeMode, tls: brokerTlsOptions(options) },
   });
 }
 

@@ -133,6 +133,26 @@ export const settings = {
     words: ['auto', 'apache', 'aliyun', 'volcengine'],
     about: 'Whose brokers these are; `auto`: seen from the endpoint.',
   }),
+  brokerTls: onOff({
+    env: 'PROXY_BROKER_TLS',
+    fallback: 'false',
+    about: 'Whether name servers and brokers are connected to by TLS; the embedded engine has none.',
+  }),
+  brokerTlsCaFile: optionalText({
+    env: 'PROXY_BROKER_TLS_CA_FILE',
+    allowed: 'a PEM file',
+    about: 'Authorities of their certificates; unset: the public ones. Read at the start.',
+  }),
+  brokerTlsCertFile: optionalText({
+    env: 'PROXY_BROKER_TLS_CERT_FILE',
+    allowed: 'a PEM file',
+    about: 'Certificate that is shown to them (mutual TLS).',
+  }),
+  brokerTlsKeyFile: optionalText({
+    env: 'PROXY_BROKER_TLS_KEY_FILE',
+    allowed: 'a PEM file',
+    about: 'Private key of that certificate, without a passphrase.',
+  }),
   logLevel: choice({
     env: 'ROCKETMQ_LOG_LEVEL',
     fallback: 'info',

@@ -1,4 +1,5 @@
 import { readOptions } from '../../src/options.ts';
+import { brokerTlsOptions } from '../../src/proxy/broker-tls.ts';
 import { EndpointPolicy } from '../../src/proxy/endpoint-policy.ts';
 import { startProxy } from '../../src/proxy/proxy.ts';
 import { Sealer } from '../../src/proxy/seal.ts';
@@ -25,7 +26,7 @@ export async function startProxyHere(environment: Readonly<Record<string, string
     producerIdleMs: options.producerCleanupTimeoutMs,
     consumerIdleMs: options.consumerCleanupTimeoutMs,
     log: new MemoryLog(),
-    client: { consumeMode },
+    client: { consumeMode, tls: brokerTlsOptions(options) },
   });
   const { metrics, ready } = proxy;
   const statusServer = await startStatusServer({ host: options.host, port: 0, metrics, ready });
