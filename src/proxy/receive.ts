@@ -1,12 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
-import type {
-  AckMessageRequest,
-  AckMessageResponseSchema,
-  MessageSchema,
-  ReceiveMessagesRequest,
-} from '../gen/rocketmq/rocketmq_pb.ts';
+import type { MessageSchema, ReceiveMessagesRequest } from '../gen/rocketmq/rocketmq_pb.ts';
 import type { Log } from '../log.ts';
 import { type Call, createTimeoutMs, deadlineOf } from './call.ts';
 import { failure } from './failures.ts';
@@ -14,18 +9,16 @@ import { toMessage } from './incoming.ts';
 import { ReaderWatch } from './reader-watch.ts';
 import type { Receipts } from './receipts.ts';
 import type { Sessions } from './sessions.ts';
+import { createSettleHandlers, type SettleHandlers, type SettleOptions } from './settle.ts';
 
 /** Handlers of receiving. */
-export interface ReceiveHandlers {
+export interface ReceiveHandlers extends SettleHandlers {
   receiveMessages(request: ReceiveMessagesRequest, call: Call): AsyncIterable<MessageInitShape<typeof MessageSchema>>;
-  ackMessage(request: AckMessageRequest, call: Call): Promise<MessageInitShape<typeof AckMessageResponseSchema>>;
 }
 
-export interface ReceiveOptions {
+export interface ReceiveOptions extends SettleOptions {
   /** Messages of one stream that may be in flight. */
   readonly messagesMax: number;
-  /** Longest time of one ack, in ms. */
-  readonly writeTimeoutMs: number;
   /** Aborted when the proxy shuts down: streams end with UNAVAILABLE. */
   readonly draining: AbortSignal;
   readonly log: Log;
@@ -77,11 +70,6 @@ export function createReceiveHandlers(
         throw failure(Code.Unavailable, 'SHUTTING_DOWN', 'the proxy is shutting down: receive from another instance');
     },
 
-    async ackMessage(request, call) {
-      const session = sessions.consumer(request.consumerId, call.caller);
-      const receipt = receipts.open(session.receiptOwner, request.receiptHandle);
-      await session.consumer.ack(receipt, deadlineOf(call, options.writeTimeoutMs));
-      return { success: true, message: 'the message is acknowledged' };
-    },
+    ...createSettleHandlers(sessions, receipts, options),
   };
 }

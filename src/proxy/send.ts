@@ -13,13 +13,14 @@ import { type Call, deadlineOf } from './call.ts';
 import type { Engines } from './engines.ts';
 import { invalid } from './failures.ts';
 import { toCheckImmunity, toOutgoing } from './outgoing.ts';
+import { createSendBatchHandlers, type SendBatchHandlers, type SendOptions } from './send-batch.ts';
 import type { ProducerSpec } from './session-specs.ts';
 import type { Sessions } from './sessions.ts';
 
 type SendReply = MessageInitShape<typeof SendMessageResponseSchema>;
 
-/** Handlers of the four ways to send. */
-export interface SendHandlers {
+/** Handlers of all ways to send. */
+export interface SendHandlers extends SendBatchHandlers {
   sendMessage(request: SendMessageRequest, call: Call): Promise<SendReply>;
   sendOrderedMessage(request: SendOrderedMessageRequest, call: Call): Promise<SendReply>;
   sendDelayMessage(request: SendDelayMessageRequest, call: Call): Promise<SendReply>;
@@ -27,13 +28,6 @@ export interface SendHandlers {
     request: SendTransactionMessageRequest,
     call: Call,
   ): Promise<MessageInitShape<typeof SendTransactionMessageResponseSchema>>;
-}
-
-export interface SendOptions {
-  /** Longest time of one send, in ms. */
-  readonly writeTimeoutMs: number;
-  /** Called for every message that was stored. */
-  readonly onSent: () => void;
 }
 
 export function createSendHandlers(engines: Engines, sessions: Sessions, options: SendOptions): SendHandlers {
@@ -79,6 +73,8 @@ export function createSendHandlers(engines: Engines, sessions: Sessions, options
       const { messageId } = transaction.sent;
       return { ...storedReply(messageId), transactionId: transaction.transactionId };
     },
+
+    ...createSendBatchHandlers(engines, sessions, options),
   };
 }
 

@@ -10,7 +10,7 @@ import type { Message as Message$1 } from "@bufbuild/protobuf";
  * Describes the file rocketmq/rocketmq.proto.
  */
 export const file_rocketmq_rocketmq: GenFile = /*@__PURE__*/
-  fileDesc("Chdyb2NrZXRtcS9yb2NrZXRtcS5wcm90bxIIcm9ja2V0bXEifwoVQ3JlYXRlUHJvZHVjZXJSZXF1ZXN0EhAKCGVuZHBvaW50GAEgASgJEhUKDWFjY2Vzc19rZXlfaWQYAiABKAkSGQoRYWNjZXNzX2tleV9zZWNyZXQYAyABKAkSEwoLaW5zdGFuY2VfaWQYBCABKAkSDQoFdG9waWMYBSABKAkiTwoWQ3JlYXRlUHJvZHVjZXJSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSEwoLcHJvZHVjZXJfaWQYAyABKAki8QEKEU1lc3NhZ2VQcm9wZXJ0aWVzEj8KCnByb3BlcnRpZXMYASADKAsyKy5yb2NrZXRtcS5NZXNzYWdlUHJvcGVydGllcy5Qcm9wZXJ0aWVzRW50cnkSEwoLbWVzc2FnZV9rZXkYAiABKAkSFAoMc2hhcmRpbmdfa2V5GAMgASgJEhoKEnN0YXJ0X2RlbGl2ZXJfdGltZRgEIAEoAxIhChl0cmFuc19jaGVja19pbW11bml0eV90aW1lGAUgASgFGjEKD1Byb3BlcnRpZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIpIBChJTZW5kTWVzc2FnZVJlcXVlc3QSEwoLcHJvZHVjZXJfaWQYASABKAkSFAoMbWVzc2FnZV9ib2R5GAIgASgJEgsKA3RhZxgDIAEoCRIvCgpwcm9wZXJ0aWVzGAQgASgLMhsucm9ja2V0bXEuTWVzc2FnZVByb3BlcnRpZXMSEwoLYmluYXJ5X2JvZHkYCiABKAwiYwoTU2VuZE1lc3NhZ2VSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSEgoKbWVzc2FnZV9pZBgDIAEoCRIWCg5yZWNlaXB0X2hhbmRsZRgEIAEoCSKvAQoZU2VuZE9yZGVyZWRNZXNzYWdlUmVxdWVzdBITCgtwcm9kdWNlcl9pZBgBIAEoCRIUCgxtZXNzYWdlX2JvZHkYAiABKAkSCwoDdGFnGAMgASgJEi8KCnByb3BlcnRpZXMYBCABKAsyGy5yb2NrZXRtcS5NZXNzYWdlUHJvcGVydGllcxIUCgxzaGFyZGluZ19rZXkYBSABKAkSEwoLYmluYXJ5X2JvZHkYCiABKAwizQEKF1NlbmREZWxheU1lc3NhZ2VSZXF1ZXN0EhMKC3Byb2R1Y2VyX2lkGAEgASgJEhQKDG1lc3NhZ2VfYm9keRgCIAEoCRILCgN0YWcYAyABKAkSLwoKcHJvcGVydGllcxgEIAEoCzIbLnJvY2tldG1xLk1lc3NhZ2VQcm9wZXJ0aWVzEhgKEGRlbGF5X3RpbWVfbGV2ZWwYBSABKAMSGgoSc3RhcnRfZGVsaXZlcl90aW1lGAYgASgDEhMKC2JpbmFyeV9ib2R5GAogASgMIsABCh1TZW5kVHJhbnNhY3Rpb25NZXNzYWdlUmVxdWVzdBITCgtwcm9kdWNlcl9pZBgBIAEoCRIUCgxtZXNzYWdlX2JvZHkYAiABKAkSCwoDdGFnGAMgASgJEi8KCnByb3BlcnRpZXMYBCABKAsyGy5yb2NrZXRtcS5NZXNzYWdlUHJvcGVydGllcxIhChl0cmFuc19jaGVja19pbW11bml0eV90aW1lGAUgASgFEhMKC2JpbmFyeV9ib2R5GAogASgMIoYBCh5TZW5kVHJhbnNhY3Rpb25NZXNzYWdlUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJEhIKCm1lc3NhZ2VfaWQYAyABKAkSFgoOcmVjZWlwdF9oYW5kbGUYBCABKAkSFgoOdHJhbnNhY3Rpb25faWQYBSABKAkiqQEKFUNyZWF0ZUNvbnN1bWVyUmVxdWVzdBIQCghlbmRwb2ludBgBIAEoCRIVCg1hY2Nlc3Nfa2V5X2lkGAIgASgJEhkKEWFjY2Vzc19rZXlfc2VjcmV0GAMgASgJEhMKC2luc3RhbmNlX2lkGAQgASgJEg0KBXRvcGljGAUgASgJEhAKCGdyb3VwX2lkGAYgASgJEhYKDnRhZ19leHByZXNzaW9uGAcgASgJIk8KFkNyZWF0ZUNvbnN1bWVyUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJEhMKC2NvbnN1bWVyX2lkGAMgASgJIkQKFlJlY2VpdmVNZXNzYWdlc1JlcXVlc3QSEwoLY29uc3VtZXJfaWQYASABKAkSFQoNYmluYXJ5X2JvZGllcxgCIAEoCCKIAgoHTWVzc2FnZRISCgptZXNzYWdlX2lkGAEgASgJEhYKDnJlY2VpcHRfaGFuZGxlGAIgASgJEhQKDG1lc3NhZ2VfYm9keRgDIAEoCRILCgN0YWcYBCABKAkSNQoKcHJvcGVydGllcxgFIAMoCzIhLnJvY2tldG1xLk1lc3NhZ2UuUHJvcGVydGllc0VudHJ5EhYKDmJvcm5fdGltZXN0YW1wGAYgASgDEhcKD3JlY29uc3VtZV90aW1lcxgHIAEoBRITCgtiaW5hcnlfYm9keRgKIAEoDBoxCg9Qcm9wZXJ0aWVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJAChFBY2tNZXNzYWdlUmVxdWVzdBITCgtjb25zdW1lcl9pZBgBIAEoCRIWCg5yZWNlaXB0X2hhbmRsZRgCIAEoCSI2ChJBY2tNZXNzYWdlUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJIk4KFkNsZWFudXBQcm9kdWNlclJlcXVlc3QSEwoLcHJvZHVjZXJfaWQYASABKAkSDQoFdG9waWMYAiABKAkSEAoIZW5kcG9pbnQYAyABKAkiUgoXQ2xlYW51cFByb2R1Y2VyUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJEhUKDWNsZWFuZWRfY291bnQYAyABKAUiTgoWQ2xlYW51cENvbnN1bWVyUmVxdWVzdBITCgtjb25zdW1lcl9pZBgBIAEoCRIQCghncm91cF9pZBgCIAEoCRINCgV0b3BpYxgDIAEoCSJSChdDbGVhbnVwQ29uc3VtZXJSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSFQoNY2xlYW5lZF9jb3VudBgDIAEoBSIUChJIZWFsdGhDaGVja1JlcXVlc3QiNwoTSGVhbHRoQ2hlY2tSZXNwb25zZRIPCgdoZWFsdGh5GAEgASgIEg8KB21lc3NhZ2UYAiABKAkysQcKDVJvY2tldE1RUHJveHkSUwoOQ3JlYXRlUHJvZHVjZXISHy5yb2NrZXRtcS5DcmVhdGVQcm9kdWNlclJlcXVlc3QaIC5yb2NrZXRtcS5DcmVhdGVQcm9kdWNlclJlc3BvbnNlEkoKC1NlbmRNZXNzYWdlEhwucm9ja2V0bXEuU2VuZE1lc3NhZ2VSZXF1ZXN0Gh0ucm9ja2V0bXEuU2VuZE1lc3NhZ2VSZXNwb25zZRJYChJTZW5kT3JkZXJlZE1lc3NhZ2USIy5yb2NrZXRtcS5TZW5kT3JkZXJlZE1lc3NhZ2VSZXF1ZXN0Gh0ucm9ja2V0bXEuU2VuZE1lc3NhZ2VSZXNwb25zZRJUChBTZW5kRGVsYXlNZXNzYWdlEiEucm9ja2V0bXEuU2VuZERlbGF5TWVzc2FnZVJlcXVlc3QaHS5yb2NrZXRtcS5TZW5kTWVzc2FnZVJlc3BvbnNlEmsKFlNlbmRUcmFuc2FjdGlvbk1lc3NhZ2USJy5yb2NrZXRtcS5TZW5kVHJhbnNhY3Rpb25NZXNzYWdlUmVxdWVzdBooLnJvY2tldG1xLlNlbmRUcmFuc2FjdGlvbk1lc3NhZ2VSZXNwb25zZRJTCg5DcmVhdGVDb25zdW1lchIfLnJvY2tldG1xLkNyZWF0ZUNvbnN1bWVyUmVxdWVzdBogLnJvY2tldG1xLkNyZWF0ZUNvbnN1bWVyUmVzcG9uc2USSAoPUmVjZWl2ZU1lc3NhZ2VzEiAucm9ja2V0bXEuUmVjZWl2ZU1lc3NhZ2VzUmVxdWVzdBoRLnJvY2tldG1xLk1lc3NhZ2UwARJHCgpBY2tNZXNzYWdlEhsucm9ja2V0bXEuQWNrTWVzc2FnZVJlcXVlc3QaHC5yb2NrZXRtcS5BY2tNZXNzYWdlUmVzcG9uc2USVgoPQ2xlYW51cFByb2R1Y2VyEiAucm9ja2V0bXEuQ2xlYW51cFByb2R1Y2VyUmVxdWVzdBohLnJvY2tldG1xLkNsZWFudXBQcm9kdWNlclJlc3BvbnNlElYKD0NsZWFudXBDb25zdW1lchIgLnJvY2tldG1xLkNsZWFudXBDb25zdW1lclJlcXVlc3QaIS5yb2NrZXRtcS5DbGVhbnVwQ29uc3VtZXJSZXNwb25zZRJKCgtIZWFsdGhDaGVjaxIcLnJvY2tldG1xLkhlYWx0aENoZWNrUmVxdWVzdBodLnJvY2tldG1xLkhlYWx0aENoZWNrUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("Chdyb2NrZXRtcS9yb2NrZXRtcS5wcm90bxIIcm9ja2V0bXEifwoVQ3JlYXRlUHJvZHVjZXJSZXF1ZXN0EhAKCGVuZHBvaW50GAEgASgJEhUKDWFjY2Vzc19rZXlfaWQYAiABKAkSGQoRYWNjZXNzX2tleV9zZWNyZXQYAyABKAkSEwoLaW5zdGFuY2VfaWQYBCABKAkSDQoFdG9waWMYBSABKAkiTwoWQ3JlYXRlUHJvZHVjZXJSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSEwoLcHJvZHVjZXJfaWQYAyABKAki8QEKEU1lc3NhZ2VQcm9wZXJ0aWVzEj8KCnByb3BlcnRpZXMYASADKAsyKy5yb2NrZXRtcS5NZXNzYWdlUHJvcGVydGllcy5Qcm9wZXJ0aWVzRW50cnkSEwoLbWVzc2FnZV9rZXkYAiABKAkSFAoMc2hhcmRpbmdfa2V5GAMgASgJEhoKEnN0YXJ0X2RlbGl2ZXJfdGltZRgEIAEoAxIhChl0cmFuc19jaGVja19pbW11bml0eV90aW1lGAUgASgFGjEKD1Byb3BlcnRpZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIpIBChJTZW5kTWVzc2FnZVJlcXVlc3QSEwoLcHJvZHVjZXJfaWQYASABKAkSFAoMbWVzc2FnZV9ib2R5GAIgASgJEgsKA3RhZxgDIAEoCRIvCgpwcm9wZXJ0aWVzGAQgASgLMhsucm9ja2V0bXEuTWVzc2FnZVByb3BlcnRpZXMSEwoLYmluYXJ5X2JvZHkYCiABKAwiYwoTU2VuZE1lc3NhZ2VSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSEgoKbWVzc2FnZV9pZBgDIAEoCRIWCg5yZWNlaXB0X2hhbmRsZRgEIAEoCSKvAQoZU2VuZE9yZGVyZWRNZXNzYWdlUmVxdWVzdBITCgtwcm9kdWNlcl9pZBgBIAEoCRIUCgxtZXNzYWdlX2JvZHkYAiABKAkSCwoDdGFnGAMgASgJEi8KCnByb3BlcnRpZXMYBCABKAsyGy5yb2NrZXRtcS5NZXNzYWdlUHJvcGVydGllcxIUCgxzaGFyZGluZ19rZXkYBSABKAkSEwoLYmluYXJ5X2JvZHkYCiABKAwizQEKF1NlbmREZWxheU1lc3NhZ2VSZXF1ZXN0EhMKC3Byb2R1Y2VyX2lkGAEgASgJEhQKDG1lc3NhZ2VfYm9keRgCIAEoCRILCgN0YWcYAyABKAkSLwoKcHJvcGVydGllcxgEIAEoCzIbLnJvY2tldG1xLk1lc3NhZ2VQcm9wZXJ0aWVzEhgKEGRlbGF5X3RpbWVfbGV2ZWwYBSABKAMSGgoSc3RhcnRfZGVsaXZlcl90aW1lGAYgASgDEhMKC2JpbmFyeV9ib2R5GAogASgMIsABCh1TZW5kVHJhbnNhY3Rpb25NZXNzYWdlUmVxdWVzdBITCgtwcm9kdWNlcl9pZBgBIAEoCRIUCgxtZXNzYWdlX2JvZHkYAiABKAkSCwoDdGFnGAMgASgJEi8KCnByb3BlcnRpZXMYBCABKAsyGy5yb2NrZXRtcS5NZXNzYWdlUHJvcGVydGllcxIhChl0cmFuc19jaGVja19pbW11bml0eV90aW1lGAUgASgFEhMKC2JpbmFyeV9ib2R5GAogASgMIoYBCh5TZW5kVHJhbnNhY3Rpb25NZXNzYWdlUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJEhIKCm1lc3NhZ2VfaWQYAyABKAkSFgoOcmVjZWlwdF9oYW5kbGUYBCABKAkSFgoOdHJhbnNhY3Rpb25faWQYBSABKAkiqQEKFUNyZWF0ZUNvbnN1bWVyUmVxdWVzdBIQCghlbmRwb2ludBgBIAEoCRIVCg1hY2Nlc3Nfa2V5X2lkGAIgASgJEhkKEWFjY2Vzc19rZXlfc2VjcmV0GAMgASgJEhMKC2luc3RhbmNlX2lkGAQgASgJEg0KBXRvcGljGAUgASgJEhAKCGdyb3VwX2lkGAYgASgJEhYKDnRhZ19leHByZXNzaW9uGAcgASgJIk8KFkNyZWF0ZUNvbnN1bWVyUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJEhMKC2NvbnN1bWVyX2lkGAMgASgJIkQKFlJlY2VpdmVNZXNzYWdlc1JlcXVlc3QSEwoLY29uc3VtZXJfaWQYASABKAkSFQoNYmluYXJ5X2JvZGllcxgCIAEoCCKIAgoHTWVzc2FnZRISCgptZXNzYWdlX2lkGAEgASgJEhYKDnJlY2VpcHRfaGFuZGxlGAIgASgJEhQKDG1lc3NhZ2VfYm9keRgDIAEoCRILCgN0YWcYBCABKAkSNQoKcHJvcGVydGllcxgFIAMoCzIhLnJvY2tldG1xLk1lc3NhZ2UuUHJvcGVydGllc0VudHJ5EhYKDmJvcm5fdGltZXN0YW1wGAYgASgDEhcKD3JlY29uc3VtZV90aW1lcxgHIAEoBRITCgtiaW5hcnlfYm9keRgKIAEoDBoxCg9Qcm9wZXJ0aWVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJAChFBY2tNZXNzYWdlUmVxdWVzdBITCgtjb25zdW1lcl9pZBgBIAEoCRIWCg5yZWNlaXB0X2hhbmRsZRgCIAEoCSI2ChJBY2tNZXNzYWdlUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJIkIKEkFja01lc3NhZ2VzUmVxdWVzdBITCgtjb25zdW1lcl9pZBgBIAEoCRIXCg9yZWNlaXB0X2hhbmRsZXMYAiADKAkiXAoTQWNrTWVzc2FnZXNSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSIwoIb3V0Y29tZXMYAyADKAsyES5yb2NrZXRtcS5PdXRjb21lIkkKB091dGNvbWUSDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJEgwKBGNvZGUYAyABKAUSDgoGcmVhc29uGAQgASgJIlMKEk5hY2tNZXNzYWdlUmVxdWVzdBITCgtjb25zdW1lcl9pZBgBIAEoCRIWCg5yZWNlaXB0X2hhbmRsZRgCIAEoCRIQCghkZWxheV9tcxgDIAEoBSI3ChNOYWNrTWVzc2FnZVJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCSJsCh5DaGFuZ2VJbnZpc2libGVEdXJhdGlvblJlcXVlc3QSEwoLY29uc3VtZXJfaWQYASABKAkSFgoOcmVjZWlwdF9oYW5kbGUYAiABKAkSHQoVaW52aXNpYmxlX2R1cmF0aW9uX21zGAMgASgFIlsKH0NoYW5nZUludmlzaWJsZUR1cmF0aW9uUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJEhYKDnJlY2VpcHRfaGFuZGxlGAMgASgJIlcKE1NlbmRNZXNzYWdlc1JlcXVlc3QSEwoLcHJvZHVjZXJfaWQYASABKAkSKwoIbWVzc2FnZXMYAiADKAsyGS5yb2NrZXRtcS5PdXRnb2luZ01lc3NhZ2UilAEKD091dGdvaW5nTWVzc2FnZRIUCgxtZXNzYWdlX2JvZHkYAiABKAkSCwoDdGFnGAMgASgJEi8KCnByb3BlcnRpZXMYBCABKAsyGy5yb2NrZXRtcS5NZXNzYWdlUHJvcGVydGllcxIYChBkZWxheV90aW1lX2xldmVsGAUgASgDEhMKC2JpbmFyeV9ib2R5GAogASgMImEKFFNlbmRNZXNzYWdlc1Jlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCRInCghvdXRjb21lcxgDIAMoCzIVLnJvY2tldG1xLlNlbmRPdXRjb21lIkUKC1NlbmRPdXRjb21lEiIKB291dGNvbWUYASABKAsyES5yb2NrZXRtcS5PdXRjb21lEhIKCm1lc3NhZ2VfaWQYAiABKAkiTgoWQ2xlYW51cFByb2R1Y2VyUmVxdWVzdBITCgtwcm9kdWNlcl9pZBgBIAEoCRINCgV0b3BpYxgCIAEoCRIQCghlbmRwb2ludBgDIAEoCSJSChdDbGVhbnVwUHJvZHVjZXJSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSFQoNY2xlYW5lZF9jb3VudBgDIAEoBSJOChZDbGVhbnVwQ29uc3VtZXJSZXF1ZXN0EhMKC2NvbnN1bWVyX2lkGAEgASgJEhAKCGdyb3VwX2lkGAIgASgJEg0KBXRvcGljGAMgASgJIlIKF0NsZWFudXBDb25zdW1lclJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCRIVCg1jbGVhbmVkX2NvdW50GAMgASgFIhQKEkhlYWx0aENoZWNrUmVxdWVzdCI3ChNIZWFsdGhDaGVja1Jlc3BvbnNlEg8KB2hlYWx0aHkYASABKAgSDwoHbWVzc2FnZRgCIAEoCTKICgoNUm9ja2V0TVFQcm94eRJTCg5DcmVhdGVQcm9kdWNlchIfLnJvY2tldG1xLkNyZWF0ZVByb2R1Y2VyUmVxdWVzdBogLnJvY2tldG1xLkNyZWF0ZVByb2R1Y2VyUmVzcG9uc2USSgoLU2VuZE1lc3NhZ2USHC5yb2NrZXRtcS5TZW5kTWVzc2FnZVJlcXVlc3QaHS5yb2NrZXRtcS5TZW5kTWVzc2FnZVJlc3BvbnNlElgKElNlbmRPcmRlcmVkTWVzc2FnZRIjLnJvY2tldG1xLlNlbmRPcmRlcmVkTWVzc2FnZVJlcXVlc3QaHS5yb2NrZXRtcS5TZW5kTWVzc2FnZVJlc3BvbnNlElQKEFNlbmREZWxheU1lc3NhZ2USIS5yb2NrZXRtcS5TZW5kRGVsYXlNZXNzYWdlUmVxdWVzdBodLnJvY2tldG1xLlNlbmRNZXNzYWdlUmVzcG9uc2USawoWU2VuZFRyYW5zYWN0aW9uTWVzc2FnZRInLnJvY2tldG1xLlNlbmRUcmFuc2FjdGlvbk1lc3NhZ2VSZXF1ZXN0Gigucm9ja2V0bXEuU2VuZFRyYW5zYWN0aW9uTWVzc2FnZVJlc3BvbnNlElMKDkNyZWF0ZUNvbnN1bWVyEh8ucm9ja2V0bXEuQ3JlYXRlQ29uc3VtZXJSZXF1ZXN0GiAucm9ja2V0bXEuQ3JlYXRlQ29uc3VtZXJSZXNwb25zZRJICg9SZWNlaXZlTWVzc2FnZXMSIC5yb2NrZXRtcS5SZWNlaXZlTWVzc2FnZXNSZXF1ZXN0GhEucm9ja2V0bXEuTWVzc2FnZTABEkcKCkFja01lc3NhZ2USGy5yb2NrZXRtcS5BY2tNZXNzYWdlUmVxdWVzdBocLnJvY2tldG1xLkFja01lc3NhZ2VSZXNwb25zZRJKCgtBY2tNZXNzYWdlcxIcLnJvY2tldG1xLkFja01lc3NhZ2VzUmVxdWVzdBodLnJvY2tldG1xLkFja01lc3NhZ2VzUmVzcG9uc2USSgoLTmFja01lc3NhZ2USHC5yb2NrZXRtcS5OYWNrTWVzc2FnZVJlcXVlc3QaHS5yb2NrZXRtcS5OYWNrTWVzc2FnZVJlc3BvbnNlEm4KF0NoYW5nZUludmlzaWJsZUR1cmF0aW9uEigucm9ja2V0bXEuQ2hhbmdlSW52aXNpYmxlRHVyYXRpb25SZXF1ZXN0Gikucm9ja2V0bXEuQ2hhbmdlSW52aXNpYmxlRHVyYXRpb25SZXNwb25zZRJNCgxTZW5kTWVzc2FnZXMSHS5yb2NrZXRtcS5TZW5kTWVzc2FnZXNSZXF1ZXN0Gh4ucm9ja2V0bXEuU2VuZE1lc3NhZ2VzUmVzcG9uc2USVgoPQ2xlYW51cFByb2R1Y2VyEiAucm9ja2V0bXEuQ2xlYW51cFByb2R1Y2VyUmVxdWVzdBohLnJvY2tldG1xLkNsZWFudXBQcm9kdWNlclJlc3BvbnNlElYKD0NsZWFudXBDb25zdW1lchIgLnJvY2tldG1xLkNsZWFudXBDb25zdW1lclJlcXVlc3QaIS5yb2NrZXRtcS5DbGVhbnVwQ29uc3VtZXJSZXNwb25zZRJKCgtIZWFsdGhDaGVjaxIcLnJvY2tldG1xLkhlYWx0aENoZWNrUmVxdWVzdBodLnJvY2tldG1xLkhlYWx0aENoZWNrUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * @generated from message rocketmq.CreateProducerRequest
@@ -599,6 +599,325 @@ export const AckMessageResponseSchema: GenMessage<AckMessageResponse> = /*@__PUR
   messageDesc(file_rocketmq_rocketmq, 14);
 
 /**
+ * @generated from message rocketmq.AckMessagesRequest
+ */
+export type AckMessagesRequest = Message$1<"rocketmq.AckMessagesRequest"> & {
+  /**
+   * @generated from field: string consumer_id = 1;
+   */
+  consumerId: string;
+
+  /**
+   * 1 to 1,000.
+   *
+   * @generated from field: repeated string receipt_handles = 2;
+   */
+  receiptHandles: string[];
+};
+
+/**
+ * Describes the message rocketmq.AckMessagesRequest.
+ * Use `create(AckMessagesRequestSchema)` to create a new message.
+ */
+export const AckMessagesRequestSchema: GenMessage<AckMessagesRequest> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 15);
+
+/**
+ * @generated from message rocketmq.AckMessagesResponse
+ */
+export type AckMessagesResponse = Message$1<"rocketmq.AckMessagesResponse"> & {
+  /**
+   * @generated from field: bool success = 1;
+   */
+  success: boolean;
+
+  /**
+   * @generated from field: string message = 2;
+   */
+  message: string;
+
+  /**
+   * One for each receipt handle, in order.
+   *
+   * @generated from field: repeated rocketmq.Outcome outcomes = 3;
+   */
+  outcomes: Outcome[];
+};
+
+/**
+ * Describes the message rocketmq.AckMessagesResponse.
+ * Use `create(AckMessagesResponseSchema)` to create a new message.
+ */
+export const AckMessagesResponseSchema: GenMessage<AckMessagesResponse> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 16);
+
+/**
+ * Outcome says how one of several messages fared.
+ *
+ * @generated from message rocketmq.Outcome
+ */
+export type Outcome = Message$1<"rocketmq.Outcome"> & {
+  /**
+   * @generated from field: bool success = 1;
+   */
+  success: boolean;
+
+  /**
+   * @generated from field: string message = 2;
+   */
+  message: string;
+
+  /**
+   * Status code of gRPC that a call for this message alone would have ended with; 0 for success.
+   *
+   * @generated from field: int32 code = 3;
+   */
+  code: number;
+
+  /**
+   * `reason` of the google.rpc.ErrorInfo that such a call would have had; empty for success.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message rocketmq.Outcome.
+ * Use `create(OutcomeSchema)` to create a new message.
+ */
+export const OutcomeSchema: GenMessage<Outcome> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 17);
+
+/**
+ * @generated from message rocketmq.NackMessageRequest
+ */
+export type NackMessageRequest = Message$1<"rocketmq.NackMessageRequest"> & {
+  /**
+   * @generated from field: string consumer_id = 1;
+   */
+  consumerId: string;
+
+  /**
+   * @generated from field: string receipt_handle = 2;
+   */
+  receiptHandle: string;
+
+  /**
+   * Milliseconds until the message comes again, at most 43,200,000 (12 h). Default: as soon as it can. Brokers of 4.x know
+   * a few delays only and take the nearest that is long enough.
+   *
+   * @generated from field: int32 delay_ms = 3;
+   */
+  delayMs: number;
+};
+
+/**
+ * Describes the message rocketmq.NackMessageRequest.
+ * Use `create(NackMessageRequestSchema)` to create a new message.
+ */
+export const NackMessageRequestSchema: GenMessage<NackMessageRequest> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 18);
+
+/**
+ * @generated from message rocketmq.NackMessageResponse
+ */
+export type NackMessageResponse = Message$1<"rocketmq.NackMessageResponse"> & {
+  /**
+   * @generated from field: bool success = 1;
+   */
+  success: boolean;
+
+  /**
+   * @generated from field: string message = 2;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message rocketmq.NackMessageResponse.
+ * Use `create(NackMessageResponseSchema)` to create a new message.
+ */
+export const NackMessageResponseSchema: GenMessage<NackMessageResponse> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 19);
+
+/**
+ * @generated from message rocketmq.ChangeInvisibleDurationRequest
+ */
+export type ChangeInvisibleDurationRequest = Message$1<"rocketmq.ChangeInvisibleDurationRequest"> & {
+  /**
+   * @generated from field: string consumer_id = 1;
+   */
+  consumerId: string;
+
+  /**
+   * @generated from field: string receipt_handle = 2;
+   */
+  receiptHandle: string;
+
+  /**
+   * Milliseconds from now on, 1 to 43,200,000 (12 h).
+   *
+   * @generated from field: int32 invisible_duration_ms = 3;
+   */
+  invisibleDurationMs: number;
+};
+
+/**
+ * Describes the message rocketmq.ChangeInvisibleDurationRequest.
+ * Use `create(ChangeInvisibleDurationRequestSchema)` to create a new message.
+ */
+export const ChangeInvisibleDurationRequestSchema: GenMessage<ChangeInvisibleDurationRequest> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 20);
+
+/**
+ * @generated from message rocketmq.ChangeInvisibleDurationResponse
+ */
+export type ChangeInvisibleDurationResponse = Message$1<"rocketmq.ChangeInvisibleDurationResponse"> & {
+  /**
+   * @generated from field: bool success = 1;
+   */
+  success: boolean;
+
+  /**
+   * @generated from field: string message = 2;
+   */
+  message: string;
+
+  /**
+   * The only good one from now on.
+   *
+   * @generated from field: string receipt_handle = 3;
+   */
+  receiptHandle: string;
+};
+
+/**
+ * Describes the message rocketmq.ChangeInvisibleDurationResponse.
+ * Use `create(ChangeInvisibleDurationResponseSchema)` to create a new message.
+ */
+export const ChangeInvisibleDurationResponseSchema: GenMessage<ChangeInvisibleDurationResponse> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 21);
+
+/**
+ * @generated from message rocketmq.SendMessagesRequest
+ */
+export type SendMessagesRequest = Message$1<"rocketmq.SendMessagesRequest"> & {
+  /**
+   * @generated from field: string producer_id = 1;
+   */
+  producerId: string;
+
+  /**
+   * 1 to 1,000, and 5 MiB of them all.
+   *
+   * @generated from field: repeated rocketmq.OutgoingMessage messages = 2;
+   */
+  messages: OutgoingMessage[];
+};
+
+/**
+ * Describes the message rocketmq.SendMessagesRequest.
+ * Use `create(SendMessagesRequestSchema)` to create a new message.
+ */
+export const SendMessagesRequestSchema: GenMessage<SendMessagesRequest> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 22);
+
+/**
+ * OutgoingMessage is one of several messages to be sent. Its fields are those of SendMessageRequest and SendDelayMessageRequest.
+ *
+ * @generated from message rocketmq.OutgoingMessage
+ */
+export type OutgoingMessage = Message$1<"rocketmq.OutgoingMessage"> & {
+  /**
+   * @generated from field: string message_body = 2;
+   */
+  messageBody: string;
+
+  /**
+   * @generated from field: string tag = 3;
+   */
+  tag: string;
+
+  /**
+   * Also its sharding_key and start_deliver_time are honoured.
+   *
+   * @generated from field: rocketmq.MessageProperties properties = 4;
+   */
+  properties?: MessageProperties | undefined;
+
+  /**
+   * @generated from field: int64 delay_time_level = 5;
+   */
+  delayTimeLevel: bigint;
+
+  /**
+   * @generated from field: bytes binary_body = 10;
+   */
+  binaryBody: Uint8Array;
+};
+
+/**
+ * Describes the message rocketmq.OutgoingMessage.
+ * Use `create(OutgoingMessageSchema)` to create a new message.
+ */
+export const OutgoingMessageSchema: GenMessage<OutgoingMessage> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 23);
+
+/**
+ * @generated from message rocketmq.SendMessagesResponse
+ */
+export type SendMessagesResponse = Message$1<"rocketmq.SendMessagesResponse"> & {
+  /**
+   * @generated from field: bool success = 1;
+   */
+  success: boolean;
+
+  /**
+   * @generated from field: string message = 2;
+   */
+  message: string;
+
+  /**
+   * One for each message, in order.
+   *
+   * @generated from field: repeated rocketmq.SendOutcome outcomes = 3;
+   */
+  outcomes: SendOutcome[];
+};
+
+/**
+ * Describes the message rocketmq.SendMessagesResponse.
+ * Use `create(SendMessagesResponseSchema)` to create a new message.
+ */
+export const SendMessagesResponseSchema: GenMessage<SendMessagesResponse> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 24);
+
+/**
+ * @generated from message rocketmq.SendOutcome
+ */
+export type SendOutcome = Message$1<"rocketmq.SendOutcome"> & {
+  /**
+   * @generated from field: rocketmq.Outcome outcome = 1;
+   */
+  outcome?: Outcome | undefined;
+
+  /**
+   * The id that receivers see; empty where the message is not stored.
+   *
+   * @generated from field: string message_id = 2;
+   */
+  messageId: string;
+};
+
+/**
+ * Describes the message rocketmq.SendOutcome.
+ * Use `create(SendOutcomeSchema)` to create a new message.
+ */
+export const SendOutcomeSchema: GenMessage<SendOutcome> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 25);
+
+/**
  * @generated from message rocketmq.CleanupProducerRequest
  */
 export type CleanupProducerRequest = Message$1<"rocketmq.CleanupProducerRequest"> & {
@@ -623,7 +942,7 @@ export type CleanupProducerRequest = Message$1<"rocketmq.CleanupProducerRequest"
  * Use `create(CleanupProducerRequestSchema)` to create a new message.
  */
 export const CleanupProducerRequestSchema: GenMessage<CleanupProducerRequest> = /*@__PURE__*/
-  messageDesc(file_rocketmq_rocketmq, 15);
+  messageDesc(file_rocketmq_rocketmq, 26);
 
 /**
  * @generated from message rocketmq.CleanupProducerResponse
@@ -650,7 +969,7 @@ export type CleanupProducerResponse = Message$1<"rocketmq.CleanupProducerRespons
  * Use `create(CleanupProducerResponseSchema)` to create a new message.
  */
 export const CleanupProducerResponseSchema: GenMessage<CleanupProducerResponse> = /*@__PURE__*/
-  messageDesc(file_rocketmq_rocketmq, 16);
+  messageDesc(file_rocketmq_rocketmq, 27);
 
 /**
  * @generated from message rocketmq.CleanupConsumerRequest
@@ -677,7 +996,7 @@ export type CleanupConsumerRequest = Message$1<"rocketmq.CleanupConsumerRequest"
  * Use `create(CleanupConsumerRequestSchema)` to create a new message.
  */
 export const CleanupConsumerRequestSchema: GenMessage<CleanupConsumerRequest> = /*@__PURE__*/
-  messageDesc(file_rocketmq_rocketmq, 17);
+  messageDesc(file_rocketmq_rocketmq, 28);
 
 /**
  * @generated from message rocketmq.CleanupConsumerResponse
@@ -704,7 +1023,7 @@ export type CleanupConsumerResponse = Message$1<"rocketmq.CleanupConsumerRespons
  * Use `create(CleanupConsumerResponseSchema)` to create a new message.
  */
 export const CleanupConsumerResponseSchema: GenMessage<CleanupConsumerResponse> = /*@__PURE__*/
-  messageDesc(file_rocketmq_rocketmq, 18);
+  messageDesc(file_rocketmq_rocketmq, 29);
 
 /**
  * @generated from message rocketmq.HealthCheckRequest
@@ -717,7 +1036,7 @@ export type HealthCheckRequest = Message$1<"rocketmq.HealthCheckRequest"> & {
  * Use `create(HealthCheckRequestSchema)` to create a new message.
  */
 export const HealthCheckRequestSchema: GenMessage<HealthCheckRequest> = /*@__PURE__*/
-  messageDesc(file_rocketmq_rocketmq, 19);
+  messageDesc(file_rocketmq_rocketmq, 30);
 
 /**
  * @generated from message rocketmq.HealthCheckResponse
@@ -739,7 +1058,7 @@ export type HealthCheckResponse = Message$1<"rocketmq.HealthCheckResponse"> & {
  * Use `create(HealthCheckResponseSchema)` to create a new message.
  */
 export const HealthCheckResponseSchema: GenMessage<HealthCheckResponse> = /*@__PURE__*/
-  messageDesc(file_rocketmq_rocketmq, 20);
+  messageDesc(file_rocketmq_rocketmq, 31);
 
 /**
  * RocketMQProxy sends messages to Apache RocketMQ and receives them from it.
@@ -832,6 +1151,48 @@ export const RocketMQProxy: GenService<{
     methodKind: "unary";
     input: typeof AckMessageRequestSchema;
     output: typeof AckMessageResponseSchema;
+  },
+  /**
+   * AckMessages is AckMessage for up to 1,000 messages at once. Each has an outcome of its own.
+   *
+   * @generated from rpc rocketmq.RocketMQProxy.AckMessages
+   */
+  ackMessages: {
+    methodKind: "unary";
+    input: typeof AckMessagesRequestSchema;
+    output: typeof AckMessagesResponseSchema;
+  },
+  /**
+   * NackMessage gives a message back: it comes again, with one more of reconsume_times, after a delay.
+   *
+   * @generated from rpc rocketmq.RocketMQProxy.NackMessage
+   */
+  nackMessage: {
+    methodKind: "unary";
+    input: typeof NackMessageRequestSchema;
+    output: typeof NackMessageResponseSchema;
+  },
+  /**
+   * ChangeInvisibleDuration gives the receiver another time for its ack, from now on, and another receipt handle.
+   *
+   * @generated from rpc rocketmq.RocketMQProxy.ChangeInvisibleDuration
+   */
+  changeInvisibleDuration: {
+    methodKind: "unary";
+    input: typeof ChangeInvisibleDurationRequestSchema;
+    output: typeof ChangeInvisibleDurationResponseSchema;
+  },
+  /**
+   * SendMessages stores up to 1,000 messages at once, cheaper than one by one. Each has an outcome of its own: what is wrong
+   * with one keeps no other from being stored. Messages of one sharding key are stored in one queue, in their order; so
+   * are those without one that are not delayed.
+   *
+   * @generated from rpc rocketmq.RocketMQProxy.SendMessages
+   */
+  sendMessages: {
+    methodKind: "unary";
+    input: typeof SendMessagesRequestSchema;
+    output: typeof SendMessagesResponseSchema;
   },
   /**
    * CleanupProducer ends producers of this proxy: one by id, or all of a topic (and endpoint).

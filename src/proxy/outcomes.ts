@@ -1,0 +1,23 @@
+import { ErrorInfoSchema } from '../gen/google/rpc/error_details_pb.ts';
+import { toFailure } from './failures.ts';
+
+/** How one of several messages fared: the fields of `Outcome`. */
+export interface OutcomeReply {
+  readonly success: boolean;
+  readonly message: string;
+  /** Of a failure. */
+  readonly code?: number;
+  /** Of a failure. */
+  readonly reason?: string;
+}
+
+export function successOf(message: string): OutcomeReply {
+  return { success: true, message };
+}
+
+/** What a call for one message alone would have failed with. */
+export function failedOutcome(error: unknown): OutcomeReply {
+  const failure = toFailure(error);
+  const [info] = failure.findDetails(ErrorInfoSchema);
+  return { success: false, message: failure.rawMessage, code: failure.code, reason: info?.reason ?? '' };
+}
