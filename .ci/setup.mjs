@@ -120,8 +120,7 @@ function unlock() {
 /** Runs a command to its end; it ends with us, and the lock names it, so that it is not left behind unnoticed. */
 function run(command, args, shell = false) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, stdio: 'inherit', shell });
-    writeFileSync(lockPath, `${process.pid}\n${child.pid ?? ''}\n`);
+    let child;
     const end = (signal) => {
       child.kill(signal);
       child.once('exit', () => {
@@ -130,7 +129,10 @@ function run(command, args, shell = false) {
       });
       for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.removeAllListeners(name);
     };
+    // Before the start: a signal between the two would end only us.
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(name, end);
+    child = spawn(command, args, { cwd: root, stdio: 'inherit', shell });
+    writeFileSync(lockPath, `${process.pid}\n${child.pid ?? ''}\n`);
     child.once('error', reject);
     child.once('exit', (code, signal) => {
       for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.off(name, end);
