@@ -66,6 +66,8 @@ export interface ReaderOptions extends Partial<ConsumerOptions> {
   readonly ack?: boolean;
   /** Default 1,000. */
   readonly messagesMax?: number;
+  /** Told where a test waits in vain. */
+  readonly log?: MemoryLog;
   /** A tag expression. Default: all. */
   readonly tags?: string;
   /** Default: as its client. */
@@ -88,8 +90,11 @@ export class Reader {
   readonly #waiting = new Set<() => void>();
   #ended: Promise<void> = Promise.resolve();
 
-  private constructor(consumer: Consumer) {
+  readonly #log: MemoryLog | undefined;
+
+  private constructor(consumer: Consumer, log: MemoryLog | undefined) {
     this.consumer = consumer;
+    this.#log = log;
   }
 
   /** Opens a consumer and reads from it. */
@@ -98,11 +103,11 @@ export class Reader {
     subscriber: ConsumerOptions['subscriber'],
     options: ReaderOptions = {},
   ): Promise<Reader> {
-    const { ack: _, messagesMax: __, onMessage: ___, tags = '*', mode, ...changes } = options;
+    const { ack: _, messagesMax: __, onMessage: ___, tags = '*', mode, log, ...changes } = options;
     const durations = { invisibleDurationMs: 30_000, renewalDurationMs: 0, pollDurationMs: 1_000 };
     const consumer = client.consumer({ subscriber, filter: parseTagFilter(tags), ...durations, ...changes }, mode);
     await consumer.open(soon());
-    const reader = new Reader(consumer);
+    const reader = new Reader(consumer, log);
     reader.#ended = reader.#read(options);
     return reader;
   }
@@ -131,16 +136,28 @@ export class Reader {
     return message;
   }
 
-  /** Waits for something that changes when a message comes, or is acknowledged here. */
+  /**
+   * Waits for something that changes when a message comes, or is acknowledged here.
+   * @throws Error after 100 s, with what has come and what the client had trouble with.
+   */
   async until(happened: () => boolean): Promise<void> {
+    const late = AbortSignal.timeout(100_000);
     while (!happened()) {
       await Promise.race([
         this.#ended.then(() => {
           throw new Error('the stream has ended');
         }),
-        new Promise<void>((resolve) => this.#waiting.add(resolve)),
+        new Promise<void>((resolve, reject) => {
+          this.#waiting.add(resolve);
+          late.onabort = () => reject(new Error(this.#story()));
+        }),
       ]);
     }
+  }
+
+  #story(): string {
+    const lines = JSON.stringify(this.#log?.lines.slice(-20));
+    return `waited in vain; ${this.messages.length} have come: ${this.bodies.slice(-60).join(', ')}; ${lines}`;
   }
 
   /** Ends the stream, and waits until what it left is given back. */

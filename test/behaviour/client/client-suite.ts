@@ -82,7 +82,7 @@ export class ClientSuite {
 
   /** One more reader of the group that `reader` reads for. */
   join(topic: string, options: ReaderOptions = {}, client = this.client): Promise<Reader> {
-    return Reader.open(client, { group: groupOf(topic), topic }, options);
+    return Reader.open(client, { group: groupOf(topic), topic }, { log: this.clients.log, ...options });
   }
 
   /** Sends messages at once, in no order. */
