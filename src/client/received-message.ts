@@ -39,11 +39,20 @@ export async function toReceivedMessage<R extends Receipt>(
   delivery: DeliveryOf<R>,
   bodyBytesMax: number,
 ): Promise<ReceivedMessage<R>> {
+  return readMessage(stored, delivery, await decompressBody(stored, bodyBytesMax));
+}
+
+/** A stored message as it is handed out, whose body is known: as it is stored, where it is not compressed. */
+export function readMessage<R extends Receipt>(
+  stored: StoredMessage,
+  delivery: DeliveryOf<R>,
+  body: Buffer,
+): ReceivedMessage<R> {
   const { properties } = stored;
   return {
     messageId: messageIdOf(stored),
     topic: delivery.topic,
-    body: await decompressBody(stored, bodyBytesMax),
+    body,
     tag: properties.get(MessageProperty.TAGS),
     properties,
     bornTimestampMs: stored.bornTimestampMs,

@@ -60,6 +60,11 @@ async function compress(body: Buffer, type: CompressionType): Promise<Buffer> {
   }
 }
 
+/** Whether the body of a stored message is not what its producer gave. */
+export function isCompressed({ body, sysFlag }: Pick<StoredMessage, 'body' | 'sysFlag'>): boolean {
+  return (sysFlag & SysFlag.COMPRESSED) !== 0 && body.length > 0;
+}
+
 /**
  * The body as the producer gave it. Stops at the limit, so that a small message that unfolds to gigabytes costs no memory. Zlib works on
  * another thread, and so does ZSTD from Node 22.15 on; LZ4 works here, about 10 ms for each MiB, as does ZSTD before, about 30 ms. A body
@@ -72,7 +77,7 @@ export async function decompressBody(
   bodyBytesMax: number,
 ): Promise<Buffer> {
   const { body, sysFlag } = message;
-  if ((sysFlag & SysFlag.COMPRESSED) === 0 || body.length === 0) return body;
+  if (!isCompressed(message)) return body;
   const type = sysFlag & SysFlag.COMPRESSION_TYPE_MASK;
   try {
     return await decompress(body, type, bodyBytesMax);

@@ -1,17 +1,19 @@
-import { LRUCache } from 'lru-cache';
+/** Acks remembered: at least so many, and less than twice as many. */
+export const acksMin = 32_768;
 
-const deliveriesMax = 65_536;
-
-/** Deliveries that were acknowledged a while ago, newest kept: to acknowledge one twice is a success. */
+/** Deliveries that were acknowledged a while ago: to acknowledge one twice is a success. Acks are many, so they are dropped by the thousand. */
 export class AckedDeliveries {
-  /** A cache with sizes grows with use; one with a `max` takes all of its memory at once, for every client. */
-  readonly #ids = new LRUCache<string, true>({ maxSize: deliveriesMax, sizeCalculation: () => 1 });
+  #ids = new Set<string>();
+  #olderIds = new Set<string>();
 
   add(deliveryId: string): void {
-    this.#ids.set(deliveryId, true);
+    this.#ids.add(deliveryId);
+    if (this.#ids.size < acksMin) return;
+    this.#olderIds = this.#ids;
+    this.#ids = new Set();
   }
 
   has(deliveryId: string): boolean {
-    return this.#ids.has(deliveryId);
+    return this.#ids.has(deliveryId) || this.#olderIds.has(deliveryId);
   }
 }

@@ -73,15 +73,15 @@ export class Deliveries {
   }
 
   /** Hands a message out. @param durationMs how long the receiver has for its ack. */
-  add(taken: TakenMessage, owner: DeliveryOwner, durationMs: number): Delivery {
-    const { topic: queueTopic, brokerName, queueId } = taken.reader.queue;
+  add({ message, reader, messages }: TakenMessage, owner: DeliveryOwner, durationMs: number): Delivery {
+    const { topic: queueTopic, brokerName, queueId } = reader.queue;
     this.#idCount += 1;
     const deliveryId = `${this.#idPrefix}x${this.#idCount.toString(36)}`;
-    const receipt = { deliveryId, brokerName, queueTopic, queueId, queueOffset: taken.message.stored.queueOffset };
+    const receipt = { deliveryId, brokerName, queueTopic, queueId, queueOffset: message.stored.queueOffset };
     const timer = setTimeout(() => this.#expire(deliveryId), Math.min(durationMs, timerDurationMsMax));
     // A process that has nothing else to do need not wait for it.
     timer.unref();
-    const delivery = { ...taken, receipt, owner, timer };
+    const delivery = { message, reader, messages, receipt, owner, timer };
     this.#open.set(deliveryId, delivery);
     owner.inFlight.add(delivery);
     return delivery;
@@ -91,10 +91,12 @@ export class Deliveries {
   ack(receipt: PullReceipt): void {
     const { deliveryId } = receipt;
     if (this.#parts.acked.has(deliveryId)) return;
-    const delivery = this.#take(receipt);
-    delivery.messages.done(delivery.message);
+    const { reader, messages, message } = this.#take(receipt);
+    const wasFull = messages.isFull;
+    messages.done(message);
     this.#parts.acked.add(deliveryId);
-    this.#options.onChange(delivery.reader);
+    // Out of order, an ack lets nothing else be handed out.
+    if (wasFull || this.#options.ordered) this.#options.onChange(reader);
   }
 
   /** The message comes again after a delay; resolves when that is sure. @throws ClientError `expired`. */

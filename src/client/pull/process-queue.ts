@@ -95,19 +95,19 @@ export class ProcessQueue {
     const { messagesMax, bytesMax, spanMax } = this.#limits;
     const { firstOffset } = this;
     if (firstOffset === undefined) return false;
-    return this.count >= messagesMax || this.#bytes >= bytesMax || this.#lastOffset - firstOffset >= BigInt(spanMax);
+    return this.count >= messagesMax || this.#bytes >= bytesMax || Number(this.#lastOffset - firstOffset) >= spanMax;
   }
 
   /** Takes in what a pull brought. @param nextOffset where the broker says the next one begins. */
   add(arrived: readonly ArrivedMessage[], nextOffset: bigint): void {
-    for (const message of arrived) {
-      const { queueOffset, body } = message.stored;
+    for (const { stored, topic } of arrived) {
+      const { queueOffset, body } = stored;
       // A broker that repeats itself must not make us do so.
       if (queueOffset < this.#nextOffset || this.#pending.has(queueOffset)) continue;
-      const pulled = { ...message, localReconsumeTimes: 0, notBeforeMs: 0 };
+      const pulled = { stored, topic, localReconsumeTimes: 0, notBeforeMs: 0 };
       this.#pending.set(queueOffset, pulled);
-      const fresh = this.#fresh.get(message.topic);
-      if (fresh === undefined) this.#fresh.set(message.topic, [pulled]);
+      const fresh = this.#fresh.get(topic);
+      if (fresh === undefined) this.#fresh.set(topic, [pulled]);
       else fresh.push(pulled);
       this.#bytes += body.length;
       this.#freshCount += 1;

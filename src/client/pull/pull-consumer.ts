@@ -81,7 +81,11 @@ export class PullConsumer implements Consumer<PullReceipt> {
     if (this.#joined === undefined) throw new ClientError('invalid', 'the consumer is not open: open it first');
     const { stream, end } = this.#startStream(this.#joined.member, options);
     try {
-      yield* stream.messages();
+      for (;;) {
+        const message = stream.takeNow() ?? (await stream.next());
+        if (message === undefined) return;
+        yield message;
+      }
     } finally {
       await end();
     }

@@ -48,6 +48,7 @@ export class PullMember {
   readonly #parts: PullParts;
   readonly #options: PullMemberOptions;
   readonly #offsets: OffsetStore;
+  readonly #retryTopic: string;
   readonly #topics = new Map<string, TopicState>();
   readonly #readers = new Map<string, QueueReader>();
   /** Those that may have messages of a topic. */
@@ -64,6 +65,7 @@ export class PullMember {
     const { group, ordered, from, local, reconsumeTimesMax } = options;
     this.#parts = parts;
     this.#options = options;
+    this.#retryTopic = retryTopic(group);
     this.#offsets = local ?? new Offsets(parts.cluster, group, from);
     const sendBack = new SendBack(parts, group, reconsumeTimesMax);
     const onChange = (reader: QueueReader): void => this.#changed(reader);
@@ -226,7 +228,7 @@ export class PullMember {
   #onTaken(queue: MessageQueue): void {
     const { group, ordered, suspendDurationMs } = this.#options;
     const state = this.#topics.get(queue.topic);
-    const isRetry = queue.topic === retryTopic(group);
+    const isRetry = queue.topic === this.#retryTopic;
     const reader = new QueueReader(this.#parts, {
       group,
       queue,
@@ -289,7 +291,7 @@ export class PullMember {
 
   /** The messages of a pull that somebody of the group wants. Brokers compare hashes of tags only. */
   #select({ topic }: MessageQueue, messages: readonly StoredMessage[]): readonly ArrivedMessage[] {
-    const isRetry = topic === retryTopic(this.#options.group);
+    const isRetry = topic === this.#retryTopic;
     return messages.flatMap((stored) => {
       const own = isRetry ? (stored.properties.get(MessageProperty.RETRY_TOPIC) ?? topic) : topic;
       const filter = this.#topics.get(own)?.filter;
@@ -302,7 +304,7 @@ export class PullMember {
     this.#postponeForeign(reader);
     reader.wake();
     const { topic } = reader.queue;
-    if (topic !== retryTopic(this.#options.group)) this.#ring(topic);
+    if (topic !== this.#retryTopic) this.#ring(topic);
     else for (const own of this.#topics.keys()) this.#ring(own);
   }
 
@@ -310,7 +312,7 @@ export class PullMember {
   #postponeForeign(reader: QueueReader): void {
     const { group } = this.#options;
     const { messages, queue } = reader;
-    if (messages === undefined || queue.topic !== retryTopic(group)) return;
+    if (messages === undefined || queue.topic !== this.#retryTopic) return;
     for (const topic of messages.freshTopics) {
       if (this.#topics.get(topic)?.isSubscribed === true) continue;
       const foreign = messages.takeAllFresh(topic);
@@ -324,28 +326,30 @@ export class PullMember {
 
   #refuse({ topic }: Pick<MessageQueue, 'topic'>, error: Error): void {
     for (const state of this.#topics.values()) {
-      if (topic !== state.topic && topic !== retryTopic(this.#options.group)) continue;
+      if (topic !== state.topic && topic !== this.#retryTopic) continue;
       state.refusal = error;
       this.#ring(state.topic);
     }
   }
 
   #ring(topic: string): void {
-    for (const stream of [...(this.#topics.get(topic)?.streams ?? [])]) stream.ring();
+    for (const stream of this.#topics.get(topic)?.streams ?? []) stream.ring();
   }
 
   /** Whether a stream of the topic, or of any topic, would take more. */
   #hasRoom(topic: string | undefined): boolean {
-    const states = topic === undefined ? [...this.#topics.values()] : [this.#topics.get(topic)];
-    return states.some((state) => [...(state?.streams ?? [])].some(({ hasRoom }) => hasRoom));
+    if (topic === undefined) return [...this.#topics.keys()].some((own) => this.#hasRoom(own));
+    for (const { hasRoom } of this.#topics.get(topic)?.streams ?? []) if (hasRoom) return true;
+    return false;
   }
 
   /** Those that may have messages of the topic. */
   #readersOf(topic: string): readonly QueueReader[] {
     const known = this.#readersByTopic.get(topic);
     if (known !== undefined) return known;
-    const retries = retryTopic(this.#options.group);
-    const readers = [...this.#readers.values()].filter(({ queue }) => queue.topic === topic || queue.topic === retries);
+    const readers = [...this.#readers.values()].filter(
+      ({ queue }) => queue.topic === topic || queue.topic === this.#retryTopic,
+    );
     this.#readersByTopic.set(topic, readers);
     return readers;
   }

@@ -1,7 +1,8 @@
+import { isCompressed } from '../../remoting/compression.ts';
 import { Bell } from '../bell.ts';
 import type { ConsumerOptions, StreamOptions } from '../consumer.ts';
 import type { PullReceipt } from '../receipt.ts';
-import { type ReceivedMessage, toReceivedMessage } from '../received-message.ts';
+import { type DeliveryOf, type ReceivedMessage, readMessage, toReceivedMessage } from '../received-message.ts';
 import { type Delivery, reconsumeTimesOf } from './deliveries.ts';
 import type { MemberStream } from './member-topics.ts';
 import type { PullMember } from './pull-member.ts';
@@ -18,6 +19,8 @@ export class PullStream implements MemberStream {
   /** Rings when there may be something to do for who waits for a message. */
   readonly #bell = new Bell();
   #paused = false;
+  /** Taken, and compressed. */
+  #unread: Delivery | undefined;
 
   constructor(parts: PullParts, member: PullMember, consumer: ConsumerOptions, options: StreamOptions) {
     this.#parts = parts;
@@ -49,29 +52,49 @@ export class PullStream implements MemberStream {
   }
 
   /**
-   * Hands out messages until the signal ends it.
+   * The next message, if it is at hand. Waiting for what is there already costs more than all else that a message takes, so there is a way
+   * without.
+   */
+  takeNow(): ReceivedMessage<PullReceipt> | undefined {
+    const delivery = this.hasRoom ? this.#member.take(this) : undefined;
+    if (delivery === undefined) return undefined;
+    if (isCompressed(delivery.message.stored)) {
+      this.#unread = delivery;
+      return undefined;
+    }
+    return readMessage(delivery.message.stored, this.#deliveryOf(delivery), delivery.message.stored.body);
+  }
+
+  /**
+   * Waits for the next message; undefined when the signal has ended the stream.
    * @throws ResponseError when the brokers refuse the group, the topic or the filter to us.
    */
-  async *messages(): AsyncGenerator<ReceivedMessage<PullReceipt>> {
+  async next(): Promise<ReceivedMessage<PullReceipt> | undefined> {
     const { signal } = this.#options;
     while (!signal.aborted) {
-      const delivery = this.hasRoom ? this.#member.take(this) : undefined;
-      const message = delivery === undefined ? undefined : await this.#read(delivery);
-      if (message !== undefined && !signal.aborted) yield message;
-      if (delivery !== undefined) continue;
+      const unread = this.#unread;
+      this.#unread = undefined;
+      const message = unread === undefined ? this.takeNow() : await this.#read(unread);
+      if (message !== undefined) return signal.aborted ? undefined : message;
+      if (unread !== undefined || this.#unread !== undefined) continue;
       const refusal = this.#member.refusalOf(this.topic);
       if (refusal !== undefined) throw refusal;
       this.#notePause(!this.hasRoom);
       this.#member.wake(this.topic);
       await this.#bell.heard();
     }
+    return undefined;
   }
 
-  async #read({ message, receipt }: Delivery): Promise<ReceivedMessage<PullReceipt> | undefined> {
+  #deliveryOf({ message, receipt }: Delivery): DeliveryOf<PullReceipt> {
+    return { topic: this.topic, reconsumeTimes: reconsumeTimesOf(message), receipt };
+  }
+
+  async #read(delivery: Delivery): Promise<ReceivedMessage<PullReceipt> | undefined> {
     const { group, topic } = this.#consumer.subscriber;
+    const { message, receipt } = delivery;
     try {
-      const delivery = { topic, reconsumeTimes: reconsumeTimesOf(message), receipt };
-      return await toReceivedMessage(message.stored, delivery, this.#parts.bodyBytesMax);
+      return await toReceivedMessage(message.stored, this.#deliveryOf(delivery), this.#parts.bodyBytesMax);
     } catch (error) {
       this.#parts.log.error(
         { err: error, group, topic, receipt },
