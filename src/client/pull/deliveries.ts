@@ -90,7 +90,7 @@ export class Deliveries {
   /** The message is done. @throws ClientError `expired`. */
   ack(receipt: PullReceipt): void {
     const { deliveryId } = receipt;
-    if (this.#parts.acked.has(deliveryId)) return;
+    if (!this.#open.has(deliveryId) && this.#parts.acked.has(deliveryId)) return;
     const { reader, messages, message } = this.#take(receipt);
     const wasFull = messages.isFull;
     messages.done(message);

@@ -92,8 +92,9 @@ export class PullConsumer implements Consumer<PullReceipt> {
   }
 
   async ack(receipt: PullReceipt): Promise<void> {
-    if (this.#parts.acked.has(receipt.deliveryId)) return;
-    this.#member().deliveries.ack(receipt);
+    const member = this.#members.find(this.#options.subscriber.group);
+    if (member !== undefined) member.deliveries.ack(receipt);
+    else if (!this.#parts.acked.has(receipt.deliveryId)) throw expiredError();
   }
 
   async nack(receipt: PullReceipt, delayMs: number, deadline: Deadline): Promise<void> {
