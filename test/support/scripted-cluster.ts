@@ -251,6 +251,7 @@ export class ScriptedPop {
   readonly #batches: PopDraft[] = [];
   #wake: () => void = () => {};
   #arrived = Promise.resolve();
+  #lastPopTimeMs = 0;
 
   constructor(peer: ScriptedPeer, brokerName = 'broker-a') {
     this.#hold();
@@ -258,14 +259,18 @@ export class ScriptedPop {
       const draft = this.#batches.shift();
       if (draft === undefined) return nothingFound();
       this.takenCount += draft.messages.length;
-      return popAnswer(request, { brokerName, ...draft });
+      return popAnswer(request, { brokerName, popTimeMs: this.#popTimeMs(), ...draft });
     });
     peer.on(RequestCode.NOTIFICATION, async () => {
       if (this.#batches.length === 0) await this.#arrived;
       return { extFields: { hasMsg: 'true' } };
     });
     peer.on(RequestCode.CHANGE_MESSAGE_INVISIBLE_TIME, ({ extFields }) => ({
-      extFields: { popTime: String(Date.now()), invisibleTime: extFields['invisibleTime'] ?? '', reviveQid: '0' },
+      extFields: {
+        popTime: String(this.#popTimeMs()),
+        invisibleTime: extFields['invisibleTime'] ?? '',
+        reviveQid: '0',
+      },
     }));
   }
 
@@ -279,6 +284,12 @@ export class ScriptedPop {
   /** The same of one message each with these queue offsets. */
   arriveOffsets(...offsets: readonly number[]): void {
     this.arrive(offsets.map((offset) => ({ queueOffset: BigInt(offset), body: Buffer.from(String(offset)) })));
+  }
+
+  /** Never the same twice: receipts of one message differ by it only. */
+  #popTimeMs(): number {
+    this.#lastPopTimeMs = Math.max(Date.now(), this.#lastPopTimeMs + 1);
+    return this.#lastPopTimeMs;
   }
 
   #hold(): void {
