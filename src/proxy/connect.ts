@@ -19,7 +19,7 @@ import { ServerReflection as ServerReflectionAlpha } from '../gen/grpc/reflectio
 import { RocketMQProxy } from '../gen/rocketmq/rocketmq_pb.ts';
 import type { Log } from '../log.ts';
 import { type Call, rpcBytesMax } from './call.ts';
-import { anyone, type Caller, nobody } from './caller.ts';
+import { anyone, nobody } from './caller.ts';
 import type { CallKind, ClientLimits } from './client-limits.ts';
 import { CorsPolicy } from './cors.ts';
 import { failure, toFailure } from './failures.ts';
@@ -133,8 +133,7 @@ function createWays(metrics: ProxyMetrics, log: Log, { tokens, limits }: Access)
   const admit = async (rpc: string, kind: CallKind, context: HandlerContext) => {
     const { signal, values, requestHeader } = context;
     const isOpen = openRpcs.has(rpc);
-    const caller =
-      isOpen || tokens === undefined ? openCaller(tokens) : tokens.caller(requestHeader.get('authorization'));
+    const caller = isOpen ? nobody : (tokens?.caller(requestHeader.get('authorization')) ?? anyone);
     const call: Call = { signal, timeoutMs: context.timeoutMs(), caller };
     if (isOpen || limits === undefined) return { call, leave: () => {} };
     const client = tokens === undefined ? `address ${values.get(peerKey)}` : `token ${caller.name}`;
@@ -209,10 +208,6 @@ function createImplementation(
     cleanupConsumer: unary('CleanupConsumer', service.cleanupConsumer),
     healthCheck: unary('HealthCheck', service.healthCheck),
   };
-}
-
-function openCaller(tokens: Tokens | undefined): Caller {
-  return tokens === undefined ? anyone : nobody;
 }
 
 function tokenChanged(): ConnectError {

@@ -1,5 +1,5 @@
 import { ErrorInfoSchema } from '../gen/google/rpc/error_details_pb.ts';
-import { toFailure } from './failures.ts';
+import { invalid, toFailure } from './failures.ts';
 
 /** How one of several messages fared: the fields of `Outcome`. */
 export interface OutcomeReply {
@@ -20,4 +20,14 @@ export function failedOutcome(error: unknown): OutcomeReply {
   const failure = toFailure(error);
   const [info] = failure.findDetails(ErrorInfoSchema);
   return { success: false, message: failure.rawMessage, code: failure.code, reason: info?.reason ?? '' };
+}
+
+/** @throws ConnectError INVALID_ARGUMENT for a call with no messages, or too many. */
+export function checkCount(field: string, count: number, countMax: number): void {
+  if (count < 1 || count > countMax) throw invalid(`${field} has ${count} entries; it may have 1 to ${countMax}`);
+}
+
+/** What a reply says of several messages. */
+export function countText(outcomes: readonly OutcomeReply[], done: string): string {
+  return `${outcomes.filter(({ success }) => success).length} of ${outcomes.length} messages are ${done}`;
 }

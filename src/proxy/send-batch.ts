@@ -11,10 +11,9 @@ import { ResponseError } from '../remoting/errors.ts';
 import { type Call, deadlineOf } from './call.ts';
 import type { Engines } from './engines.ts';
 import { failure } from './failures.ts';
-import { failedOutcome, type OutcomeReply, successOf } from './outcomes.ts';
+import { checkCount, countText, failedOutcome, type OutcomeReply, successOf } from './outcomes.ts';
 import { toOutgoing } from './outgoing.ts';
 import type { Sessions } from './sessions.ts';
-import { checkCount, countText } from './settle.ts';
 
 /** Most messages of one SendMessages. */
 export const batchMessagesMax = 1_000;

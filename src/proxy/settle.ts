@@ -1,4 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { changedDurationMsMax } from '../client/pop/settler.ts';
 import type {
   AckMessageRequest,
   AckMessageResponseSchema,
@@ -11,14 +12,12 @@ import type {
 } from '../gen/rocketmq/rocketmq_pb.ts';
 import { type Call, deadlineOf } from './call.ts';
 import { invalid } from './failures.ts';
-import { failedOutcome, type OutcomeReply, successOf } from './outcomes.ts';
+import { checkCount, countText, failedOutcome, type OutcomeReply, successOf } from './outcomes.ts';
 import type { Receipts } from './receipts.ts';
 import type { Sessions } from './sessions.ts';
 
 /** Most receipt handles of one AckMessages. */
 export const ackHandlesMax = 1_000;
-/** Longest delay of a nack and longest invisible duration, in ms: 12 h, as Apache's proxies have it. */
-export const invisibleDurationMsMax = 43_200_000;
 
 /** Handlers of what has been received. */
 export interface SettleHandlers {
@@ -99,17 +98,7 @@ export function createSettleHandlers(
   };
 }
 
-/** @throws ConnectError INVALID_ARGUMENT. */
-export function checkCount(field: string, count: number, countMax: number): void {
-  if (count < 1 || count > countMax) throw invalid(`${field} has ${count} entries; it may have 1 to ${countMax}`);
-}
-
-/** What a reply says of several messages. */
-export function countText(outcomes: readonly OutcomeReply[], done: string): string {
-  return `${outcomes.filter(({ success }) => success).length} of ${outcomes.length} messages are ${done}`;
-}
-
 function checkDuration(field: string, durationMs: number, least: number): void {
-  if (durationMs < least || durationMs > invisibleDurationMsMax)
-    throw invalid(`${field} is ${durationMs}; it may be ${least} to ${invisibleDurationMsMax} milliseconds`);
+  if (durationMs < least || durationMs > changedDurationMsMax)
+    throw invalid(`${field} is ${durationMs}; it may be ${least} to ${changedDurationMsMax} milliseconds`);
 }

@@ -5,9 +5,14 @@ import { GroupSettings } from '../../src/client/cluster/group-settings.ts';
 import { Heartbeats } from '../../src/client/cluster/heartbeats.ts';
 import { NameServers } from '../../src/client/cluster/name-servers.ts';
 import { Routes } from '../../src/client/cluster/routes.ts';
-import { AckedDeliveries } from '../../src/client/pull/acked-deliveries.ts';
 import { PullGroups } from '../../src/client/pull/pull-groups.ts';
-import { type PullParts, persistIntervalMsDefault, processQueueLimits } from '../../src/client/pull/pull-options.ts';
+import {
+  ackedMin,
+  type PullParts,
+  persistIntervalMsDefault,
+  processQueueLimits,
+} from '../../src/client/pull/pull-options.ts';
+import { RecentSet } from '../../src/client/recent-set.ts';
 import type { ScriptedCluster } from './scripted-cluster.ts';
 
 /** What consumers by pull of a client share, connected to a scripted cluster; closed when the test ends. */
@@ -32,7 +37,7 @@ export function pullParts({ nameServer, log }: ScriptedCluster, changes: Partial
     cluster,
     log,
     groups: new GroupSettings(log),
-    acked: new AckedDeliveries(),
+    acked: new RecentSet(ackedMin),
     limits: processQueueLimits,
     requestTimeoutMs: 3_000,
     bodyBytesMax: 4_194_304,

@@ -1,5 +1,6 @@
 import { delayLevelsMs } from '../../remoting/message.ts';
 import type { Broadcast } from '../consumer.ts';
+import { changedDurationMsMax } from '../pop/settler.ts';
 import type { AllocationStrategy } from '../pull/allocation.ts';
 import { checkStrategy } from './allocation.ts';
 import { broadcastOf, type LocalOffsets } from './broadcast.ts';
@@ -67,7 +68,7 @@ export interface PushConsumerOptions extends ReceiveOptions {
 }
 
 /** What a delay may be. */
-export const delayBounds = { min: 0, max: 43_200_000 } as const;
+export const delayBounds = { min: 0, max: changedDurationMsMax } as const;
 
 /** Options that are complete and right; the group is as the user named it. */
 export type CheckedPushOptions = ReturnType<typeof checkPushOptions>;

@@ -7,6 +7,7 @@ import { type CallOptions, checkNumber, runCall, timeoutMsMax } from './call.ts'
 import { type ClientParts, runOnCluster } from './client-parts.ts';
 import { Closing } from './closing.ts';
 import { ObservedWork } from './observed-work.ts';
+import { delayBounds } from './push-options.ts';
 import type { ReceivedMessage } from './received-message.ts';
 import { invalidArgument, RocketMQError, toRocketMQError } from './rocketmq-error.ts';
 import {
@@ -172,7 +173,7 @@ export class SimpleConsumer implements AsyncDisposable {
    */
   nack(message: ReceivedMessage, delayMs = 0, call: CallOptions = {}): Promise<void> {
     return this.#settle(message, call, 'nack', ({ reader, receipt }, deadline) => {
-      checkNumber('delayMs', delayMs, { min: 0, max: 43_200_000 });
+      checkNumber('delayMs', delayMs, delayBounds);
       return reader.consumer.nack(receipt, delayMs, deadline);
     });
   }

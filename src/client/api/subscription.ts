@@ -4,6 +4,7 @@ import type { ConsumeFrom as ConsumeFromQueue } from '../consume-from.ts';
 import type { Consumer, ConsumerOptions } from '../consumer.ts';
 import { type MessageFilter, parseTagFilter, sqlFilter } from '../message-filter.ts';
 import type { ConsumeMode } from '../options.ts';
+import { changedDurationMsMax } from '../pop/settler.ts';
 import { checkNumber } from './call.ts';
 import { invalidArgument } from './rocketmq-error.ts';
 
@@ -35,15 +36,12 @@ export interface ReceiveOptions {
 /** How long brokers hold a request while there is nothing, in ms. */
 const pollDurationMs = 5_000;
 
-/** Longest time that a message may be invisible, in ms: 12 h, as Java's proxies have it. */
-export const invisibleDurationMsMax = 43_200_000;
-
 /** Shortest, in ms: answers must have the time to come back. */
 const invisibleDurationMsMin = 1_000;
 
 /** @throws RocketMQError `INVALID_ARGUMENT`. */
 export function checkInvisibleDuration(name: string, durationMs: number): void {
-  checkNumber(name, durationMs, { min: invisibleDurationMsMin, max: invisibleDurationMsMax });
+  checkNumber(name, durationMs, { min: invisibleDurationMsMin, max: changedDurationMsMax });
 }
 
 /** @throws ClientError `invalid`; RocketMQError `INVALID_ARGUMENT`. */

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { PopReceipt } from '../../remoting/pop-receipt.ts';
+import { RecentSet } from '../recent-set.ts';
 import type { Subscriber } from '../subscriber.ts';
 import { receiptKey } from './in-flight-messages.ts';
 
@@ -18,9 +19,7 @@ export const acksMin = 8_192;
 export class SpentReceipts {
   /** A cache with sizes grows with use; one with a `max` takes all of its memory at once, for every client. */
   readonly #receipts = new LRUCache<string, Spent>({ maxSize: receiptsMax, sizeCalculation: () => 1 });
-  /** Acks are many, so they are dropped by the thousand. */
-  #acks = new Set<string>();
-  #olderAcks = new Set<string>();
+  readonly #acks = new RecentSet(acksMin);
 
   /** Remembered until the receipt would be late anyway. */
   add(subscriber: Subscriber, receipt: PopReceipt, how: Exclude<Spent, 'acknowledged'>): void {
@@ -29,9 +28,6 @@ export class SpentReceipts {
 
   addAcknowledged(subscriber: Subscriber, key: string): void {
     this.#acks.add(nameOf(subscriber, key));
-    if (this.#acks.size < acksMin) return;
-    this.#olderAcks = this.#acks;
-    this.#acks = new Set();
   }
 
   /** It was not spent after all. */
@@ -42,7 +38,7 @@ export class SpentReceipts {
   /** Undefined for one that was not spent here, or long ago. */
   find(subscriber: Subscriber, key: string): Spent | undefined {
     const name = nameOf(subscriber, key);
-    if (this.#acks.has(name) || this.#olderAcks.has(name)) return 'acknowledged';
+    if (this.#acks.has(name)) return 'acknowledged';
     return this.#receipts.size > 0 ? this.#receipts.get(name) : undefined;
   }
 }

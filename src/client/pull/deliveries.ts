@@ -1,12 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { Deadline } from '../../remoting/deadline.ts';
-import type { MessageQueue } from '../../remoting/message.ts';
 import { eachAtOnce } from '../each-at-once.ts';
 import { ClientError } from '../errors.ts';
 import type { PullReceipt } from '../receipt.ts';
 import type { ProcessQueue, PulledMessage } from './process-queue.ts';
 import type { PullParts } from './pull-options.ts';
-import { channelOf } from './pull-requests.ts';
 import type { QueueReader } from './queue-reader.ts';
 import type { SendBack } from './send-back.ts';
 
@@ -48,8 +46,6 @@ export interface DeliveriesOptions {
   readonly ordered: boolean;
   /** Messages come again here too, and dead ones are dropped: the queue is everybody's, and no broker knows how far we are. Default: false. */
   readonly broadcast?: boolean;
-  /** Redeliveries after which a message is dead. Default: what brokers say of the group. */
-  readonly reconsumeTimesMax?: number | undefined;
   readonly sendBack: SendBack;
   /** There may be something to hand out again, or room for more. */
   readonly onChange: (reader: QueueReader) => void;
@@ -214,7 +210,7 @@ export class Deliveries {
     const { queue } = reader;
     try {
       const deadline = Deadline.after(giveBackTimeoutMs);
-      if (reconsumeTimesOf(message) < (await this.#reconsumeTimesMax(queue, deadline))) {
+      if (reconsumeTimesOf(message) < (await sendBack.reconsumeTimesMax(queue, deadline))) {
         this.#later({ message, messages, reader }, delayMs);
         return;
       }
@@ -233,13 +229,6 @@ export class Deliveries {
     messages.handBack(message, performance.now() + delayMs);
     // Timers may be a little early.
     setTimeout(() => this.#options.onChange(reader), delayMs + 1).unref();
-  }
-
-  async #reconsumeTimesMax(queue: MessageQueue, deadline: Deadline): Promise<number> {
-    const { cluster, groups } = this.#parts;
-    const { group, reconsumeTimesMax } = this.#options;
-    if (reconsumeTimesMax !== undefined) return reconsumeTimesMax;
-    return groups.retryMaxTimes(group, await channelOf(cluster, queue, deadline), deadline);
   }
 }
 

@@ -70,7 +70,7 @@ export class PullMember {
     const sendBack = new SendBack(parts, group, reconsumeTimesMax);
     const onChange = (reader: QueueReader): void => this.#changed(reader);
     const broadcast = this.isBroadcast;
-    this.deliveries = new Deliveries(parts, { group, ordered, broadcast, reconsumeTimesMax, sendBack, onChange });
+    this.deliveries = new Deliveries(parts, { group, ordered, broadcast, sendBack, onChange });
   }
 
   /** Whether every member of the group gets everything. */

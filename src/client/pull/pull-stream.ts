@@ -51,10 +51,7 @@ export class PullStream implements MemberStream {
     if (this.inFlight.size === this.#options.messagesMax - 1) this.#bell.ring();
   }
 
-  /**
-   * The next message, if it is at hand. Waiting for what is there already costs more than all else that a message takes, so there is a way
-   * without.
-   */
+  /** The next message, if it is at hand and can be read without waiting: most are, and a promise for each of them costs. */
   takeNow(): ReceivedMessage<PullReceipt> | undefined {
     const delivery = this.hasRoom ? this.#member.take(this) : undefined;
     if (delivery === undefined) return undefined;

@@ -51,8 +51,7 @@ export interface QueueReaderOptions {
 }
 
 /**
- * Reads one queue, one pull at a time, and only while its messages are wanted. How far it is stands in `messages`. A pull also tells
- * the broker what is committed.
+ * Reads one queue, one pull at a time, and only while its messages are wanted. How far it is stands in `messages`.
  */
 export class QueueReader {
   readonly queue: MessageQueue;

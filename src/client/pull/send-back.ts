@@ -60,8 +60,7 @@ export class SendBack {
    */
   async retry(queue: MessageQueue, message: PulledMessage, delayMs: number, deadline: Deadline): Promise<void> {
     const channel = await channelOf(this.#parts.cluster, queue, deadline);
-    const reconsumeTimesMax =
-      this.#reconsumeTimesMax ?? (await this.#parts.groups.retryMaxTimes(this.#group, channel, deadline));
+    const reconsumeTimesMax = await this.#reconsumeTimesMaxAt(channel, deadline);
     const { reconsumeTimes } = message.stored;
     const level = delayLevelOf(delayMs);
     if (reconsumeTimes >= reconsumeTimesMax) return this.#sendBack(message, deadLetterDelayLevel, channel, deadline);
@@ -82,6 +81,18 @@ export class SendBack {
   async bury(queue: MessageQueue, message: PulledMessage, deadline: Deadline): Promise<void> {
     const channel = await channelOf(this.#parts.cluster, queue, deadline);
     await this.#sendBack(message, deadLetterDelayLevel, channel, deadline);
+  }
+
+  /** Redeliveries after which a message of a queue is dead. @throws as a request fails. */
+  async reconsumeTimesMax(queue: MessageQueue, deadline: Deadline): Promise<number> {
+    return (
+      this.#reconsumeTimesMax ??
+      this.#reconsumeTimesMaxAt(await channelOf(this.#parts.cluster, queue, deadline), deadline)
+    );
+  }
+
+  async #reconsumeTimesMaxAt(channel: Channel, deadline: Deadline): Promise<number> {
+    return this.#reconsumeTimesMax ?? this.#parts.groups.retryMaxTimes(this.#group, channel, deadline);
   }
 
   async #sendBack(message: PulledMessage, delayLevel: number, channel: Channel, deadline: Deadline): Promise<void> {

@@ -5,10 +5,10 @@ import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { RunningBroker } from '../../../src/broker/broker.ts';
 import { GroupSettings } from '../../../src/client/cluster/group-settings.ts';
 import { parseTagFilter } from '../../../src/client/message-filter.ts';
-import { AckedDeliveries } from '../../../src/client/pull/acked-deliveries.ts';
 import { averageAllocation } from '../../../src/client/pull/allocation.ts';
 import { LitePullConsumer, type LitePullOptions } from '../../../src/client/pull/lite-pull-consumer.ts';
-import { processQueueLimits } from '../../../src/client/pull/pull-options.ts';
+import { ackedMin, processQueueLimits } from '../../../src/client/pull/pull-options.ts';
+import { RecentSet } from '../../../src/client/recent-set.ts';
 import type { Answer } from '../../../src/remoting/command.ts';
 import { Deadline } from '../../../src/remoting/deadline.ts';
 import { RequestCode } from '../../../src/remoting/request-code.ts';
@@ -47,7 +47,7 @@ describe('a lite pull consumer', () => {
       cluster,
       log,
       groups: new GroupSettings(log),
-      acked: new AckedDeliveries(),
+      acked: new RecentSet(ackedMin),
       limits: processQueueLimits,
       requestTimeoutMs: 5_000,
       bodyBytesMax: 4_194_304,
