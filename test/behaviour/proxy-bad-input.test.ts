@@ -91,7 +91,7 @@ describeOnTarget('bad input gets a clear error and loses nothing', () => {
       latenciesMs.push(Date.now() - sentAt);
     }
     await holdsOnly({ message_body: 'meanwhile' });
-    expect(Math.max(...latenciesMs)).toBeLessThan(2_000);
+    expect(Math.max(...latenciesMs)).toBeLessThan(5_000);
     for (const { endpoint, failure, afterMs } of await Promise.all(failures)) {
       expect(failure).toEqual({ code: 'UNAVAILABLE', details: expect.stringContaining(endpoint) });
       expect(afterMs).toBeLessThan(15_000);

@@ -177,7 +177,7 @@ describeOnTarget('operating the proxy', () => {
       const stoppedAtMs = performance.now();
       proxy.kill('SIGTERM');
       expect(await proxy.exited).toEqual({ code: 0, signal: null });
-      expect(performance.now() - stoppedAtMs).toBeLessThan(2_000);
+      expect(performance.now() - stoppedAtMs).toBeLessThan(5_000);
       expect((await underWay).code).toBe('UNAVAILABLE');
       client.close();
       for (const peer of silent) peer.close();

@@ -14,7 +14,7 @@ import (
 )
 
 // told is how long a client may take to look for its queues anew because the broker told it to; by itself it does so every 20 s.
-const told = 10 * time.Second
+const told = 15 * time.Second
 
 func both(one, two *collector) []string {
 	return append(one.bodies(), two.bodies()...)
@@ -108,7 +108,7 @@ func pushOrderly(j *judge) {
 			j.send(p, message)
 		}
 	}
-	j.await("40 accepted", 45*time.Second, func() bool {
+	j.await("40 accepted", soon, func() bool {
 		mutex.Lock()
 		defer mutex.Unlock()
 		return count >= 40

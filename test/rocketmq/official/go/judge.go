@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	deadline = 60 * time.Second
-	// soon judges no promptness: it is longer than the 20 s of a client that missed its first chance to look for its queues.
-	soon = 25 * time.Second
+	deadline = 150 * time.Second
+	// soon judges no promptness: it is longer than twice the 20 s after which a client that missed its chance looks for its queues again.
+	soon = 50 * time.Second
 	poll = 25 * time.Millisecond
 )
 

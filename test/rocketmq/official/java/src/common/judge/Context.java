@@ -26,7 +26,7 @@ import org.apache.rocketmq.common.message.MessageExt;
 /** What one scenario works with: names of its own, clients that are closed at its end, and ways to wait and to insist. */
 final class Context {
     /** Waits that judge no promptness: longer than a client needs that missed its first chance to look for its queues (official.ts). */
-    static final int SOON_MS = 20_000;
+    static final int SOON_MS = 50_000;
     private static final int POLL_MS = 25;
 
     final Shared shared;
