@@ -190,7 +190,7 @@ function createWays(metrics: ProxyMetrics, log: Log, { tokens, limits }: Access)
 function createImplementation(
   service: Service,
   { unary, stream }: ReturnType<typeof createWays>,
-): ServiceImpl<typeof RocketMQProxy> {
+): Partial<ServiceImpl<typeof RocketMQProxy>> {
   return {
     createProducer: unary('CreateProducer', service.createProducer),
     sendMessage: unary('SendMessage', service.sendMessage),

@@ -2,15 +2,15 @@
 // @generated from file rocketmq/rocketmq.proto (package rocketmq, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Message as Message$1 } from "@bufbuild/protobuf";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Message as Message$1, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file rocketmq/rocketmq.proto.
  */
 export const file_rocketmq_rocketmq: GenFile = /*@__PURE__*/
-  fileDesc("Chdyb2NrZXRtcS9yb2NrZXRtcS5wcm90bxIIcm9ja2V0bXEifwoVQ3JlYXRlUHJvZHVjZXJSZXF1ZXN0EhAKCGVuZHBvaW50GAEgASgJEhUKDWFjY2Vzc19rZXlfaWQYAiABKAkSGQoRYWNjZXNzX2tleV9zZWNyZXQYAyABKAkSEwoLaW5zdGFuY2VfaWQYBCABKAkSDQoFdG9waWMYBSABKAkiTwoWQ3JlYXRlUHJvZHVjZXJSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSEwoLcHJvZHVjZXJfaWQYAyABKAki8QEKEU1lc3NhZ2VQcm9wZXJ0aWVzEj8KCnByb3BlcnRpZXMYASADKAsyKy5yb2NrZXRtcS5NZXNzYWdlUHJvcGVydGllcy5Qcm9wZXJ0aWVzRW50cnkSEwoLbWVzc2FnZV9rZXkYAiABKAkSFAoMc2hhcmRpbmdfa2V5GAMgASgJEhoKEnN0YXJ0X2RlbGl2ZXJfdGltZRgEIAEoAxIhChl0cmFuc19jaGVja19pbW11bml0eV90aW1lGAUgASgFGjEKD1Byb3BlcnRpZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIpIBChJTZW5kTWVzc2FnZVJlcXVlc3QSEwoLcHJvZHVjZXJfaWQYASABKAkSFAoMbWVzc2FnZV9ib2R5GAIgASgJEgsKA3RhZxgDIAEoCRIvCgpwcm9wZXJ0aWVzGAQgASgLMhsucm9ja2V0bXEuTWVzc2FnZVByb3BlcnRpZXMSEwoLYmluYXJ5X2JvZHkYCiABKAwiYwoTU2VuZE1lc3NhZ2VSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSEgoKbWVzc2FnZV9pZBgDIAEoCRIWCg5yZWNlaXB0X2hhbmRsZRgEIAEoCSKvAQoZU2VuZE9yZGVyZWRNZXNzYWdlUmVxdWVzdBITCgtwcm9kdWNlcl9pZBgBIAEoCRIUCgxtZXNzYWdlX2JvZHkYAiABKAkSCwoDdGFnGAMgASgJEi8KCnByb3BlcnRpZXMYBCABKAsyGy5yb2NrZXRtcS5NZXNzYWdlUHJvcGVydGllcxIUCgxzaGFyZGluZ19rZXkYBSABKAkSEwoLYmluYXJ5X2JvZHkYCiABKAwizQEKF1NlbmREZWxheU1lc3NhZ2VSZXF1ZXN0EhMKC3Byb2R1Y2VyX2lkGAEgASgJEhQKDG1lc3NhZ2VfYm9keRgCIAEoCRILCgN0YWcYAyABKAkSLwoKcHJvcGVydGllcxgEIAEoCzIbLnJvY2tldG1xLk1lc3NhZ2VQcm9wZXJ0aWVzEhgKEGRlbGF5X3RpbWVfbGV2ZWwYBSABKAMSGgoSc3RhcnRfZGVsaXZlcl90aW1lGAYgASgDEhMKC2JpbmFyeV9ib2R5GAogASgMIsABCh1TZW5kVHJhbnNhY3Rpb25NZXNzYWdlUmVxdWVzdBITCgtwcm9kdWNlcl9pZBgBIAEoCRIUCgxtZXNzYWdlX2JvZHkYAiABKAkSCwoDdGFnGAMgASgJEi8KCnByb3BlcnRpZXMYBCABKAsyGy5yb2NrZXRtcS5NZXNzYWdlUHJvcGVydGllcxIhChl0cmFuc19jaGVja19pbW11bml0eV90aW1lGAUgASgFEhMKC2JpbmFyeV9ib2R5GAogASgMIoYBCh5TZW5kVHJhbnNhY3Rpb25NZXNzYWdlUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJEhIKCm1lc3NhZ2VfaWQYAyABKAkSFgoOcmVjZWlwdF9oYW5kbGUYBCABKAkSFgoOdHJhbnNhY3Rpb25faWQYBSABKAkiqQEKFUNyZWF0ZUNvbnN1bWVyUmVxdWVzdBIQCghlbmRwb2ludBgBIAEoCRIVCg1hY2Nlc3Nfa2V5X2lkGAIgASgJEhkKEWFjY2Vzc19rZXlfc2VjcmV0GAMgASgJEhMKC2luc3RhbmNlX2lkGAQgASgJEg0KBXRvcGljGAUgASgJEhAKCGdyb3VwX2lkGAYgASgJEhYKDnRhZ19leHByZXNzaW9uGAcgASgJIk8KFkNyZWF0ZUNvbnN1bWVyUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJEhMKC2NvbnN1bWVyX2lkGAMgASgJIkQKFlJlY2VpdmVNZXNzYWdlc1JlcXVlc3QSEwoLY29uc3VtZXJfaWQYASABKAkSFQoNYmluYXJ5X2JvZGllcxgCIAEoCCKIAgoHTWVzc2FnZRISCgptZXNzYWdlX2lkGAEgASgJEhYKDnJlY2VpcHRfaGFuZGxlGAIgASgJEhQKDG1lc3NhZ2VfYm9keRgDIAEoCRILCgN0YWcYBCABKAkSNQoKcHJvcGVydGllcxgFIAMoCzIhLnJvY2tldG1xLk1lc3NhZ2UuUHJvcGVydGllc0VudHJ5EhYKDmJvcm5fdGltZXN0YW1wGAYgASgDEhcKD3JlY29uc3VtZV90aW1lcxgHIAEoBRITCgtiaW5hcnlfYm9keRgKIAEoDBoxCg9Qcm9wZXJ0aWVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJAChFBY2tNZXNzYWdlUmVxdWVzdBITCgtjb25zdW1lcl9pZBgBIAEoCRIWCg5yZWNlaXB0X2hhbmRsZRgCIAEoCSI2ChJBY2tNZXNzYWdlUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJIkIKEkFja01lc3NhZ2VzUmVxdWVzdBITCgtjb25zdW1lcl9pZBgBIAEoCRIXCg9yZWNlaXB0X2hhbmRsZXMYAiADKAkiXAoTQWNrTWVzc2FnZXNSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSIwoIb3V0Y29tZXMYAyADKAsyES5yb2NrZXRtcS5PdXRjb21lIkkKB091dGNvbWUSDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJEgwKBGNvZGUYAyABKAUSDgoGcmVhc29uGAQgASgJIlMKEk5hY2tNZXNzYWdlUmVxdWVzdBITCgtjb25zdW1lcl9pZBgBIAEoCRIWCg5yZWNlaXB0X2hhbmRsZRgCIAEoCRIQCghkZWxheV9tcxgDIAEoBSI3ChNOYWNrTWVzc2FnZVJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCSJsCh5DaGFuZ2VJbnZpc2libGVEdXJhdGlvblJlcXVlc3QSEwoLY29uc3VtZXJfaWQYASABKAkSFgoOcmVjZWlwdF9oYW5kbGUYAiABKAkSHQoVaW52aXNpYmxlX2R1cmF0aW9uX21zGAMgASgFIlsKH0NoYW5nZUludmlzaWJsZUR1cmF0aW9uUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJEhYKDnJlY2VpcHRfaGFuZGxlGAMgASgJIlcKE1NlbmRNZXNzYWdlc1JlcXVlc3QSEwoLcHJvZHVjZXJfaWQYASABKAkSKwoIbWVzc2FnZXMYAiADKAsyGS5yb2NrZXRtcS5PdXRnb2luZ01lc3NhZ2UilAEKD091dGdvaW5nTWVzc2FnZRIUCgxtZXNzYWdlX2JvZHkYAiABKAkSCwoDdGFnGAMgASgJEi8KCnByb3BlcnRpZXMYBCABKAsyGy5yb2NrZXRtcS5NZXNzYWdlUHJvcGVydGllcxIYChBkZWxheV90aW1lX2xldmVsGAUgASgDEhMKC2JpbmFyeV9ib2R5GAogASgMImEKFFNlbmRNZXNzYWdlc1Jlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCRInCghvdXRjb21lcxgDIAMoCzIVLnJvY2tldG1xLlNlbmRPdXRjb21lIkUKC1NlbmRPdXRjb21lEiIKB291dGNvbWUYASABKAsyES5yb2NrZXRtcS5PdXRjb21lEhIKCm1lc3NhZ2VfaWQYAiABKAkiTgoWQ2xlYW51cFByb2R1Y2VyUmVxdWVzdBITCgtwcm9kdWNlcl9pZBgBIAEoCRINCgV0b3BpYxgCIAEoCRIQCghlbmRwb2ludBgDIAEoCSJSChdDbGVhbnVwUHJvZHVjZXJSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSFQoNY2xlYW5lZF9jb3VudBgDIAEoBSJOChZDbGVhbnVwQ29uc3VtZXJSZXF1ZXN0EhMKC2NvbnN1bWVyX2lkGAEgASgJEhAKCGdyb3VwX2lkGAIgASgJEg0KBXRvcGljGAMgASgJIlIKF0NsZWFudXBDb25zdW1lclJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCRIVCg1jbGVhbmVkX2NvdW50GAMgASgFIhQKEkhlYWx0aENoZWNrUmVxdWVzdCI3ChNIZWFsdGhDaGVja1Jlc3BvbnNlEg8KB2hlYWx0aHkYASABKAgSDwoHbWVzc2FnZRgCIAEoCTKICgoNUm9ja2V0TVFQcm94eRJTCg5DcmVhdGVQcm9kdWNlchIfLnJvY2tldG1xLkNyZWF0ZVByb2R1Y2VyUmVxdWVzdBogLnJvY2tldG1xLkNyZWF0ZVByb2R1Y2VyUmVzcG9uc2USSgoLU2VuZE1lc3NhZ2USHC5yb2NrZXRtcS5TZW5kTWVzc2FnZVJlcXVlc3QaHS5yb2NrZXRtcS5TZW5kTWVzc2FnZVJlc3BvbnNlElgKElNlbmRPcmRlcmVkTWVzc2FnZRIjLnJvY2tldG1xLlNlbmRPcmRlcmVkTWVzc2FnZVJlcXVlc3QaHS5yb2NrZXRtcS5TZW5kTWVzc2FnZVJlc3BvbnNlElQKEFNlbmREZWxheU1lc3NhZ2USIS5yb2NrZXRtcS5TZW5kRGVsYXlNZXNzYWdlUmVxdWVzdBodLnJvY2tldG1xLlNlbmRNZXNzYWdlUmVzcG9uc2USawoWU2VuZFRyYW5zYWN0aW9uTWVzc2FnZRInLnJvY2tldG1xLlNlbmRUcmFuc2FjdGlvbk1lc3NhZ2VSZXF1ZXN0Gigucm9ja2V0bXEuU2VuZFRyYW5zYWN0aW9uTWVzc2FnZVJlc3BvbnNlElMKDkNyZWF0ZUNvbnN1bWVyEh8ucm9ja2V0bXEuQ3JlYXRlQ29uc3VtZXJSZXF1ZXN0GiAucm9ja2V0bXEuQ3JlYXRlQ29uc3VtZXJSZXNwb25zZRJICg9SZWNlaXZlTWVzc2FnZXMSIC5yb2NrZXRtcS5SZWNlaXZlTWVzc2FnZXNSZXF1ZXN0GhEucm9ja2V0bXEuTWVzc2FnZTABEkcKCkFja01lc3NhZ2USGy5yb2NrZXRtcS5BY2tNZXNzYWdlUmVxdWVzdBocLnJvY2tldG1xLkFja01lc3NhZ2VSZXNwb25zZRJKCgtBY2tNZXNzYWdlcxIcLnJvY2tldG1xLkFja01lc3NhZ2VzUmVxdWVzdBodLnJvY2tldG1xLkFja01lc3NhZ2VzUmVzcG9uc2USSgoLTmFja01lc3NhZ2USHC5yb2NrZXRtcS5OYWNrTWVzc2FnZVJlcXVlc3QaHS5yb2NrZXRtcS5OYWNrTWVzc2FnZVJlc3BvbnNlEm4KF0NoYW5nZUludmlzaWJsZUR1cmF0aW9uEigucm9ja2V0bXEuQ2hhbmdlSW52aXNpYmxlRHVyYXRpb25SZXF1ZXN0Gikucm9ja2V0bXEuQ2hhbmdlSW52aXNpYmxlRHVyYXRpb25SZXNwb25zZRJNCgxTZW5kTWVzc2FnZXMSHS5yb2NrZXRtcS5TZW5kTWVzc2FnZXNSZXF1ZXN0Gh4ucm9ja2V0bXEuU2VuZE1lc3NhZ2VzUmVzcG9uc2USVgoPQ2xlYW51cFByb2R1Y2VyEiAucm9ja2V0bXEuQ2xlYW51cFByb2R1Y2VyUmVxdWVzdBohLnJvY2tldG1xLkNsZWFudXBQcm9kdWNlclJlc3BvbnNlElYKD0NsZWFudXBDb25zdW1lchIgLnJvY2tldG1xLkNsZWFudXBDb25zdW1lclJlcXVlc3QaIS5yb2NrZXRtcS5DbGVhbnVwQ29uc3VtZXJSZXNwb25zZRJKCgtIZWFsdGhDaGVjaxIcLnJvY2tldG1xLkhlYWx0aENoZWNrUmVxdWVzdBodLnJvY2tldG1xLkhlYWx0aENoZWNrUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("Chdyb2NrZXRtcS9yb2NrZXRtcS5wcm90bxIIcm9ja2V0bXEifwoVQ3JlYXRlUHJvZHVjZXJSZXF1ZXN0EhAKCGVuZHBvaW50GAEgASgJEhUKDWFjY2Vzc19rZXlfaWQYAiABKAkSGQoRYWNjZXNzX2tleV9zZWNyZXQYAyABKAkSEwoLaW5zdGFuY2VfaWQYBCABKAkSDQoFdG9waWMYBSABKAkiTwoWQ3JlYXRlUHJvZHVjZXJSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSEwoLcHJvZHVjZXJfaWQYAyABKAki8QEKEU1lc3NhZ2VQcm9wZXJ0aWVzEj8KCnByb3BlcnRpZXMYASADKAsyKy5yb2NrZXRtcS5NZXNzYWdlUHJvcGVydGllcy5Qcm9wZXJ0aWVzRW50cnkSEwoLbWVzc2FnZV9rZXkYAiABKAkSFAoMc2hhcmRpbmdfa2V5GAMgASgJEhoKEnN0YXJ0X2RlbGl2ZXJfdGltZRgEIAEoAxIhChl0cmFuc19jaGVja19pbW11bml0eV90aW1lGAUgASgFGjEKD1Byb3BlcnRpZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIpIBChJTZW5kTWVzc2FnZVJlcXVlc3QSEwoLcHJvZHVjZXJfaWQYASABKAkSFAoMbWVzc2FnZV9ib2R5GAIgASgJEgsKA3RhZxgDIAEoCRIvCgpwcm9wZXJ0aWVzGAQgASgLMhsucm9ja2V0bXEuTWVzc2FnZVByb3BlcnRpZXMSEwoLYmluYXJ5X2JvZHkYCiABKAwiegoTU2VuZE1lc3NhZ2VSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSEgoKbWVzc2FnZV9pZBgDIAEoCRIWCg5yZWNlaXB0X2hhbmRsZRgEIAEoCRIVCg1yZWNhbGxfaGFuZGxlGAogASgJIq8BChlTZW5kT3JkZXJlZE1lc3NhZ2VSZXF1ZXN0EhMKC3Byb2R1Y2VyX2lkGAEgASgJEhQKDG1lc3NhZ2VfYm9keRgCIAEoCRILCgN0YWcYAyABKAkSLwoKcHJvcGVydGllcxgEIAEoCzIbLnJvY2tldG1xLk1lc3NhZ2VQcm9wZXJ0aWVzEhQKDHNoYXJkaW5nX2tleRgFIAEoCRITCgtiaW5hcnlfYm9keRgKIAEoDCLNAQoXU2VuZERlbGF5TWVzc2FnZVJlcXVlc3QSEwoLcHJvZHVjZXJfaWQYASABKAkSFAoMbWVzc2FnZV9ib2R5GAIgASgJEgsKA3RhZxgDIAEoCRIvCgpwcm9wZXJ0aWVzGAQgASgLMhsucm9ja2V0bXEuTWVzc2FnZVByb3BlcnRpZXMSGAoQZGVsYXlfdGltZV9sZXZlbBgFIAEoAxIaChJzdGFydF9kZWxpdmVyX3RpbWUYBiABKAMSEwoLYmluYXJ5X2JvZHkYCiABKAwi7gEKHVNlbmRUcmFuc2FjdGlvbk1lc3NhZ2VSZXF1ZXN0EhMKC3Byb2R1Y2VyX2lkGAEgASgJEhQKDG1lc3NhZ2VfYm9keRgCIAEoCRILCgN0YWcYAyABKAkSLwoKcHJvcGVydGllcxgEIAEoCzIbLnJvY2tldG1xLk1lc3NhZ2VQcm9wZXJ0aWVzEiEKGXRyYW5zX2NoZWNrX2ltbXVuaXR5X3RpbWUYBSABKAUSEwoLYmluYXJ5X2JvZHkYCiABKAwSFAoMbGVmdF9wZW5kaW5nGAsgASgIEhYKDnByb2R1Y2VyX2dyb3VwGAwgASgJIqIBCh5TZW5kVHJhbnNhY3Rpb25NZXNzYWdlUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJEhIKCm1lc3NhZ2VfaWQYAyABKAkSFgoOcmVjZWlwdF9oYW5kbGUYBCABKAkSFgoOdHJhbnNhY3Rpb25faWQYBSABKAkSGgoSdHJhbnNhY3Rpb25faGFuZGxlGAogASgJIuYCChVDcmVhdGVDb25zdW1lclJlcXVlc3QSEAoIZW5kcG9pbnQYASABKAkSFQoNYWNjZXNzX2tleV9pZBgCIAEoCRIZChFhY2Nlc3Nfa2V5X3NlY3JldBgDIAEoCRITCgtpbnN0YW5jZV9pZBgEIAEoCRINCgV0b3BpYxgFIAEoCRIQCghncm91cF9pZBgGIAEoCRIWCg50YWdfZXhwcmVzc2lvbhgHIAEoCRIWCg5zcWxfZXhwcmVzc2lvbhgKIAEoCRIrCgxjb25zdW1lX2Zyb20YCyABKA4yFS5yb2NrZXRtcS5Db25zdW1lRnJvbRIZChFjb25zdW1lX3RpbWVzdGFtcBgMIAEoAxIPCgdvcmRlcmVkGA0gASgIEh0KFWludmlzaWJsZV9kdXJhdGlvbl9tcxgOIAEoBRIrCgxjb25zdW1lX21vZGUYDyABKA4yFS5yb2NrZXRtcS5Db25zdW1lTW9kZSJPChZDcmVhdGVDb25zdW1lclJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCRITCgtjb25zdW1lcl9pZBgDIAEoCSJaChZSZWNlaXZlTWVzc2FnZXNSZXF1ZXN0EhMKC2NvbnN1bWVyX2lkGAEgASgJEhUKDWJpbmFyeV9ib2RpZXMYAiABKAgSFAoMbWVzc2FnZXNfbWF4GAMgASgFIogCCgdNZXNzYWdlEhIKCm1lc3NhZ2VfaWQYASABKAkSFgoOcmVjZWlwdF9oYW5kbGUYAiABKAkSFAoMbWVzc2FnZV9ib2R5GAMgASgJEgsKA3RhZxgEIAEoCRI1Cgpwcm9wZXJ0aWVzGAUgAygLMiEucm9ja2V0bXEuTWVzc2FnZS5Qcm9wZXJ0aWVzRW50cnkSFgoOYm9ybl90aW1lc3RhbXAYBiABKAMSFwoPcmVjb25zdW1lX3RpbWVzGAcgASgFEhMKC2JpbmFyeV9ib2R5GAogASgMGjEKD1Byb3BlcnRpZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkAKEUFja01lc3NhZ2VSZXF1ZXN0EhMKC2NvbnN1bWVyX2lkGAEgASgJEhYKDnJlY2VpcHRfaGFuZGxlGAIgASgJIjYKEkFja01lc3NhZ2VSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkiQgoSQWNrTWVzc2FnZXNSZXF1ZXN0EhMKC2NvbnN1bWVyX2lkGAEgASgJEhcKD3JlY2VpcHRfaGFuZGxlcxgCIAMoCSJcChNBY2tNZXNzYWdlc1Jlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCRIjCghvdXRjb21lcxgDIAMoCzIRLnJvY2tldG1xLk91dGNvbWUiSQoHT3V0Y29tZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSDAoEY29kZRgDIAEoBRIOCgZyZWFzb24YBCABKAkiUwoSTmFja01lc3NhZ2VSZXF1ZXN0EhMKC2NvbnN1bWVyX2lkGAEgASgJEhYKDnJlY2VpcHRfaGFuZGxlGAIgASgJEhAKCGRlbGF5X21zGAMgASgFIjcKE05hY2tNZXNzYWdlUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJImwKHkNoYW5nZUludmlzaWJsZUR1cmF0aW9uUmVxdWVzdBITCgtjb25zdW1lcl9pZBgBIAEoCRIWCg5yZWNlaXB0X2hhbmRsZRgCIAEoCRIdChVpbnZpc2libGVfZHVyYXRpb25fbXMYAyABKAUiWwofQ2hhbmdlSW52aXNpYmxlRHVyYXRpb25SZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSFgoOcmVjZWlwdF9oYW5kbGUYAyABKAkiVwoTU2VuZE1lc3NhZ2VzUmVxdWVzdBITCgtwcm9kdWNlcl9pZBgBIAEoCRIrCghtZXNzYWdlcxgCIAMoCzIZLnJvY2tldG1xLk91dGdvaW5nTWVzc2FnZSKUAQoPT3V0Z29pbmdNZXNzYWdlEhQKDG1lc3NhZ2VfYm9keRgCIAEoCRILCgN0YWcYAyABKAkSLwoKcHJvcGVydGllcxgEIAEoCzIbLnJvY2tldG1xLk1lc3NhZ2VQcm9wZXJ0aWVzEhgKEGRlbGF5X3RpbWVfbGV2ZWwYBSABKAMSEwoLYmluYXJ5X2JvZHkYCiABKAwiYQoUU2VuZE1lc3NhZ2VzUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJEicKCG91dGNvbWVzGAMgAygLMhUucm9ja2V0bXEuU2VuZE91dGNvbWUiXAoLU2VuZE91dGNvbWUSIgoHb3V0Y29tZRgBIAEoCzIRLnJvY2tldG1xLk91dGNvbWUSEgoKbWVzc2FnZV9pZBgCIAEoCRIVCg1yZWNhbGxfaGFuZGxlGAMgASgJImYKDlB1Ymxpc2hSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAMSEwoLcHJvZHVjZXJfaWQYAiABKAkSKwoIbWVzc2FnZXMYAyADKAsyGS5yb2NrZXRtcS5PdXRnb2luZ01lc3NhZ2UiTgoPUHVibGlzaFJlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKAMSJwoIb3V0Y29tZXMYAiADKAsyFS5yb2NrZXRtcS5TZW5kT3V0Y29tZSJ3ChVFbmRUcmFuc2FjdGlvblJlcXVlc3QSEwoLcHJvZHVjZXJfaWQYASABKAkSGgoSdHJhbnNhY3Rpb25faGFuZGxlGAIgASgJEi0KB291dGNvbWUYAyABKA4yHC5yb2NrZXRtcS5UcmFuc2FjdGlvbk91dGNvbWUiOgoWRW5kVHJhbnNhY3Rpb25SZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkiZQofUmVjZWl2ZVRyYW5zYWN0aW9uQ2hlY2tzUmVxdWVzdBITCgtwcm9kdWNlcl9pZBgBIAEoCRIWCg5wcm9kdWNlcl9ncm91cBgCIAEoCRIVCg1iaW5hcnlfYm9kaWVzGAMgASgIIp0CChBUcmFuc2FjdGlvbkNoZWNrEhIKCm1lc3NhZ2VfaWQYASABKAkSFgoOdHJhbnNhY3Rpb25faWQYAiABKAkSGgoSdHJhbnNhY3Rpb25faGFuZGxlGAMgASgJEhQKDG1lc3NhZ2VfYm9keRgEIAEoCRILCgN0YWcYBSABKAkSPgoKcHJvcGVydGllcxgGIAMoCzIqLnJvY2tldG1xLlRyYW5zYWN0aW9uQ2hlY2suUHJvcGVydGllc0VudHJ5EhYKDmJvcm5fdGltZXN0YW1wGAcgASgDEhMKC2JpbmFyeV9ib2R5GAogASgMGjEKD1Byb3BlcnRpZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkIKFFJlY2FsbE1lc3NhZ2VSZXF1ZXN0EhMKC3Byb2R1Y2VyX2lkGAEgASgJEhUKDXJlY2FsbF9oYW5kbGUYAiABKAkiTQoVUmVjYWxsTWVzc2FnZVJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCRISCgptZXNzYWdlX2lkGAMgASgJIiUKFExpc3RQcm9kdWNlcnNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJImQKFUxpc3RQcm9kdWNlcnNSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSKQoJcHJvZHVjZXJzGAMgAygLMhYucm9ja2V0bXEuTGl2ZVByb2R1Y2VyImoKDExpdmVQcm9kdWNlchITCgtwcm9kdWNlcl9pZBgBIAEoCRINCgV0b3BpYxgCIAEoCRIZChFjcmVhdGVkX3RpbWVzdGFtcBgDIAEoAxIbChNsYXN0X3VzZWRfdGltZXN0YW1wGAQgASgDIjcKFExpc3RDb25zdW1lcnNSZXF1ZXN0EhAKCGdyb3VwX2lkGAEgASgJEg0KBXRvcGljGAIgASgJImQKFUxpc3RDb25zdW1lcnNSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSKQoJY29uc3VtZXJzGAMgAygLMhYucm9ja2V0bXEuTGl2ZUNvbnN1bWVyIqsBCgxMaXZlQ29uc3VtZXISEwoLY29uc3VtZXJfaWQYASABKAkSDQoFdG9waWMYAiABKAkSEAoIZ3JvdXBfaWQYAyABKAkSGQoRY3JlYXRlZF90aW1lc3RhbXAYBCABKAMSGwoTbGFzdF91c2VkX3RpbWVzdGFtcBgFIAEoAxIUCgxzdHJlYW1fY291bnQYBiABKAUSFwoPaW5fZmxpZ2h0X2NvdW50GAcgASgFIpEBChVHZXRDb25zdW1lckxhZ1JlcXVlc3QSEAoIZW5kcG9pbnQYASABKAkSFQoNYWNjZXNzX2tleV9pZBgCIAEoCRIZChFhY2Nlc3Nfa2V5X3NlY3JldBgDIAEoCRITCgtpbnN0YW5jZV9pZBgEIAEoCRINCgV0b3BpYxgFIAEoCRIQCghncm91cF9pZBgGIAEoCSKTAQoWR2V0Q29uc3VtZXJMYWdSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSCwoDbGFnGAMgASgDEiIKBnF1ZXVlcxgEIAMoCzISLnJvY2tldG1xLlF1ZXVlTGFnEiYKB21lbWJlcnMYBSADKAsyFS5yb2NrZXRtcS5Hcm91cE1lbWJlciJsCghRdWV1ZUxhZxITCgticm9rZXJfbmFtZRgBIAEoCRIQCghxdWV1ZV9pZBgCIAEoBRISCgptYXhfb2Zmc2V0GAMgASgDEhgKEGNvbW1pdHRlZF9vZmZzZXQYBCABKAMSCwoDbGFnGAUgASgDIjIKC0dyb3VwTWVtYmVyEhEKCWNsaWVudF9pZBgBIAEoCRIQCghsYW5ndWFnZRgCIAEoCSJOChZDbGVhbnVwUHJvZHVjZXJSZXF1ZXN0EhMKC3Byb2R1Y2VyX2lkGAEgASgJEg0KBXRvcGljGAIgASgJEhAKCGVuZHBvaW50GAMgASgJIlIKF0NsZWFudXBQcm9kdWNlclJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCRIVCg1jbGVhbmVkX2NvdW50GAMgASgFIk4KFkNsZWFudXBDb25zdW1lclJlcXVlc3QSEwoLY29uc3VtZXJfaWQYASABKAkSEAoIZ3JvdXBfaWQYAiABKAkSDQoFdG9waWMYAyABKAkiUgoXQ2xlYW51cENvbnN1bWVyUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJEhUKDWNsZWFuZWRfY291bnQYAyABKAUiFAoSSGVhbHRoQ2hlY2tSZXF1ZXN0IjcKE0hlYWx0aENoZWNrUmVzcG9uc2USDwoHaGVhbHRoeRgBIAEoCBIPCgdtZXNzYWdlGAIgASgJKnYKC0NvbnN1bWVGcm9tEhwKGENPTlNVTUVfRlJPTV9VTlNQRUNJRklFRBAAEhUKEUNPTlNVTUVfRlJPTV9MQVNUEAESFgoSQ09OU1VNRV9GUk9NX0ZJUlNUEAISGgoWQ09OU1VNRV9GUk9NX1RJTUVTVEFNUBADKm8KC0NvbnN1bWVNb2RlEhwKGENPTlNVTUVfTU9ERV9VTlNQRUNJRklFRBAAEhUKEUNPTlNVTUVfTU9ERV9BVVRPEAESFAoQQ09OU1VNRV9NT0RFX1BPUBACEhUKEUNPTlNVTUVfTU9ERV9QVUxMEAMqewoSVHJhbnNhY3Rpb25PdXRjb21lEiMKH1RSQU5TQUNUSU9OX09VVENPTUVfVU5TUEVDSUZJRUQQABIeChpUUkFOU0FDVElPTl9PVVRDT01FX0NPTU1JVBABEiAKHFRSQU5TQUNUSU9OX09VVENPTUVfUk9MTEJBQ0sQAjLRDgoNUm9ja2V0TVFQcm94eRJTCg5DcmVhdGVQcm9kdWNlchIfLnJvY2tldG1xLkNyZWF0ZVByb2R1Y2VyUmVxdWVzdBogLnJvY2tldG1xLkNyZWF0ZVByb2R1Y2VyUmVzcG9uc2USSgoLU2VuZE1lc3NhZ2USHC5yb2NrZXRtcS5TZW5kTWVzc2FnZVJlcXVlc3QaHS5yb2NrZXRtcS5TZW5kTWVzc2FnZVJlc3BvbnNlElgKElNlbmRPcmRlcmVkTWVzc2FnZRIjLnJvY2tldG1xLlNlbmRPcmRlcmVkTWVzc2FnZVJlcXVlc3QaHS5yb2NrZXRtcS5TZW5kTWVzc2FnZVJlc3BvbnNlElQKEFNlbmREZWxheU1lc3NhZ2USIS5yb2NrZXRtcS5TZW5kRGVsYXlNZXNzYWdlUmVxdWVzdBodLnJvY2tldG1xLlNlbmRNZXNzYWdlUmVzcG9uc2USawoWU2VuZFRyYW5zYWN0aW9uTWVzc2FnZRInLnJvY2tldG1xLlNlbmRUcmFuc2FjdGlvbk1lc3NhZ2VSZXF1ZXN0Gigucm9ja2V0bXEuU2VuZFRyYW5zYWN0aW9uTWVzc2FnZVJlc3BvbnNlElMKDkNyZWF0ZUNvbnN1bWVyEh8ucm9ja2V0bXEuQ3JlYXRlQ29uc3VtZXJSZXF1ZXN0GiAucm9ja2V0bXEuQ3JlYXRlQ29uc3VtZXJSZXNwb25zZRJICg9SZWNlaXZlTWVzc2FnZXMSIC5yb2NrZXRtcS5SZWNlaXZlTWVzc2FnZXNSZXF1ZXN0GhEucm9ja2V0bXEuTWVzc2FnZTABEkcKCkFja01lc3NhZ2USGy5yb2NrZXRtcS5BY2tNZXNzYWdlUmVxdWVzdBocLnJvY2tldG1xLkFja01lc3NhZ2VSZXNwb25zZRJKCgtBY2tNZXNzYWdlcxIcLnJvY2tldG1xLkFja01lc3NhZ2VzUmVxdWVzdBodLnJvY2tldG1xLkFja01lc3NhZ2VzUmVzcG9uc2USSgoLTmFja01lc3NhZ2USHC5yb2NrZXRtcS5OYWNrTWVzc2FnZVJlcXVlc3QaHS5yb2NrZXRtcS5OYWNrTWVzc2FnZVJlc3BvbnNlEm4KF0NoYW5nZUludmlzaWJsZUR1cmF0aW9uEigucm9ja2V0bXEuQ2hhbmdlSW52aXNpYmxlRHVyYXRpb25SZXF1ZXN0Gikucm9ja2V0bXEuQ2hhbmdlSW52aXNpYmxlRHVyYXRpb25SZXNwb25zZRJNCgxTZW5kTWVzc2FnZXMSHS5yb2NrZXRtcS5TZW5kTWVzc2FnZXNSZXF1ZXN0Gh4ucm9ja2V0bXEuU2VuZE1lc3NhZ2VzUmVzcG9uc2USQgoHUHVibGlzaBIYLnJvY2tldG1xLlB1Ymxpc2hSZXF1ZXN0Ghkucm9ja2V0bXEuUHVibGlzaFJlc3BvbnNlKAEwARJTCg5FbmRUcmFuc2FjdGlvbhIfLnJvY2tldG1xLkVuZFRyYW5zYWN0aW9uUmVxdWVzdBogLnJvY2tldG1xLkVuZFRyYW5zYWN0aW9uUmVzcG9uc2USYwoYUmVjZWl2ZVRyYW5zYWN0aW9uQ2hlY2tzEikucm9ja2V0bXEuUmVjZWl2ZVRyYW5zYWN0aW9uQ2hlY2tzUmVxdWVzdBoaLnJvY2tldG1xLlRyYW5zYWN0aW9uQ2hlY2swARJQCg1SZWNhbGxNZXNzYWdlEh4ucm9ja2V0bXEuUmVjYWxsTWVzc2FnZVJlcXVlc3QaHy5yb2NrZXRtcS5SZWNhbGxNZXNzYWdlUmVzcG9uc2USUAoNTGlzdFByb2R1Y2VycxIeLnJvY2tldG1xLkxpc3RQcm9kdWNlcnNSZXF1ZXN0Gh8ucm9ja2V0bXEuTGlzdFByb2R1Y2Vyc1Jlc3BvbnNlElAKDUxpc3RDb25zdW1lcnMSHi5yb2NrZXRtcS5MaXN0Q29uc3VtZXJzUmVxdWVzdBofLnJvY2tldG1xLkxpc3RDb25zdW1lcnNSZXNwb25zZRJTCg5HZXRDb25zdW1lckxhZxIfLnJvY2tldG1xLkdldENvbnN1bWVyTGFnUmVxdWVzdBogLnJvY2tldG1xLkdldENvbnN1bWVyTGFnUmVzcG9uc2USVgoPQ2xlYW51cFByb2R1Y2VyEiAucm9ja2V0bXEuQ2xlYW51cFByb2R1Y2VyUmVxdWVzdBohLnJvY2tldG1xLkNsZWFudXBQcm9kdWNlclJlc3BvbnNlElYKD0NsZWFudXBDb25zdW1lchIgLnJvY2tldG1xLkNsZWFudXBDb25zdW1lclJlcXVlc3QaIS5yb2NrZXRtcS5DbGVhbnVwQ29uc3VtZXJSZXNwb25zZRJKCgtIZWFsdGhDaGVjaxIcLnJvY2tldG1xLkhlYWx0aENoZWNrUmVxdWVzdBodLnJvY2tldG1xLkhlYWx0aENoZWNrUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * @generated from message rocketmq.CreateProducerRequest
@@ -194,6 +194,13 @@ export type SendMessageResponse = Message$1<"rocketmq.SendMessageResponse"> & {
    * @generated from field: string receipt_handle = 4;
    */
   receiptHandle: string;
+
+  /**
+   * What RecallMessage takes; empty where the message is not delayed, or its broker cannot take it back.
+   *
+   * @generated from field: string recall_handle = 10;
+   */
+  recallHandle: string;
 };
 
 /**
@@ -339,6 +346,20 @@ export type SendTransactionMessageRequest = Message$1<"rocketmq.SendTransactionM
    * @generated from field: bytes binary_body = 10;
    */
   binaryBody: Uint8Array;
+
+  /**
+   * true: the half message stays pending until EndTransaction. Default: it is committed as soon as it is stored.
+   *
+   * @generated from field: bool left_pending = 11;
+   */
+  leftPending: boolean;
+
+  /**
+   * Whose ReceiveTransactionChecks brokers ask for the outcome of a pending one. Default: a group of the topic's name.
+   *
+   * @generated from field: string producer_group = 12;
+   */
+  producerGroup: string;
 };
 
 /**
@@ -376,6 +397,13 @@ export type SendTransactionMessageResponse = Message$1<"rocketmq.SendTransaction
    * @generated from field: string transaction_id = 5;
    */
   transactionId: string;
+
+  /**
+   * What EndTransaction takes; empty where the transaction is not left pending.
+   *
+   * @generated from field: string transaction_handle = 10;
+   */
+  transactionHandle: string;
 };
 
 /**
@@ -427,6 +455,49 @@ export type CreateConsumerRequest = Message$1<"rocketmq.CreateConsumerRequest"> 
    * @generated from field: string tag_expression = 7;
    */
   tagExpression: string;
+
+  /**
+   * SQL92 condition on properties, such as `price > 10 AND region = 'eu'`, in place of tag_expression. Default: none.
+   *
+   * @generated from field: string sql_expression = 10;
+   */
+  sqlExpression: string;
+
+  /**
+   * Where a group begins that is new to the topic. Default: CONSUME_FROM_LAST.
+   *
+   * @generated from field: rocketmq.ConsumeFrom consume_from = 11;
+   */
+  consumeFrom: ConsumeFrom;
+
+  /**
+   * For CONSUME_FROM_TIMESTAMP: milliseconds since 1970.
+   *
+   * @generated from field: int64 consume_timestamp = 12;
+   */
+  consumeTimestamp: bigint;
+
+  /**
+   * true: the messages of a queue come one after the other, the next one when the one before is acknowledged. All consumers of a
+   * group must say the same. Default: messages of one queue may be in flight at the same time.
+   *
+   * @generated from field: bool ordered = 13;
+   */
+  ordered: boolean;
+
+  /**
+   * Milliseconds that a receiver has for its ack, 1,000 to 43,200,000 (12 h). Default: the proxy's setting.
+   *
+   * @generated from field: int32 invisible_duration_ms = 14;
+   */
+  invisibleDurationMs: number;
+
+  /**
+   * By which way brokers are asked for messages. Default: the proxy's setting.
+   *
+   * @generated from field: rocketmq.ConsumeMode consume_mode = 15;
+   */
+  consumeMode: ConsumeMode;
 };
 
 /**
@@ -480,6 +551,14 @@ export type ReceiveMessagesRequest = Message$1<"rocketmq.ReceiveMessagesRequest"
    * @generated from field: bool binary_bodies = 2;
    */
   binaryBodies: boolean;
+
+  /**
+   * Most messages of this stream that may be in flight: delivered and not yet acknowledged. Default, and most: the proxy's setting
+   * MESSAGE_BUFFER_SIZE.
+   *
+   * @generated from field: int32 messages_max = 3;
+   */
+  messagesMax: number;
 };
 
 /**
@@ -908,6 +987,13 @@ export type SendOutcome = Message$1<"rocketmq.SendOutcome"> & {
    * @generated from field: string message_id = 2;
    */
   messageId: string;
+
+  /**
+   * As in SendMessageResponse.
+   *
+   * @generated from field: string recall_handle = 3;
+   */
+  recallHandle: string;
 };
 
 /**
@@ -916,6 +1002,600 @@ export type SendOutcome = Message$1<"rocketmq.SendOutcome"> & {
  */
 export const SendOutcomeSchema: GenMessage<SendOutcome> = /*@__PURE__*/
   messageDesc(file_rocketmq_rocketmq, 25);
+
+/**
+ * @generated from message rocketmq.PublishRequest
+ */
+export type PublishRequest = Message$1<"rocketmq.PublishRequest"> & {
+  /**
+   * Chosen by the caller: the answer names it.
+   *
+   * @generated from field: int64 request_id = 1;
+   */
+  requestId: bigint;
+
+  /**
+   * Default: as in the request before on this stream.
+   *
+   * @generated from field: string producer_id = 2;
+   */
+  producerId: string;
+
+  /**
+   * 1 to 1,000, and 5 MiB of them all.
+   *
+   * @generated from field: repeated rocketmq.OutgoingMessage messages = 3;
+   */
+  messages: OutgoingMessage[];
+};
+
+/**
+ * Describes the message rocketmq.PublishRequest.
+ * Use `create(PublishRequestSchema)` to create a new message.
+ */
+export const PublishRequestSchema: GenMessage<PublishRequest> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 26);
+
+/**
+ * @generated from message rocketmq.PublishResponse
+ */
+export type PublishResponse = Message$1<"rocketmq.PublishResponse"> & {
+  /**
+   * @generated from field: int64 request_id = 1;
+   */
+  requestId: bigint;
+
+  /**
+   * One for each message of the request, in order.
+   *
+   * @generated from field: repeated rocketmq.SendOutcome outcomes = 2;
+   */
+  outcomes: SendOutcome[];
+};
+
+/**
+ * Describes the message rocketmq.PublishResponse.
+ * Use `create(PublishResponseSchema)` to create a new message.
+ */
+export const PublishResponseSchema: GenMessage<PublishResponse> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 27);
+
+/**
+ * @generated from message rocketmq.EndTransactionRequest
+ */
+export type EndTransactionRequest = Message$1<"rocketmq.EndTransactionRequest"> & {
+  /**
+   * The producer that sent the half message, or one of the same endpoint, credentials and topic.
+   *
+   * @generated from field: string producer_id = 1;
+   */
+  producerId: string;
+
+  /**
+   * Of SendTransactionMessageResponse or TransactionCheck.
+   *
+   * @generated from field: string transaction_handle = 2;
+   */
+  transactionHandle: string;
+
+  /**
+   * @generated from field: rocketmq.TransactionOutcome outcome = 3;
+   */
+  outcome: TransactionOutcome;
+};
+
+/**
+ * Describes the message rocketmq.EndTransactionRequest.
+ * Use `create(EndTransactionRequestSchema)` to create a new message.
+ */
+export const EndTransactionRequestSchema: GenMessage<EndTransactionRequest> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 28);
+
+/**
+ * @generated from message rocketmq.EndTransactionResponse
+ */
+export type EndTransactionResponse = Message$1<"rocketmq.EndTransactionResponse"> & {
+  /**
+   * @generated from field: bool success = 1;
+   */
+  success: boolean;
+
+  /**
+   * @generated from field: string message = 2;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message rocketmq.EndTransactionResponse.
+ * Use `create(EndTransactionResponseSchema)` to create a new message.
+ */
+export const EndTransactionResponseSchema: GenMessage<EndTransactionResponse> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 29);
+
+/**
+ * @generated from message rocketmq.ReceiveTransactionChecksRequest
+ */
+export type ReceiveTransactionChecksRequest = Message$1<"rocketmq.ReceiveTransactionChecksRequest"> & {
+  /**
+   * @generated from field: string producer_id = 1;
+   */
+  producerId: string;
+
+  /**
+   * Default: the group of the topic's name, as in SendTransactionMessageRequest.
+   *
+   * @generated from field: string producer_group = 2;
+   */
+  producerGroup: string;
+
+  /**
+   * true: bodies arrive in binary_body, byte for byte, and message_body is empty. Default: they arrive in message_body.
+   *
+   * @generated from field: bool binary_bodies = 3;
+   */
+  binaryBodies: boolean;
+};
+
+/**
+ * Describes the message rocketmq.ReceiveTransactionChecksRequest.
+ * Use `create(ReceiveTransactionChecksRequestSchema)` to create a new message.
+ */
+export const ReceiveTransactionChecksRequestSchema: GenMessage<ReceiveTransactionChecksRequest> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 30);
+
+/**
+ * TransactionCheck is a half message whose outcome a broker wants to know.
+ *
+ * @generated from message rocketmq.TransactionCheck
+ */
+export type TransactionCheck = Message$1<"rocketmq.TransactionCheck"> & {
+  /**
+   * @generated from field: string message_id = 1;
+   */
+  messageId: string;
+
+  /**
+   * @generated from field: string transaction_id = 2;
+   */
+  transactionId: string;
+
+  /**
+   * What EndTransaction takes.
+   *
+   * @generated from field: string transaction_handle = 3;
+   */
+  transactionHandle: string;
+
+  /**
+   * @generated from field: string message_body = 4;
+   */
+  messageBody: string;
+
+  /**
+   * @generated from field: string tag = 5;
+   */
+  tag: string;
+
+  /**
+   * User properties, and KEYS, TAGS, UNIQ_KEY and __SHARDINGKEY where the message has them.
+   *
+   * @generated from field: map<string, string> properties = 6;
+   */
+  properties: { [key: string]: string };
+
+  /**
+   * Milliseconds since 1970.
+   *
+   * @generated from field: int64 born_timestamp = 7;
+   */
+  bornTimestamp: bigint;
+
+  /**
+   * The body, where ReceiveTransactionChecksRequest asks for binary_bodies; empty otherwise.
+   *
+   * @generated from field: bytes binary_body = 10;
+   */
+  binaryBody: Uint8Array;
+};
+
+/**
+ * Describes the message rocketmq.TransactionCheck.
+ * Use `create(TransactionCheckSchema)` to create a new message.
+ */
+export const TransactionCheckSchema: GenMessage<TransactionCheck> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 31);
+
+/**
+ * @generated from message rocketmq.RecallMessageRequest
+ */
+export type RecallMessageRequest = Message$1<"rocketmq.RecallMessageRequest"> & {
+  /**
+   * @generated from field: string producer_id = 1;
+   */
+  producerId: string;
+
+  /**
+   * @generated from field: string recall_handle = 2;
+   */
+  recallHandle: string;
+};
+
+/**
+ * Describes the message rocketmq.RecallMessageRequest.
+ * Use `create(RecallMessageRequestSchema)` to create a new message.
+ */
+export const RecallMessageRequestSchema: GenMessage<RecallMessageRequest> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 32);
+
+/**
+ * @generated from message rocketmq.RecallMessageResponse
+ */
+export type RecallMessageResponse = Message$1<"rocketmq.RecallMessageResponse"> & {
+  /**
+   * @generated from field: bool success = 1;
+   */
+  success: boolean;
+
+  /**
+   * @generated from field: string message = 2;
+   */
+  message: string;
+
+  /**
+   * Of the message that was taken back.
+   *
+   * @generated from field: string message_id = 3;
+   */
+  messageId: string;
+};
+
+/**
+ * Describes the message rocketmq.RecallMessageResponse.
+ * Use `create(RecallMessageResponseSchema)` to create a new message.
+ */
+export const RecallMessageResponseSchema: GenMessage<RecallMessageResponse> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 33);
+
+/**
+ * @generated from message rocketmq.ListProducersRequest
+ */
+export type ListProducersRequest = Message$1<"rocketmq.ListProducersRequest"> & {
+  /**
+   * Empty: producers of all topics.
+   *
+   * @generated from field: string topic = 1;
+   */
+  topic: string;
+};
+
+/**
+ * Describes the message rocketmq.ListProducersRequest.
+ * Use `create(ListProducersRequestSchema)` to create a new message.
+ */
+export const ListProducersRequestSchema: GenMessage<ListProducersRequest> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 34);
+
+/**
+ * @generated from message rocketmq.ListProducersResponse
+ */
+export type ListProducersResponse = Message$1<"rocketmq.ListProducersResponse"> & {
+  /**
+   * @generated from field: bool success = 1;
+   */
+  success: boolean;
+
+  /**
+   * @generated from field: string message = 2;
+   */
+  message: string;
+
+  /**
+   * The newest first, at most 1,000.
+   *
+   * @generated from field: repeated rocketmq.LiveProducer producers = 3;
+   */
+  producers: LiveProducer[];
+};
+
+/**
+ * Describes the message rocketmq.ListProducersResponse.
+ * Use `create(ListProducersResponseSchema)` to create a new message.
+ */
+export const ListProducersResponseSchema: GenMessage<ListProducersResponse> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 35);
+
+/**
+ * @generated from message rocketmq.LiveProducer
+ */
+export type LiveProducer = Message$1<"rocketmq.LiveProducer"> & {
+  /**
+   * @generated from field: string producer_id = 1;
+   */
+  producerId: string;
+
+  /**
+   * @generated from field: string topic = 2;
+   */
+  topic: string;
+
+  /**
+   * Milliseconds since 1970.
+   *
+   * @generated from field: int64 created_timestamp = 3;
+   */
+  createdTimestamp: bigint;
+
+  /**
+   * @generated from field: int64 last_used_timestamp = 4;
+   */
+  lastUsedTimestamp: bigint;
+};
+
+/**
+ * Describes the message rocketmq.LiveProducer.
+ * Use `create(LiveProducerSchema)` to create a new message.
+ */
+export const LiveProducerSchema: GenMessage<LiveProducer> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 36);
+
+/**
+ * @generated from message rocketmq.ListConsumersRequest
+ */
+export type ListConsumersRequest = Message$1<"rocketmq.ListConsumersRequest"> & {
+  /**
+   * Empty: consumers of all groups.
+   *
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+
+  /**
+   * Empty: consumers of all topics.
+   *
+   * @generated from field: string topic = 2;
+   */
+  topic: string;
+};
+
+/**
+ * Describes the message rocketmq.ListConsumersRequest.
+ * Use `create(ListConsumersRequestSchema)` to create a new message.
+ */
+export const ListConsumersRequestSchema: GenMessage<ListConsumersRequest> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 37);
+
+/**
+ * @generated from message rocketmq.ListConsumersResponse
+ */
+export type ListConsumersResponse = Message$1<"rocketmq.ListConsumersResponse"> & {
+  /**
+   * @generated from field: bool success = 1;
+   */
+  success: boolean;
+
+  /**
+   * @generated from field: string message = 2;
+   */
+  message: string;
+
+  /**
+   * The newest first, at most 1,000.
+   *
+   * @generated from field: repeated rocketmq.LiveConsumer consumers = 3;
+   */
+  consumers: LiveConsumer[];
+};
+
+/**
+ * Describes the message rocketmq.ListConsumersResponse.
+ * Use `create(ListConsumersResponseSchema)` to create a new message.
+ */
+export const ListConsumersResponseSchema: GenMessage<ListConsumersResponse> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 38);
+
+/**
+ * @generated from message rocketmq.LiveConsumer
+ */
+export type LiveConsumer = Message$1<"rocketmq.LiveConsumer"> & {
+  /**
+   * @generated from field: string consumer_id = 1;
+   */
+  consumerId: string;
+
+  /**
+   * @generated from field: string topic = 2;
+   */
+  topic: string;
+
+  /**
+   * @generated from field: string group_id = 3;
+   */
+  groupId: string;
+
+  /**
+   * Milliseconds since 1970.
+   *
+   * @generated from field: int64 created_timestamp = 4;
+   */
+  createdTimestamp: bigint;
+
+  /**
+   * @generated from field: int64 last_used_timestamp = 5;
+   */
+  lastUsedTimestamp: bigint;
+
+  /**
+   * Streams of ReceiveMessages that are open.
+   *
+   * @generated from field: int32 stream_count = 6;
+   */
+  streamCount: number;
+
+  /**
+   * Messages that were delivered and are not yet acknowledged.
+   *
+   * @generated from field: int32 in_flight_count = 7;
+   */
+  inFlightCount: number;
+};
+
+/**
+ * Describes the message rocketmq.LiveConsumer.
+ * Use `create(LiveConsumerSchema)` to create a new message.
+ */
+export const LiveConsumerSchema: GenMessage<LiveConsumer> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 39);
+
+/**
+ * @generated from message rocketmq.GetConsumerLagRequest
+ */
+export type GetConsumerLagRequest = Message$1<"rocketmq.GetConsumerLagRequest"> & {
+  /**
+   * As in CreateProducerRequest.
+   *
+   * @generated from field: string endpoint = 1;
+   */
+  endpoint: string;
+
+  /**
+   * @generated from field: string access_key_id = 2;
+   */
+  accessKeyId: string;
+
+  /**
+   * @generated from field: string access_key_secret = 3;
+   */
+  accessKeySecret: string;
+
+  /**
+   * @generated from field: string instance_id = 4;
+   */
+  instanceId: string;
+
+  /**
+   * @generated from field: string topic = 5;
+   */
+  topic: string;
+
+  /**
+   * @generated from field: string group_id = 6;
+   */
+  groupId: string;
+};
+
+/**
+ * Describes the message rocketmq.GetConsumerLagRequest.
+ * Use `create(GetConsumerLagRequestSchema)` to create a new message.
+ */
+export const GetConsumerLagRequestSchema: GenMessage<GetConsumerLagRequest> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 40);
+
+/**
+ * @generated from message rocketmq.GetConsumerLagResponse
+ */
+export type GetConsumerLagResponse = Message$1<"rocketmq.GetConsumerLagResponse"> & {
+  /**
+   * @generated from field: bool success = 1;
+   */
+  success: boolean;
+
+  /**
+   * @generated from field: string message = 2;
+   */
+  message: string;
+
+  /**
+   * Messages that the group has not yet acknowledged, in all queues.
+   *
+   * @generated from field: int64 lag = 3;
+   */
+  lag: bigint;
+
+  /**
+   * @generated from field: repeated rocketmq.QueueLag queues = 4;
+   */
+  queues: QueueLag[];
+
+  /**
+   * @generated from field: repeated rocketmq.GroupMember members = 5;
+   */
+  members: GroupMember[];
+};
+
+/**
+ * Describes the message rocketmq.GetConsumerLagResponse.
+ * Use `create(GetConsumerLagResponseSchema)` to create a new message.
+ */
+export const GetConsumerLagResponseSchema: GenMessage<GetConsumerLagResponse> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 41);
+
+/**
+ * @generated from message rocketmq.QueueLag
+ */
+export type QueueLag = Message$1<"rocketmq.QueueLag"> & {
+  /**
+   * @generated from field: string broker_name = 1;
+   */
+  brokerName: string;
+
+  /**
+   * @generated from field: int32 queue_id = 2;
+   */
+  queueId: number;
+
+  /**
+   * Of the next message to be stored.
+   *
+   * @generated from field: int64 max_offset = 3;
+   */
+  maxOffset: bigint;
+
+  /**
+   * All before it is acknowledged; -1: the group has not begun.
+   *
+   * @generated from field: int64 committed_offset = 4;
+   */
+  committedOffset: bigint;
+
+  /**
+   * @generated from field: int64 lag = 5;
+   */
+  lag: bigint;
+};
+
+/**
+ * Describes the message rocketmq.QueueLag.
+ * Use `create(QueueLagSchema)` to create a new message.
+ */
+export const QueueLagSchema: GenMessage<QueueLag> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 42);
+
+/**
+ * GroupMember is a client that is connected to a broker as a consumer of the group: a proxy is one, however many consumers it has.
+ *
+ * @generated from message rocketmq.GroupMember
+ */
+export type GroupMember = Message$1<"rocketmq.GroupMember"> & {
+  /**
+   * @generated from field: string client_id = 1;
+   */
+  clientId: string;
+
+  /**
+   * Such as JAVA, GO, and for this proxy OTHER.
+   *
+   * @generated from field: string language = 2;
+   */
+  language: string;
+};
+
+/**
+ * Describes the message rocketmq.GroupMember.
+ * Use `create(GroupMemberSchema)` to create a new message.
+ */
+export const GroupMemberSchema: GenMessage<GroupMember> = /*@__PURE__*/
+  messageDesc(file_rocketmq_rocketmq, 43);
 
 /**
  * @generated from message rocketmq.CleanupProducerRequest
@@ -942,7 +1622,7 @@ export type CleanupProducerRequest = Message$1<"rocketmq.CleanupProducerRequest"
  * Use `create(CleanupProducerRequestSchema)` to create a new message.
  */
 export const CleanupProducerRequestSchema: GenMessage<CleanupProducerRequest> = /*@__PURE__*/
-  messageDesc(file_rocketmq_rocketmq, 26);
+  messageDesc(file_rocketmq_rocketmq, 44);
 
 /**
  * @generated from message rocketmq.CleanupProducerResponse
@@ -969,7 +1649,7 @@ export type CleanupProducerResponse = Message$1<"rocketmq.CleanupProducerRespons
  * Use `create(CleanupProducerResponseSchema)` to create a new message.
  */
 export const CleanupProducerResponseSchema: GenMessage<CleanupProducerResponse> = /*@__PURE__*/
-  messageDesc(file_rocketmq_rocketmq, 27);
+  messageDesc(file_rocketmq_rocketmq, 45);
 
 /**
  * @generated from message rocketmq.CleanupConsumerRequest
@@ -996,7 +1676,7 @@ export type CleanupConsumerRequest = Message$1<"rocketmq.CleanupConsumerRequest"
  * Use `create(CleanupConsumerRequestSchema)` to create a new message.
  */
 export const CleanupConsumerRequestSchema: GenMessage<CleanupConsumerRequest> = /*@__PURE__*/
-  messageDesc(file_rocketmq_rocketmq, 28);
+  messageDesc(file_rocketmq_rocketmq, 46);
 
 /**
  * @generated from message rocketmq.CleanupConsumerResponse
@@ -1023,7 +1703,7 @@ export type CleanupConsumerResponse = Message$1<"rocketmq.CleanupConsumerRespons
  * Use `create(CleanupConsumerResponseSchema)` to create a new message.
  */
 export const CleanupConsumerResponseSchema: GenMessage<CleanupConsumerResponse> = /*@__PURE__*/
-  messageDesc(file_rocketmq_rocketmq, 29);
+  messageDesc(file_rocketmq_rocketmq, 47);
 
 /**
  * @generated from message rocketmq.HealthCheckRequest
@@ -1036,7 +1716,7 @@ export type HealthCheckRequest = Message$1<"rocketmq.HealthCheckRequest"> & {
  * Use `create(HealthCheckRequestSchema)` to create a new message.
  */
 export const HealthCheckRequestSchema: GenMessage<HealthCheckRequest> = /*@__PURE__*/
-  messageDesc(file_rocketmq_rocketmq, 30);
+  messageDesc(file_rocketmq_rocketmq, 48);
 
 /**
  * @generated from message rocketmq.HealthCheckResponse
@@ -1058,7 +1738,134 @@ export type HealthCheckResponse = Message$1<"rocketmq.HealthCheckResponse"> & {
  * Use `create(HealthCheckResponseSchema)` to create a new message.
  */
 export const HealthCheckResponseSchema: GenMessage<HealthCheckResponse> = /*@__PURE__*/
-  messageDesc(file_rocketmq_rocketmq, 31);
+  messageDesc(file_rocketmq_rocketmq, 49);
+
+/**
+ * ConsumeFrom is where a group begins that is new to a topic.
+ *
+ * @generated from enum rocketmq.ConsumeFrom
+ */
+export const ConsumeFrom = {
+  /**
+   * @generated from enum value: CONSUME_FROM_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * At the end of each queue.
+   *
+   * @generated from enum value: CONSUME_FROM_LAST = 1;
+   */
+  LAST: 1,
+
+  /**
+   * At the oldest message that brokers still have.
+   *
+   * @generated from enum value: CONSUME_FROM_FIRST = 2;
+   */
+  FIRST: 2,
+
+  /**
+   * At the first message that was stored at consume_timestamp or after it.
+   *
+   * @generated from enum value: CONSUME_FROM_TIMESTAMP = 3;
+   */
+  TIMESTAMP: 3,
+} as const;
+
+/**
+ * ConsumeFrom is where a group begins that is new to a topic.
+ *
+ * @generated from enum rocketmq.ConsumeFrom
+ */
+export type ConsumeFrom = (typeof ConsumeFrom)[keyof typeof ConsumeFrom] | UnknownEnum;
+
+/**
+ * Describes the enum rocketmq.ConsumeFrom.
+ */
+export const ConsumeFromSchema: GenEnum<ConsumeFrom> = /*@__PURE__*/
+  enumDesc(file_rocketmq_rocketmq, 0);
+
+/**
+ * ConsumeMode is the way by which brokers are asked for messages.
+ *
+ * @generated from enum rocketmq.ConsumeMode
+ */
+export const ConsumeMode = {
+  /**
+   * @generated from enum value: CONSUME_MODE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * POP where all brokers of the topic have it, else pull.
+   *
+   * @generated from enum value: CONSUME_MODE_AUTO = 1;
+   */
+  AUTO: 1,
+
+  /**
+   * @generated from enum value: CONSUME_MODE_POP = 2;
+   */
+  POP: 2,
+
+  /**
+   * @generated from enum value: CONSUME_MODE_PULL = 3;
+   */
+  PULL: 3,
+} as const;
+
+/**
+ * ConsumeMode is the way by which brokers are asked for messages.
+ *
+ * @generated from enum rocketmq.ConsumeMode
+ */
+export type ConsumeMode = (typeof ConsumeMode)[keyof typeof ConsumeMode] | UnknownEnum;
+
+/**
+ * Describes the enum rocketmq.ConsumeMode.
+ */
+export const ConsumeModeSchema: GenEnum<ConsumeMode> = /*@__PURE__*/
+  enumDesc(file_rocketmq_rocketmq, 1);
+
+/**
+ * TransactionOutcome is how a transaction ends.
+ *
+ * @generated from enum rocketmq.TransactionOutcome
+ */
+export const TransactionOutcome = {
+  /**
+   * @generated from enum value: TRANSACTION_OUTCOME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The message is delivered.
+   *
+   * @generated from enum value: TRANSACTION_OUTCOME_COMMIT = 1;
+   */
+  COMMIT: 1,
+
+  /**
+   * The message is never delivered.
+   *
+   * @generated from enum value: TRANSACTION_OUTCOME_ROLLBACK = 2;
+   */
+  ROLLBACK: 2,
+} as const;
+
+/**
+ * TransactionOutcome is how a transaction ends.
+ *
+ * @generated from enum rocketmq.TransactionOutcome
+ */
+export type TransactionOutcome = (typeof TransactionOutcome)[keyof typeof TransactionOutcome] | UnknownEnum;
+
+/**
+ * Describes the enum rocketmq.TransactionOutcome.
+ */
+export const TransactionOutcomeSchema: GenEnum<TransactionOutcome> = /*@__PURE__*/
+  enumDesc(file_rocketmq_rocketmq, 2);
 
 /**
  * RocketMQProxy sends messages to Apache RocketMQ and receives them from it.
@@ -1193,6 +2000,79 @@ export const RocketMQProxy: GenService<{
     methodKind: "unary";
     input: typeof SendMessagesRequestSchema;
     output: typeof SendMessagesResponseSchema;
+  },
+  /**
+   * Publish is SendMessages for high rates: requests go in and answers come out of one stream, in any order. A request that
+   * cannot be served fails its messages, not the stream.
+   *
+   * @generated from rpc rocketmq.RocketMQProxy.Publish
+   */
+  publish: {
+    methodKind: "bidi_streaming";
+    input: typeof PublishRequestSchema;
+    output: typeof PublishResponseSchema;
+  },
+  /**
+   * EndTransaction commits or rolls back a half message that SendTransactionMessage left pending, or that a check asks about.
+   * A second time with the same outcome is a success too.
+   *
+   * @generated from rpc rocketmq.RocketMQProxy.EndTransaction
+   */
+  endTransaction: {
+    methodKind: "unary";
+    input: typeof EndTransactionRequestSchema;
+    output: typeof EndTransactionResponseSchema;
+  },
+  /**
+   * ReceiveTransactionChecks delivers the half messages whose outcome brokers want to know, until the caller cancels. Each is
+   * answered by EndTransaction, or comes again.
+   *
+   * @generated from rpc rocketmq.RocketMQProxy.ReceiveTransactionChecks
+   */
+  receiveTransactionChecks: {
+    methodKind: "server_streaming";
+    input: typeof ReceiveTransactionChecksRequestSchema;
+    output: typeof TransactionCheckSchema;
+  },
+  /**
+   * RecallMessage takes a delayed message back that has not been delivered yet. Brokers of 5.4 and newer can.
+   *
+   * @generated from rpc rocketmq.RocketMQProxy.RecallMessage
+   */
+  recallMessage: {
+    methodKind: "unary";
+    input: typeof RecallMessageRequestSchema;
+    output: typeof RecallMessageResponseSchema;
+  },
+  /**
+   * ListProducers tells of the caller's producers that this proxy holds: those that CleanupProducer would end.
+   *
+   * @generated from rpc rocketmq.RocketMQProxy.ListProducers
+   */
+  listProducers: {
+    methodKind: "unary";
+    input: typeof ListProducersRequestSchema;
+    output: typeof ListProducersResponseSchema;
+  },
+  /**
+   * ListConsumers tells of the caller's consumers that this proxy holds: those that CleanupConsumer would end.
+   *
+   * @generated from rpc rocketmq.RocketMQProxy.ListConsumers
+   */
+  listConsumers: {
+    methodKind: "unary";
+    input: typeof ListConsumersRequestSchema;
+    output: typeof ListConsumersResponseSchema;
+  },
+  /**
+   * GetConsumerLag tells how far a group is behind in each queue of a topic, as its brokers know it, and who its members are.
+   *
+   * @generated from rpc rocketmq.RocketMQProxy.GetConsumerLag
+   */
+  getConsumerLag: {
+    methodKind: "unary";
+    input: typeof GetConsumerLagRequestSchema;
+    output: typeof GetConsumerLagResponseSchema;
   },
   /**
    * CleanupProducer ends producers of this proxy: one by id, or all of a topic (and endpoint).
