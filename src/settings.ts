@@ -172,13 +172,15 @@ export const settings = {
   }),
   allowedEndpoints: optionalText({
     env: 'PROXY_ALLOWED_ENDPOINTS',
-    allowed: '`host`, `host:port`, `*.suffix`, address ranges such as `10.0.0.0/8`, separated by commas; or `*`',
+    allowed:
+      '`host`, `host:port`, `*.suffix`, address ranges such as `10.0.0.0/8`, separated by commas; or `*`; or `none` for `ROCKETMQ_ENDPOINT` only',
     about: 'Endpoints that clients may name. Must be set when `PROXY_HOST` is not a loopback address.',
   }),
   allowedBrokers: optionalText({
     env: 'PROXY_ALLOWED_BROKERS',
     allowed: 'as `PROXY_ALLOWED_ENDPOINTS`',
-    about: 'Addresses that name servers may send us to; unset: the hosts of the allowed endpoints.',
+    about:
+      'Addresses that name servers may send us to; unset: the hosts of the allowed endpoints, and any where those are `none`.',
   }),
   tlsCertFile: optionalText({
     env: 'PROXY_TLS_CERT_FILE',

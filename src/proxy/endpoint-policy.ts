@@ -37,6 +37,9 @@ export interface EndpointPolicySettings {
   readonly defaultEndpoint: string | undefined;
 }
 
+/** What `PROXY_ALLOWED_ENDPOINTS` is where clients may name no endpoint but the default one. */
+const ownOnly = 'none';
+
 /** Hosts, ports and ranges that one setting allows. */
 interface Rules {
   /** `*`: whatever it is. */
@@ -62,7 +65,8 @@ export class EndpointPolicy {
   }
 
   /**
-   * Bound to loopback and with nothing set, everything is allowed.
+   * Bound to loopback and with nothing set, everything is allowed. Brokers: what is set; else the hosts of the endpoints; where clients may
+   * name none, wherever the default endpoint sends us.
    * @throws PolicyError `configuration` where the proxy listens to others and nothing says which endpoints they may name, and for a
    * setting that is malformed.
    */
@@ -72,17 +76,25 @@ export class EndpointPolicy {
       throw new PolicyError(
         'configuration',
         `PROXY_HOST is ${host}, so others can reach this proxy and name any endpoint: set PROXY_ALLOWED_ENDPOINTS to those that ` +
-          'they may name (host, host:port, *.suffix, address ranges, separated by commas), or to * for all',
+          'they may name (host, host:port, *.suffix, address ranges, separated by commas), to none for ROCKETMQ_ENDPOINT only, or to * for all',
       );
     }
-    const listed = allowedEndpoints === undefined ? ['*'] : splitRules(allowedEndpoints, 'PROXY_ALLOWED_ENDPOINTS');
-    const own = defaultEndpoint === undefined ? [] : ownAddresses(defaultEndpoint);
-    const endpoints = parseRules([...listed, ...own.map(({ address }) => address)], 'PROXY_ALLOWED_ENDPOINTS');
-    const brokers =
-      allowedBrokers === undefined
-        ? withoutPorts(endpoints)
-        : parseRules(splitRules(allowedBrokers, 'PROXY_ALLOWED_BROKERS'), 'PROXY_ALLOWED_BROKERS');
-    return new EndpointPolicy(endpoints, brokers);
+    const own = defaultEndpoint === undefined ? [] : ownAddresses(defaultEndpoint).map(({ address }) => address);
+    const isOwnOnly = allowedEndpoints?.trim() === ownOnly;
+    if (isOwnOnly && own.length === 0) {
+      throw new PolicyError(
+        'configuration',
+        `PROXY_ALLOWED_ENDPOINTS is ${ownOnly}, so clients may use ROCKETMQ_ENDPOINT only, and that is not set: set it, or list endpoints`,
+      );
+    }
+    const listed = isOwnOnly ? [] : splitRules(allowedEndpoints ?? '*', 'PROXY_ALLOWED_ENDPOINTS');
+    const endpoints = parseRules([...listed, ...own], 'PROXY_ALLOWED_ENDPOINTS');
+    if (allowedBrokers !== undefined) {
+      const brokers = parseRules(splitRules(allowedBrokers, 'PROXY_ALLOWED_BROKERS'), 'PROXY_ALLOWED_BROKERS');
+      return new EndpointPolicy(endpoints, brokers);
+    }
+    // No client can bring a name server of its own then, and who runs this proxy trusts theirs.
+    return new EndpointPolicy(endpoints, isOwnOnly ? parseRules(['*'], '') : withoutPorts(endpoints));
   }
 
   /**

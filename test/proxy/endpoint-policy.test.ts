@@ -69,6 +69,19 @@ describe('EndpointPolicy', () => {
     expect(open.brokerAllowed('10.0.0.1:1')).toBe(true);
   });
 
+  it('allows the default endpoint only with none, and trusts its name servers unless brokers are listed', () => {
+    const own = policy({ allowedEndpoints: ' none ', defaultEndpoint: 'mq:9876' });
+    expect(['mq:9876', 'mq:9877', 'none', '127.0.0.1'].map((text) => kindOf(() => own.checkEndpoint(text)))).toEqual([
+      'taken',
+      'refused',
+      'refused',
+      'refused',
+    ]);
+    expect(own.brokerAllowed('10.0.0.1:10911')).toBe(true);
+    const strict = policy({ allowedEndpoints: 'none', allowedBrokers: '10.0.0.0/8', defaultEndpoint: 'mq:9876' });
+    expect(['10.0.0.1:10911', '11.0.0.1:10911'].map((address) => strict.brokerAllowed(address))).toEqual([true, false]);
+  });
+
   const listed = policy({
     allowedEndpoints:
       'mq.example.com:9876, any.example.com; *.cloud.example 10.1.0.0/16 fd00::/8,[2001:db8::7]:9876,192.0.2.9 *.p.example:80',
@@ -154,6 +167,7 @@ describe('EndpointPolicy', () => {
   it.each([
     [{ allowedEndpoints: 'a b:x' }, 'PROXY_ALLOWED_ENDPOINTS: "b:x"'],
     [{ allowedEndpoints: ' , ' }, 'PROXY_ALLOWED_ENDPOINTS lists nothing'],
+    [{ allowedEndpoints: 'none' }, 'PROXY_ALLOWED_ENDPOINTS is none'],
     [{ allowedEndpoints: '10.0.0.0/33' }, 'PROXY_ALLOWED_ENDPOINTS: "10.0.0.0/33"'],
     [{ allowedEndpoints: '*', allowedBrokers: '*x' }, 'PROXY_ALLOWED_BROKERS: "*x"'],
     [{ allowedEndpoints: '*', defaultEndpoint: 'a:0' }, 'ROCKETMQ_ENDPOINT: '],
