@@ -1,5 +1,9 @@
-/** This client as a peer of the benchmark: one measurement, told on stdout in lines of JSON. Behind `pop` or `pull` come the arguments of every peer, see `client.ts`. */
+/**
+ * This client as a peer of the benchmark: one measurement, told on stdout in lines of JSON. Behind `push`, which is the public API as it
+ * comes, or `pull` or `pop`, which are the streams beneath it, come the arguments of every peer, see `client.ts`.
+ */
 import { setImmediate } from 'node:timers/promises';
+import { RocketMQClient } from '../../src/client/api/rocketmq-client.ts';
 import { ClusterClient } from '../../src/client/client.ts';
 import { parseTagFilter } from '../../src/client/message-filter.ts';
 import { clientDefaults } from '../../src/client/options.ts';
@@ -12,6 +16,7 @@ const soon = () => Deadline.after(60_000);
 const client = new ClusterClient({ ...clientDefaults, nameServers: [nameServer], log });
 
 if (mode === 'send') await send(rest.map(Number));
+else if (mode === 'receive' && way === 'push') await push(rest[0] ?? '', Number(rest[1]));
 else if (mode === 'receive') await receive(rest[0] ?? '', Number(rest[1]));
 else throw new Error('give send or receive');
 await client.close();
@@ -71,6 +76,28 @@ async function receive(group: string, count: number): Promise<void> {
   }
   done(count - warmCount, performance.now() - startedMs, []);
   await consumer.close();
+}
+
+/** As `receive`, by the public API with its defaults, as the peers in other languages do it. */
+async function push(group: string, count: number): Promise<void> {
+  const warmCount = Math.floor(count / 5);
+  const api = new RocketMQClient({ nameServers: [nameServer], logger: log });
+  let receivedCount = 0;
+  let startedMs = 0;
+  await new Promise<void>((resolve, reject) => {
+    const handler = (): void => {
+      receivedCount += 1;
+      if (receivedCount === warmCount) {
+        startedMs = performance.now();
+        console.log(JSON.stringify({ event: 'measured' }));
+      }
+      if (receivedCount === count) resolve();
+    };
+    const consumer = api.pushConsumer({ group, handler, consumeFrom: 'first', consumeMode: 'pull' });
+    consumer.subscribe(topic).catch(reject);
+  });
+  done(count - warmCount, performance.now() - startedMs, []);
+  await api.close();
 }
 
 function done(count: number, durationMs: number, latencies: number[]): void {
