@@ -11,6 +11,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/rocketmq/**', 'test/faults/**'],
+          globalSetup: ['test/faults/table.ts'],
           env: { ROCKETMQ_TARGET: 'embedded' },
           // Tests that may run side by side mostly wait.
           maxConcurrency: 12,
@@ -20,6 +21,7 @@ export default defineConfig({
         test: {
           name: 'rocketmq',
           include: ['test/rocketmq/**/*.test.ts', 'test/behaviour/**/*.test.ts'],
+          globalSetup: ['test/faults/table.ts'],
           env: { ROCKETMQ_TARGET: 'apache' },
           // Tests that may run side by side mostly wait; a cold JVM takes no more of them at once.
           maxConcurrency: 4,

@@ -6,20 +6,29 @@ import { failureOf, ProxyClient } from '../support/grpc-client.ts';
 import type { ReceivedMessage } from '../support/message-stream.ts';
 import type { TestedProxy } from '../support/proxy-process.ts';
 import { sendRpcs } from '../support/published-api.ts';
-import { describeOnTarget, startProxy, startTarget, type Target } from './target.ts';
+import {
+  describeOnTargets,
+  isBefore5,
+  startProxy,
+  startTarget,
+  type Target,
+  takesUnsigned,
+  type Variant,
+} from './target.ts';
 
 /** How late a delayed message may come: brokers deliver up to a second late, and the machine may be busy. */
 const lateMsMax = 3_000;
 
 const bodyOf = ({ message_body }: ReceivedMessage): string => message_body;
 
-describeOnTarget('messages through the proxy and back', () => {
+const suite = (variant: Variant): void => {
+  const { version } = variant;
   let cluster: Target;
   let proxy: TestedProxy;
   let client: ProxyClient;
 
   beforeAll(async () => {
-    cluster = await startTarget();
+    cluster = await startTarget({ version });
     proxy = await startProxy({ ROCKETMQ_ENDPOINT: cluster.nameServer });
     client = new ProxyClient(proxy.address);
   });
@@ -189,7 +198,9 @@ describeOnTarget('messages through the proxy and back', () => {
     stream.cancel();
   });
 
-  test.concurrent('a delay to a time ends on time and never early', async () => {
+  const knowsNoTimes = isBefore5(variant, 'noDeliveryTime');
+
+  test.skipIf(knowsNoTimes).concurrent('a delay to a time ends on time and never early', async () => {
     const topic = 'times';
     await cluster.createTopic(topic, { messageType: 'DELAY' });
     const producer_id = await client.createProducer(topic);
@@ -208,24 +219,50 @@ describeOnTarget('messages through the proxy and back', () => {
     stream.cancel();
   });
 
-  test.concurrent('start_deliver_time set in MessageProperties only: honoured by every send RPC', async () => {
-    const topic = 'property-times';
-    await cluster.createTopic(topic);
-    const producer_id = await client.createProducer(topic);
-    const { stream } = await client.subscribe(topic, 'property-times');
-    const start_deliver_time = Date.now() + 2_000;
-    for (const rpc of sendRpcs) {
-      const properties = { start_deliver_time, sharding_key: 'key' };
-      await client.send(rpc, { producer_id, message_body: rpc, properties });
-    }
-    const messages = await stream.take(sendRpcs.length);
-    expect(messages.map(bodyOf).sort()).toEqual([...sendRpcs].sort());
-    for (const { arrivedAtMs } of messages) {
-      expect(arrivedAtMs).toBeGreaterThanOrEqual(start_deliver_time);
-      expect(arrivedAtMs).toBeLessThan(start_deliver_time + lateMsMax);
-    }
-    stream.cancel();
-  });
+  test
+    .skipIf(knowsNoTimes)
+    .concurrent('start_deliver_time set in MessageProperties only: honoured by every send RPC', async () => {
+      const topic = 'property-times';
+      await cluster.createTopic(topic);
+      const producer_id = await client.createProducer(topic);
+      const { stream } = await client.subscribe(topic, 'property-times');
+      const start_deliver_time = Date.now() + 2_000;
+      for (const rpc of sendRpcs) {
+        const properties = { start_deliver_time, sharding_key: 'key' };
+        await client.send(rpc, { producer_id, message_body: rpc, properties });
+      }
+      const messages = await stream.take(sendRpcs.length);
+      expect(messages.map(bodyOf).sort()).toEqual([...sendRpcs].sort());
+      for (const { arrivedAtMs } of messages) {
+        expect(arrivedAtMs).toBeGreaterThanOrEqual(start_deliver_time);
+        expect(arrivedAtMs).toBeLessThan(start_deliver_time + lateMsMax);
+      }
+      stream.cancel();
+    });
+
+  test
+    .runIf(knowsNoTimes)
+    .concurrent(
+      'a delay to a time is refused by every send RPC, naming the nearest level and PROXY_VENDOR, and nothing is stored',
+      async () => {
+        const topic = 'no-times';
+        await cluster.createTopic(topic, { queueCount: 1 });
+        const producer_id = await client.createProducer(topic);
+        const start_deliver_time = Date.now() + 9_000;
+        for (const rpc of sendRpcs) {
+          const message = {
+            producer_id,
+            message_body: 'never',
+            properties: { start_deliver_time, sharding_key: 'key' },
+          };
+          expect(await failureOf(client.send(rpc, message))).toEqual({
+            code: 'FAILED_PRECONDITION',
+            details: expect.stringMatching(/delay level 3 .*PROXY_VENDOR/),
+          });
+        }
+        expect(await queueSizes(cluster, topic, 1)).toEqual([0]);
+      },
+    );
 
   test.concurrent('sharding_key set in MessageProperties only: honoured by every send RPC', async () => {
     const topic = 'property-keys';
@@ -303,4 +340,6 @@ describeOnTarget('messages through the proxy and back', () => {
     expect(other.stream.messages.map(bodyOf).sort()).toEqual([...sent].sort());
     for (const { stream } of [one, two, other]) stream.cancel();
   });
-});
+};
+
+describeOnTargets('messages through the proxy and back', suite, takesUnsigned);

@@ -8,19 +8,29 @@ import { failureOf, ProxyClient } from '../support/grpc-client.ts';
 import type { ReceivedMessage } from '../support/message-stream.ts';
 import { startProxyProcess, type TestedProxy } from '../support/proxy-process.ts';
 import { sendRpcs } from '../support/published-api.ts';
-import { describeOnTarget, lacks, startProxy, startTarget, type Target } from './target.ts';
+import {
+  describeOnTargets,
+  isBefore5,
+  lacks,
+  startProxy,
+  startTarget,
+  type Target,
+  takesUnsigned,
+  type Variant,
+} from './target.ts';
 
 const GET_ALL_SUBSCRIPTION_GROUPS = 201;
 
 const bodyOf = ({ message_body }: ReceivedMessage): string => message_body;
 
-describeOnTarget('producers, consumers and their ids', () => {
+const suite = (variant: Variant): void => {
+  const { version } = variant;
   let cluster: Target;
   let proxy: TestedProxy;
   let client: ProxyClient;
 
   beforeAll(async () => {
-    cluster = await startTarget({ apache: quickRedelivery });
+    cluster = await startTarget({ version, apache: quickRedelivery });
     proxy = await startProxy({ ROCKETMQ_ENDPOINT: cluster.nameServer });
     client = new ProxyClient(proxy.address);
   });
@@ -224,7 +234,7 @@ describeOnTarget('producers, consumers and their ids', () => {
   });
 
   test
-    .skipIf(lacks('embedded', 'processes'))
+    .skipIf(lacks('embedded', 'processes') || isBefore5(variant, 'pulledHandles'))
     .concurrent('a restart after SIGKILL: ids and receipt handles from before still work', async () => {
       const topic = 'restart';
       await cluster.createTopic(topic, { queueCount: 1 });
@@ -255,25 +265,29 @@ describeOnTarget('producers, consumers and their ids', () => {
       await rm(directory, { recursive: true });
     });
 
-  test.concurrent('two instances with one seal key: what one handed out is acknowledged through the other', async () => {
-    const topic = 'instances';
-    await cluster.createTopic(topic, { queueCount: 1 });
-    const settings = {
-      ROCKETMQ_ENDPOINT: cluster.nameServer,
-      PROXY_SEAL_KEY: randomBytes(32).toString('hex'),
-      PROXY_INVISIBLE_DURATION: '4s',
-    };
-    const proxies = await Promise.all([startProxy(settings), startProxy(settings)]);
-    const [one, two] = proxies.map(({ address }) => new ProxyClient(address));
-    if (one === undefined || two === undefined) return;
-    const producer_id = await one.createProducer(topic);
-    const { consumerId, stream } = await one.subscribe(topic, topic);
-    for (const message_body of ['done', 'clock']) await two.send('SendMessage', { producer_id, message_body });
-    const [done] = await stream.take(2);
-    if (done !== undefined) await two.ack(consumerId, done);
-    expect((await stream.take(2)).map(bodyOf)).toEqual(['clock', 'clock']);
-    one.close();
-    two.close();
-    await Promise.all(proxies.map((instance) => instance.stop()));
-  });
-});
+  test
+    .skipIf(isBefore5(variant, 'pulledHandles'))
+    .concurrent('two instances with one seal key: what one handed out is acknowledged through the other', async () => {
+      const topic = 'instances';
+      await cluster.createTopic(topic, { queueCount: 1 });
+      const settings = {
+        ROCKETMQ_ENDPOINT: cluster.nameServer,
+        PROXY_SEAL_KEY: randomBytes(32).toString('hex'),
+        PROXY_INVISIBLE_DURATION: '4s',
+      };
+      const proxies = await Promise.all([startProxy(settings), startProxy(settings)]);
+      const [one, two] = proxies.map(({ address }) => new ProxyClient(address));
+      if (one === undefined || two === undefined) return;
+      const producer_id = await one.createProducer(topic);
+      const { consumerId, stream } = await one.subscribe(topic, topic);
+      for (const message_body of ['done', 'clock']) await two.send('SendMessage', { producer_id, message_body });
+      const [done] = await stream.take(2);
+      if (done !== undefined) await two.ack(consumerId, done);
+      expect((await stream.take(2)).map(bodyOf)).toEqual(['clock', 'clock']);
+      one.close();
+      two.close();
+      await Promise.all(proxies.map((instance) => instance.stop()));
+    });
+};
+
+describeOnTargets('producers, consumers and their ids', suite, takesUnsigned);

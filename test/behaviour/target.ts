@@ -146,11 +146,17 @@ export const differences = {
   batchSize: 'Apache bounds a batch as a whole, ours each of its messages',
   messageSize: 'our broker takes messages of 4 MiB and cannot be told to take less',
   noPop: 'brokers of 4.x have no POP: they are read by pull',
+  pulledHandles: 'what was received by pull, only the proxy that has its stream can acknowledge',
   noDeliveryTime: 'brokers of 4.x know delays by level, but no times',
   emptyBody: 'brokers of 4.x store messages without a body, brokers of 5.x refuse them',
   deadLetters: 'brokers of 4.x make dead letter queues that nobody may read',
   batchRights: 'brokers of 4.x do not look at the rights of who sends a batch',
 } as const;
+
+/** For `describeOnTargets`: all brokers, each as it comes. */
+export function takesUnsigned({ accessControl }: Variant): boolean {
+  return !accessControl;
+}
 
 /** What is right for the target of this run, in a place where they differ. */
 export function differs<T>(_why: keyof typeof differences, expected: Readonly<Record<TargetName, T>>): T {

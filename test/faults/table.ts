@@ -1,4 +1,4 @@
-/** Set-up of the project `faults`: what its tests measured is printed as one table when all have ended. */
+/** Set-up of every project: what its tests measured is printed as one table when all have ended. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,8 @@ export function setup(project: TestProject): () => void {
   const file = join(folder, 'figures.jsonl');
   project.provide('figuresFile', file);
   return () => {
-    process.stdout.write(`\n${table(readFigures(file))}\n`);
+    const figures = readFigures(file);
+    if (figures.length > 0) process.stdout.write(`\n${table(figures)}\n`);
     rmSync(folder, { recursive: true, force: true });
   };
 }
