@@ -1,5 +1,6 @@
+import { consumeFromDefault } from '../client/consume-from.ts';
 import type { Consumer, ConsumerOptions } from '../client/consumer.ts';
-import { parseTagFilter } from '../client/message-filter.ts';
+import { parseTagFilter, sqlFilter } from '../client/message-filter.ts';
 import { Deadline } from '../remoting/deadline.ts';
 import { createTimeoutMs } from './call.ts';
 import type { Engines } from './engines.ts';
@@ -33,12 +34,7 @@ export class ConsumerSession {
 
   /** The consumer, which may not be open. */
   get consumer(): Consumer {
-    const { group, topic, tagExpression } = this.fields;
-    this.#consumer ??= this.#engines.get(this.fields).consumer({
-      subscriber: { group, topic },
-      filter: parseTagFilter(tagExpression),
-      ...this.#settings,
-    });
+    this.#consumer ??= this.#create();
     return this.#consumer;
   }
 
@@ -63,6 +59,17 @@ export class ConsumerSession {
     void this.#consumer?.close();
     this.#consumer = undefined;
     this.#opened = undefined;
+  }
+
+  #create(): Consumer {
+    const { group, topic, tagExpression, choices = {} } = this.fields;
+    const { sqlCondition, consumeFrom = consumeFromDefault, orderly = false, consumeMode } = choices;
+    const { invisibleDurationMs = this.#settings.invisibleDurationMs } = choices;
+    const filter = sqlCondition === undefined ? parseTagFilter(tagExpression) : sqlFilter(sqlCondition);
+    const subscriber = { group, topic };
+    return this.#engines
+      .get(this.fields)
+      .consumer({ ...this.#settings, subscriber, filter, consumeFrom, orderly, invisibleDurationMs }, consumeMode);
   }
 
   #open(consumer: Consumer): Promise<boolean> {

@@ -1,5 +1,4 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { parseTagFilter } from '../client/message-filter.ts';
 import type {
   CleanupConsumerRequest,
   CleanupConsumerResponseSchema,
@@ -7,6 +6,7 @@ import type {
   CreateConsumerResponseSchema,
 } from '../gen/rocketmq/rocketmq_pb.ts';
 import { type Call, createTimeoutMs, deadlineOf } from './call.ts';
+import { toConsumerOptions } from './consumer-options.ts';
 import { groupName, topicName } from './names.ts';
 import { keyOf } from './producers.ts';
 import type { Sessions } from './sessions.ts';
@@ -36,7 +36,7 @@ export function createConsumerHandlers(targets: Targets, sessions: Sessions): Co
         ...keyOf(target),
         topic,
         group,
-        tagExpression: parseTagFilter(request.tagExpression).expression,
+        ...toConsumerOptions(request),
       });
       try {
         const { topicExists } = await targets.reach(target, () => session.open(deadlineOf(call, createTimeoutMs)));

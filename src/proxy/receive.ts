@@ -4,7 +4,7 @@ import { Code } from '@connectrpc/connect';
 import type { MessageSchema, ReceiveMessagesRequest } from '../gen/rocketmq/rocketmq_pb.ts';
 import type { Log } from '../log.ts';
 import { type Call, createTimeoutMs, deadlineOf } from './call.ts';
-import { failure } from './failures.ts';
+import { failure, invalid } from './failures.ts';
 import { toMessage } from './incoming.ts';
 import { ReaderWatch } from './reader-watch.ts';
 import type { Receipts } from './receipts.ts';
@@ -17,7 +17,7 @@ export interface ReceiveHandlers extends SettleHandlers {
 }
 
 export interface ReceiveOptions extends SettleOptions {
-  /** Messages of one stream that may be in flight. */
+  /** Messages of one stream that may be in flight, where it does not ask for less. */
   readonly messagesMax: number;
   /** Aborted when the proxy shuts down: streams end with UNAVAILABLE. */
   readonly draining: AbortSignal;
@@ -38,6 +38,7 @@ export function createReceiveHandlers(
   return {
     async *receiveMessages(request, call) {
       const session = sessions.consumer(request.consumerId, call.caller);
+      const streamMax = toMessagesMax(request.messagesMax, messagesMax);
       const { consumer } = await session.open(deadlineOf(call, createTimeoutMs));
       const ending = new AbortController();
       const end = (): void => ending.abort();
@@ -46,7 +47,7 @@ export function createReceiveHandlers(
       if (signals.some(({ aborted }) => aborted)) end();
       const reader = new ReaderWatch(onPaused);
       try {
-        for await (const message of consumer.stream({ messagesMax, signal: ending.signal, onPaused })) {
+        for await (const message of consumer.stream({ messagesMax: streamMax, signal: ending.signal, onPaused })) {
           const delivered = toMessage(
             message,
             receipts.seal(session.receiptOwner, message.receipt),
@@ -72,4 +73,12 @@ export function createReceiveHandlers(
 
     ...createSettleHandlers(sessions, receipts, options),
   };
+}
+
+/** Messages of a stream that may be in flight: as many as it asks for, at most what the proxy allows. */
+function toMessagesMax(asked: number, allowed: number): number {
+  if (asked < 0 || asked > allowed) {
+    throw invalid(`messages_max is ${asked}; it may be 1 to ${allowed}, 0 for ${allowed}`);
+  }
+  return asked === 0 ? allowed : asked;
 }

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import type { ConsumeFrom } from '../client/consume-from.ts';
+import type { ConsumeMode } from '../client/options.ts';
 import type { EngineKey } from './engines.ts';
 
 /** What ids of both kinds stand for. */
@@ -13,12 +15,28 @@ export interface ProducerSpec extends Owned {
   readonly createdAtMs: number;
 }
 
-/** What a consumer receives, and as whom. */
+/** What its maker chose for a consumer, under the names that ids seal: they are never to change. What is left out is as everywhere. */
+export interface ConsumerChoices {
+  /** In place of the tag expression. */
+  readonly sqlCondition?: string | undefined;
+  /** Default: `consumeFromDefault`. */
+  readonly consumeFrom?: ConsumeFrom | undefined;
+  /** True: the messages of a queue come one after the other. Default: false. */
+  readonly orderly?: boolean | undefined;
+  /** How long a receiver has for its ack, in ms. Default: the proxy's setting. */
+  readonly invisibleDurationMs?: number | undefined;
+  /** Default: the proxy's setting. */
+  readonly consumeMode?: ConsumeMode | undefined;
+}
+
+/** What a consumer receives, how, and as whom. */
 export interface ConsumerFields extends Owned {
   readonly topic: string;
   readonly group: string;
   /** As brokers get it. */
   readonly tagExpression: string;
+  /** Default: none. */
+  readonly choices?: ConsumerChoices;
 }
 
 /** What a consumer id stands for. */
@@ -28,16 +46,18 @@ export interface ConsumerSpec extends ConsumerFields {
 
 /** The bytes that a producer id seals. */
 export function encodeProducerSpec(spec: ProducerSpec): Buffer {
-  const { endpoint, accessKeyId, accessKeySecret, topic, createdAtMs, owner } = spec;
-  return Buffer.from(JSON.stringify([endpoint, accessKeyId, accessKeySecret, topic, createdAtMs, owner]));
+  return Buffer.from(JSON.stringify(ownParts(spec)));
 }
 
-/** The bytes that a consumer id seals. */
+/** The bytes that a consumer id seals. Choices stand behind the rest where there are some: ids without them stay as they ever were. */
 export function encodeConsumerSpec(spec: ConsumerSpec): Buffer {
-  const { endpoint, accessKeyId, accessKeySecret, topic, createdAtMs, owner, group, tagExpression } = spec;
-  return Buffer.from(
-    JSON.stringify([endpoint, accessKeyId, accessKeySecret, topic, createdAtMs, owner, group, tagExpression]),
-  );
+  const { group, tagExpression, choices = {} } = spec;
+  const hasChoices = Object.values(choices).some((choice) => choice !== undefined);
+  return Buffer.from(JSON.stringify([...ownParts(spec), group, tagExpression, ...(hasChoices ? [choices] : [])]));
+}
+
+function ownParts({ endpoint, accessKeyId, accessKeySecret, topic, createdAtMs, owner }: ProducerSpec) {
+  return [endpoint, accessKeyId, accessKeySecret, topic, createdAtMs, owner];
 }
 
 /** Reads what `encodeProducerSpec` wrote; only to be given what was sealed here. */
@@ -48,8 +68,8 @@ export function decodeProducerSpec(bytes: Buffer): ProducerSpec {
 
 /** Reads what `encodeConsumerSpec` wrote; only to be given what was sealed here. */
 export function decodeConsumerSpec(bytes: Buffer): ConsumerSpec {
-  const [, , , , , , group, tagExpression] = JSON.parse(bytes.toString());
-  return { ...decodeProducerSpec(bytes), group, tagExpression };
+  const [, , , , , , group, tagExpression, choices] = JSON.parse(bytes.toString());
+  return { ...decodeProducerSpec(bytes), group, tagExpression, choices };
 }
 
 /** Ties a receipt to the cluster, group and topic that it came from: 12 characters. */

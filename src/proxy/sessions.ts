@@ -19,7 +19,7 @@ import {
 /** Ids of each kind that are kept in memory. */
 export const idsMax = 100_000;
 
-type IdKind = Exclude<SealedKind, 'receipt'>;
+type IdKind = Extract<SealedKind, 'producer' | 'consumer'>;
 
 export interface SessionsOptions {
   readonly sealer: Sealer;
@@ -157,7 +157,7 @@ export class Sessions {
   #seal(kind: IdKind, payload: Buffer): string {
     if (payload.length > payloadBytesMax) {
       throw invalid(
-        `endpoint, access keys, names and tag expression have ${payload.length} bytes together; an id holds ${payloadBytesMax}`,
+        `endpoint, access keys, names and filter have ${payload.length} bytes together; an id holds ${payloadBytesMax}`,
       );
     }
     return this.#options.sealer.seal(kind, payload);

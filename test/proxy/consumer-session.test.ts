@@ -4,6 +4,7 @@ import { Engines } from '../../src/proxy/engines.ts';
 import type { ConsumerFields } from '../../src/proxy/session-specs.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
+import { ResponseCode } from '../../src/remoting/response-code.ts';
 import {
   bodies,
   consumerDefaults,
@@ -196,11 +197,57 @@ describe('ConsumerSession', () => {
     expect(cluster.broker.requests(RequestCode.POP_MESSAGE)[0]?.extFields['exp']).toBe('a || b');
   });
 
+  describe('receives as its maker chose', () => {
+    const askedFor = (session: ConsumerSession) => {
+      void streamOf(session).next();
+      return cluster.broker.request(RequestCode.POP_MESSAGE);
+    };
+
+    it('or as the settings say', async () => {
+      const session = sessionOf();
+      await session.open(soon());
+      expect((await askedFor(session)).extFields).toMatchObject({
+        ...{ invisibleTime: '30000', order: 'false', expType: 'TAG', exp: '*' },
+      });
+      expect(cluster.broker.requests(RequestCode.CHECK_CLIENT_CONFIG)).toEqual([]);
+      expect(cluster.broker.requests(RequestCode.GET_MIN_OFFSET)).toEqual([]);
+    });
+
+    it('what its condition wants, in order, for its own time', async () => {
+      const session = sessionOf({ choices: { sqlCondition: 'a > 1', orderly: true, invisibleDurationMs: 1_234 } });
+      await session.open(soon());
+      expect((await askedFor(session)).extFields).toMatchObject({
+        ...{ invisibleTime: '1234', order: 'true', expType: 'SQL92', exp: 'a > 1' },
+      });
+      expect(cluster.broker.requests(RequestCode.CHECK_CLIENT_CONFIG)).toHaveLength(1);
+    });
+
+    it('from the place that it names', async () => {
+      cluster.broker.on(RequestCode.QUERY_CONSUMER_OFFSET, () => ({ code: ResponseCode.QUERY_NOT_FOUND }));
+      cluster.broker.on(RequestCode.GET_MIN_OFFSET, () => ({ extFields: { offset: '5' } }));
+      await sessionOf({ choices: { consumeFrom: { kind: 'first' } } }).open(soon());
+      const stored = cluster.broker.requests(RequestCode.UPDATE_CONSUMER_OFFSET);
+      expect(new Set(stored.map(({ extFields }) => extFields['commitOffset']))).toEqual(new Set(['5']));
+    });
+
+    it('by the way that it names', async () => {
+      const session = sessionOf({ choices: { consumeMode: 'pull' } });
+      await session.open(soon());
+      const stream = streamOf(session);
+      void stream.next();
+      // Only members of groups that pull ask for each other.
+      await cluster.broker.request(RequestCode.GET_CONSUMER_LIST_BY_GROUP);
+      expect(cluster.broker.requests(RequestCode.POP_MESSAGE)).toEqual([]);
+    });
+  });
+
   it('has receipts of its own for each cluster, group and topic', () => {
     const owners = [{}, { endpoint: 'other:1' }, { group: 'h' }, { topic: 'u' }].map(
       (change) => sessionOf(change).receiptOwner,
     );
     expect(new Set(owners).size).toBe(4);
-    expect(sessionOf({ tagExpression: 'a', accessKeyId: 'x' }).receiptOwner).toBe(owners[0]);
+    const choices = { sqlCondition: 'a', orderly: true, invisibleDurationMs: 1_000, consumeMode: 'pull' } as const;
+    for (const change of [{ tagExpression: 'a', accessKeyId: 'x' }, { choices }])
+      expect(sessionOf(change).receiptOwner).toBe(owners[0]);
   });
 });

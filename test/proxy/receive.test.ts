@@ -71,10 +71,10 @@ describe('receiving', { timeout: 30_000 }, () => {
   }
 
   /** A stream, and who ends it; it ends with the test. */
-  function receive(id = consumerId, call: Partial<Call> = {}) {
+  function receive(id = consumerId, call: Partial<Call> = {}, messagesMax = 0) {
     const caller = new AbortController();
     onTestFinished(() => caller.abort());
-    const request = create(ReceiveMessagesRequestSchema, { consumerId: id });
+    const request = create(ReceiveMessagesRequestSchema, { consumerId: id, messagesMax });
     const stream = handlers
       .receiveMessages(request, { ...patientCall(caller.signal), ...call })
       [Symbol.asyncIterator]();
@@ -128,6 +128,26 @@ describe('receiving', { timeout: 30_000 }, () => {
       pop.arriveOffsets(1);
       pop.arriveOffsets(2);
       expect((await both).map(({ messageBody }) => messageBody).sort()).toEqual(['1', '2']);
+    });
+
+    it('may have as few in flight as it asks for', async () => {
+      const { stream } = receive(consumerId, {}, 2);
+      pop.arriveOffsets(1, 2);
+      const [first] = [await next(stream), await next(stream)];
+      const third = next(stream);
+      pop.arriveOffsets(3);
+      await vi.waitUntil(() => pausedCount === 1, { timeout: 20_000 });
+      await ack(first?.receiptHandle);
+      expect((await third).messageBody).toBe('3');
+      const taken = cluster.broker.requests(POP_MESSAGE).map(({ extFields }) => Number(extFields['maxMsgNums']));
+      expect(Math.max(...taken)).toBeLessThanOrEqual(2);
+    });
+
+    it.each([-1, 101, 2 ** 31 - 1])('has no bound of %i', async (messagesMax) => {
+      expect(await refusalOf(receive(consumerId, {}, messagesMax).stream.next())).toEqual([
+        'INVALID_REQUEST',
+        `messages_max is ${messagesMax}; it may be 1 to 100, 0 for 100`,
+      ]);
     });
 
     it('ends at once when its caller goes while it waits, and polls no more', async () => {

@@ -137,7 +137,7 @@ describe('Sessions', () => {
 
     it('are refused to who asks for one that is too long', () => {
       const long = { accessKeyId: '\u0000'.repeat(1_024), accessKeySecret: '\u0000'.repeat(1_024) };
-      const text = /^endpoint, access keys, names and tag expression have \d+ bytes together; an id holds 12243$/;
+      const text = /^endpoint, access keys, names and filter have \d+ bytes together; an id holds 12243$/;
       expect(refusal(() => sessions.createProducer({ ...producerFields, ...long }))).toEqual([
         'InvalidArgument',
         expect.stringMatching(text),
@@ -149,6 +149,17 @@ describe('Sessions', () => {
       expect(
         sessions.consumer(createConsumer({ tagExpression: 'ü'.repeat(4_096) }), anyone).fields.tagExpression,
       ).toHaveLength(4_096);
+    });
+
+    it('carry the choices of a consumer to every instance, and those of before there were any stay good', () => {
+      const choices = { sqlCondition: 'a > 1', orderly: true, consumeMode: 'pull' } as const;
+      expect(instance().consumer(createConsumer({ choices }), anyone).fields.choices).toEqual(choices);
+      const { endpoint, topic, group, tagExpression, accessKeyId, accessKeySecret } = consumerFields();
+      const parts = [endpoint, accessKeyId, accessKeySecret, topic, 1_700_000_000_000, '', group, tagExpression];
+      const old = new Sealer([key]).seal('consumer', Buffer.from(JSON.stringify(parts)));
+      expect(sessions.consumer(old, anyone).fields).toMatchObject(consumerFields());
+      expect(sessions.consumer(old, anyone).fields.choices).toBeUndefined();
+      expect(sessions.cleanUpConsumer(old, anyone)).toBe(1);
     });
 
     it('have one session each, for as long as they are known', () => {
