@@ -14,9 +14,13 @@ import { createConsumerHandlers } from './consumers.ts';
 import type { EndpointPolicy } from './endpoint-policy.ts';
 import { Engines } from './engines.ts';
 import { createHealthHandlers } from './health.ts';
+import { Instance } from './instance.ts';
 import { Listener, type ListenerOptions } from './listener.ts';
+import { createListingHandlers } from './listings.ts';
 import { ProxyMetrics } from './metrics.ts';
 import type { InstanceNamespace } from './names.ts';
+import { createPeerAnswers } from './peer-answers.ts';
+import { Peers } from './peers.ts';
 import { createProducerHandlers } from './producers.ts';
 import { ReadinessProbe } from './readiness.ts';
 import { Receipts } from './receipts.ts';
@@ -62,6 +66,8 @@ export interface ProxyOptions {
   readonly producerIdleMs: number;
   readonly consumerIdleMs: number;
   readonly log: Log;
+  /** How other instances reach this one. Default: not at all. */
+  readonly instance?: Instance | undefined;
   /** Changes of the client's defaults. */
   readonly client?: Partial<ClientOptions>;
 }
@@ -73,6 +79,8 @@ export interface RunningProxy {
   readonly metrics: ProxyMetrics;
   /** Whether calls can be served now. */
   readonly ready: () => Readiness;
+  /** Answers other instances; undefined where they ask another process than this one. @throws SealError; Error. */
+  answerPeer(id: string, text: string): Promise<string | undefined>;
   /** Ends streams, waits up to `drainTimeoutMs` for calls under way, and closes everything. */
   close(drainTimeoutMs: number): Promise<void>;
 }
@@ -96,12 +104,16 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const defaultTarget = targets.default;
   const draining = new AbortController();
   const readiness = new ReadinessProbe(engines, defaultTarget);
+  const instance = options.instance ?? new Instance();
+  const peers = new Peers(sealer, log);
+  const answerPeer = createPeerAnswers(sealer, sessions, options.writeTimeoutMs);
   const service = createService(options, {
     targets,
     engines,
     sessions,
     metrics,
-    receipts: new Receipts(sealer),
+    receipts: new Receipts(sealer, instance),
+    peers,
     draining: draining.signal,
     isReady: () => readiness.state.ready,
   });
@@ -126,6 +138,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     clearInterval(sweeper);
     files.close();
     sessions.close();
+    peers.close();
     // What it waits for, brokers do themselves when the invisible duration is over.
     await Deadline.after(Math.max(closeGraceMsMin, Math.min(closeGraceMs, drainTimeoutMs)))
       .wait(engines.close(), 'giving back messages')
@@ -136,6 +149,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     port: listener.port,
     metrics,
     ready: () => readiness.state,
+    answerPeer: async (id, text) => (id === instance.id ? answerPeer(text) : undefined),
     close: (drainTimeoutMs) => {
       closed ??= close(drainTimeoutMs);
       return closed;
@@ -149,20 +163,23 @@ interface ServiceParts {
   readonly sessions: Sessions;
   readonly metrics: ProxyMetrics;
   readonly receipts: Receipts;
+  readonly peers: Peers;
   readonly draining: AbortSignal;
   readonly isReady: () => boolean;
 }
 
 function createService(options: ProxyOptions, parts: ServiceParts): Service {
   const { writeTimeoutMs, messagesMax } = options;
-  const { targets, engines, sessions, metrics, receipts, draining, isReady } = parts;
+  const { targets, engines, sessions, metrics, receipts, peers, draining, isReady } = parts;
   return {
     ...createProducerHandlers(targets, engines, sessions),
     ...createConsumerHandlers(targets, sessions),
+    ...createListingHandlers(targets, engines, sessions),
     ...createSendHandlers(engines, sessions, { writeTimeoutMs, onSent: () => metrics.messageSent() }),
     ...createReceiveHandlers(sessions, receipts, {
       messagesMax,
       writeTimeoutMs,
+      peers,
       draining,
       log: options.log,
       onReceived: () => metrics.messageReceived(),

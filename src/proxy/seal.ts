@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyOb
 import { LRUCache } from 'lru-cache';
 
 /** What a sealed text stands for. A text of one kind never opens as another. */
-export type SealedKind = 'producer' | 'consumer' | 'receipt';
+export type SealedKind = 'producer' | 'consumer' | 'receipt' | 'peer';
 
 /** Length of a seal key. */
 export const sealKeyBytes = 32;

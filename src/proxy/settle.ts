@@ -13,6 +13,9 @@ import type {
 import { type Call, deadlineOf } from './call.ts';
 import { invalid } from './failures.ts';
 import { checkCount, countText, failedOutcome, type OutcomeReply, successOf } from './outcomes.ts';
+import { settle } from './peer-answers.ts';
+import type { Settlement } from './peer-messages.ts';
+import type { Peers } from './peers.ts';
 import type { Receipts } from './receipts.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -33,6 +36,8 @@ export interface SettleHandlers {
 export interface SettleOptions {
   /** Longest time of one call, in ms. */
   readonly writeTimeoutMs: number;
+  /** Asks the instances that handed out what they did. Unset: everything is settled here. */
+  readonly peers?: Peers | undefined;
 }
 
 interface Delivered {
@@ -43,16 +48,30 @@ interface Delivered {
 export function createSettleHandlers(
   sessions: Sessions,
   receipts: Receipts,
-  { writeTimeoutMs }: SettleOptions,
+  { writeTimeoutMs, peers }: SettleOptions,
 ): SettleHandlers {
-  const open = ({ consumerId, receiptHandle }: Delivered, { caller }: Call) => {
-    const { consumer, receiptOwner } = sessions.consumer(consumerId, caller);
-    return { consumer, receiptOwner, receipt: receipts.open(receiptOwner, receiptHandle) };
+  /** Returns the handle to go on with, of a change only. */
+  const settleDelivered = async (
+    { consumerId, receiptHandle }: Delivered,
+    { kind, durationMs }: Omit<Settlement, 'receipt'>,
+    call: Call,
+  ): Promise<string | undefined> => {
+    const session = sessions.consumer(consumerId, call.caller);
+    const { receipt, peer } = receipts.open(session.receiptOwner, receiptHandle);
+    checkDuration(kind, durationMs);
+    const deadline = deadlineOf(call, writeTimeoutMs);
+    const settlement = { kind, receipt, durationMs };
+    const isForPeer = peer !== undefined && peers !== undefined;
+    const reply = isForPeer
+      ? await peers.settle({ peer, callerName: call.caller.name, consumerId, settlement }, deadline)
+      : 'gone';
+    const isHere = reply === 'gone';
+    const changed = isHere ? await settle(session.consumer, settlement, deadline) : reply.receipt;
+    return changed === undefined ? undefined : receipts.seal(session.receiptOwner, changed, isHere ? undefined : peer);
   };
 
   const ack = async (delivered: Delivered, call: Call): Promise<OutcomeReply> => {
-    const { consumer, receipt } = open(delivered, call);
-    await consumer.ack(receipt, deadlineOf(call, writeTimeoutMs));
+    await settleDelivered(delivered, { kind: 'ack', durationMs: 0 }, call);
     return successOf('the message is acknowledged');
   };
 
@@ -73,32 +92,28 @@ export function createSettleHandlers(
     },
 
     async nackMessage(request, call) {
-      const { consumer, receipt } = open(request, call);
-      checkDuration('delay_ms', request.delayMs, 0);
-      await consumer.nack(receipt, request.delayMs, deadlineOf(call, writeTimeoutMs));
+      await settleDelivered(request, { kind: 'nack', durationMs: request.delayMs }, call);
       return { success: true, message: 'the message comes again' };
     },
 
     async changeInvisibleDuration(request, call) {
-      const { consumer, receiptOwner, receipt } = open(request, call);
-      const { invisibleDurationMs } = request;
-      checkDuration('invisible_duration_ms', invisibleDurationMs, 1);
-      const changed = await consumer.changeInvisibleDuration(
-        receipt,
-        invisibleDurationMs,
-        deadlineOf(call, writeTimeoutMs),
+      const receiptHandle = await settleDelivered(
+        request,
+        { kind: 'change', durationMs: request.invisibleDurationMs },
+        call,
       );
-      const receiptHandle = receipts.seal(receiptOwner, changed);
       return {
         success: true,
         message: 'the message stays invisible: go on with the new receipt handle',
-        receiptHandle,
+        receiptHandle: receiptHandle ?? '',
       };
     },
   };
 }
 
-function checkDuration(field: string, durationMs: number, least: number): void {
+/** @throws ConnectError INVALID_ARGUMENT. */
+function checkDuration(kind: Settlement['kind'], durationMs: number): void {
+  const [field, least] = kind === 'change' ? ['invisible_duration_ms', 1] : ['delay_ms', 0];
   if (durationMs < least || durationMs > changedDurationMsMax)
     throw invalid(`${field} is ${durationMs}; it may be ${least} to ${changedDurationMsMax} milliseconds`);
 }

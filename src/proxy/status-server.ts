@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type ListenAddress, listen } from './listen.ts';
 import type { ProxyMetrics } from './metrics.ts';
+import { peerPath } from './peers.ts';
+import { SealError, sealedCharsMax } from './seal.ts';
 
 /** Whether calls can be served, and if not, what is missing. */
 export interface Readiness {
@@ -15,6 +17,12 @@ export interface StatusServerOptions {
   /** Undefined when `ENABLE_METRICS` is off. */
   readonly metrics: ProxyMetrics | undefined;
   readonly ready: () => Readiness;
+  /**
+   * Answers other instances that ask the process of this id. Unset: none is asked here.
+   * @returns undefined where there is no such process.
+   * @throws SealError for what nobody with our key has asked.
+   */
+  readonly answerPeer?: ((id: string, text: string) => Promise<string | undefined>) | undefined;
 }
 
 /** The second port: what the proxy does and whether it can be used, for people, probes and Prometheus. */
@@ -61,8 +69,6 @@ export async function startStatusServer(options: StatusServerOptions): Promise<S
   server.maxConnections = connectionsMax;
   server.setTimeout(stalledTimeoutMs);
   server.on('request', (request, response) => {
-    // The body of a probe, if it has one, is not looked at.
-    request.resume();
     answer(options, request).then(
       (found) => send(request, response, found),
       () => send(request, response, json(500, { error: 'internal error' })),
@@ -90,6 +96,11 @@ export async function startStatusServer(options: StatusServerOptions): Promise<S
 
 async function answer(options: StatusServerOptions, request: IncomingMessage): Promise<Answer> {
   const { path, query } = split(request.url ?? '/');
+  const { answerPeer } = options;
+  if (answerPeer !== undefined && request.method === 'POST' && path.startsWith(peerPath))
+    return peerAnswer(await readBody(request), (text) => answerPeer(path.slice(peerPath.length), text));
+  // The body of a probe, if it has one, is not looked at.
+  request.resume();
   const found = await route(options, request, path, query);
   if (found === undefined) return json(404, { error: `nothing is served at ${path.slice(0, 100)}` });
   if (request.method === 'GET' || request.method === 'HEAD') return found;
@@ -115,6 +126,33 @@ async function route(
     }
     default:
       return undefined;
+  }
+}
+
+/** Undefined for one that is too long. */
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  let text = '';
+  for await (const chunk of request.setEncoding('latin1')) {
+    text += chunk;
+    if (text.length > sealedCharsMax) return undefined;
+  }
+  return text;
+}
+
+/** Only who has our seal key gets more than a number. */
+async function peerAnswer(
+  question: string | undefined,
+  ask: (text: string) => Promise<string | undefined>,
+): Promise<Answer> {
+  const refused = json(403, { error: 'only instances with the same seal key may ask' });
+  if (question === undefined) return refused;
+  try {
+    const body = await ask(question);
+    if (body === undefined) return json(404, { error: 'that process has ended' });
+    return { status: 200, type: 'text/plain', body };
+  } catch (error) {
+    if (error instanceof SealError) return refused;
+    throw error;
   }
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { payloadBytesMax, SealError, type SealedKind, Sealer, sealedCharsMax } from '../../src/proxy/seal.ts';
 
-const kinds: readonly SealedKind[] = ['producer', 'consumer', 'receipt'];
+const kinds: readonly SealedKind[] = ['producer', 'consumer', 'receipt', 'peer'];
 const key = randomBytes(32);
 const payload = Buffer.from('endpoint, topic, group');
 

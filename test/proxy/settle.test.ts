@@ -89,7 +89,7 @@ describe('settling what has been received', () => {
       create(ChangeInvisibleDurationRequestSchema, request),
       patientCall(),
     );
-    expect(parts.receipts.open(owner, receiptHandle)).toMatchObject({
+    expect(parts.receipts.open(owner, receiptHandle).receipt).toMatchObject({
       popTimeMs: Number(popTime),
       invisibleDurationMs: 60_000,
       reviveQueueId: 3,
