@@ -29,7 +29,17 @@ export class ConsumerSession {
 
   /** True while it has a stream, or one is about to start. */
   get isReceiving(): boolean {
-    return this.#openingCount > 0 || (this.#consumer?.streamCount ?? 0) > 0;
+    return this.#openingCount > 0 || this.streamCount > 0;
+  }
+
+  /** Streams that are open. */
+  get streamCount(): number {
+    return this.#consumer?.streamCount ?? 0;
+  }
+
+  /** Messages that its streams have handed out and that are not acknowledged. */
+  get inFlightCount(): number {
+    return this.#consumer?.inFlightCount ?? 0;
   }
 
   /** The consumer, which may not be open. */

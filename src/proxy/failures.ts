@@ -1,4 +1,5 @@
 import { Code, ConnectError } from '@connectrpc/connect';
+import { PartialFailureError } from '../client/admin/admin-results.ts';
 import { ClientError, type ClientErrorKind } from '../client/errors.ts';
 import { ErrorInfoSchema, RetryInfoSchema } from '../gen/google/rpc/error_details_pb.ts';
 import { RemotingError, type RemotingErrorKind, ResponseError } from '../remoting/errors.ts';
@@ -71,6 +72,8 @@ export function toFailure(error: unknown, timedOut = false): ConnectError {
   if (error instanceof ResponseError) return fromResponse(error);
   if (error instanceof RemotingError) return fromRemoting(error, timedOut);
   if (error instanceof PolicyError) return fromPolicy(error);
+  // What was asked of several brokers fails as the first of those that failed.
+  if (error instanceof PartialFailureError) return toFailure(error.cause, timedOut);
   return failure(Code.Internal, 'INTERNAL', 'internal error', error);
 }
 

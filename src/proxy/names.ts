@@ -26,6 +26,21 @@ export function groupName(group: string, namespace: string): string {
   return fullName('group_id', group, namespace, validateGroup);
 }
 
+/** The full name of a producer group, by the same rules. */
+export function producerGroupName(group: string, namespace: string): string {
+  return fullName('producer_group', group, namespace, validateGroup);
+}
+
+/** The namespace of a full name; '' for none. */
+export function namespaceIn(fullName: string): string {
+  return fullName.slice(0, Math.max(0, fullName.indexOf('%')));
+}
+
+/** A full name without its namespace: as clients name it. */
+export function nameInNamespace(fullName: string): string {
+  return fullName.slice(fullName.indexOf('%') + 1);
+}
+
 function fullName(field: string, name: string, namespace: string, validate: typeof validateTopic): string {
   if (name === '') throw invalid(`${field} is empty: name one`);
   if (name.includes('%')) throw invalid(`${field} ${quote(name)} has a %, which separates namespaces: leave it out`);

@@ -23,6 +23,15 @@ interface Entry<T, S> {
   usedAtMs: number;
 }
 
+/** An id in memory. */
+export interface Known<T, S> {
+  readonly id: string;
+  readonly spec: T;
+  readonly session: S;
+  /** By the wall clock, ms since 1970. */
+  readonly usedAtMs: number;
+}
+
 /**
  * The ids of one kind that this proxy has seen: what each stands for, when it was last used, and which were cleaned up. An id that
  * fell out of memory is read again from its text, so a limit here costs time and no session.
@@ -69,6 +78,15 @@ export class Registry<T extends Registered, S> {
   add(id: string, spec: T, session: S): S {
     this.#entries.set(id, { spec, session, usedAtMs: performance.now() });
     return session;
+  }
+
+  /** The ids in memory that match, the newest first; of those of the same ms the one that was used last. */
+  newest(matches: (spec: T) => boolean): readonly Known<T, S>[] {
+    const wallClockLeadMs = Date.now() - performance.now();
+    return [...this.#entries.entries()]
+      .filter(([, { spec }]) => matches(spec))
+      .sort(([, one], [, other]) => other.spec.createdAtMs - one.spec.createdAtMs)
+      .map(([id, { usedAtMs, ...entry }]) => ({ id, ...entry, usedAtMs: Math.round(usedAtMs + wallClockLeadMs) }));
   }
 
   isCleanedUp(id: string, spec: T): boolean {

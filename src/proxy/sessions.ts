@@ -4,7 +4,8 @@ import type { Caller } from './caller.ts';
 import { ConsumerSession, type DeliverySettings } from './consumer-session.ts';
 import type { Engines } from './engines.ts';
 import { failure, invalid } from './failures.ts';
-import { Registry } from './registry.ts';
+import { nameInNamespace } from './names.ts';
+import { type Known, Registry } from './registry.ts';
 import { payloadBytesMax, SealError, type SealedKind, type Sealer } from './seal.ts';
 import {
   type ConsumerFields,
@@ -103,10 +104,10 @@ export class Sessions {
   /** Ends all of a caller's producers of a topic, by its name with or without namespace; of one endpoint where it is named. */
   cleanUpProducers(topic: string, endpoint: string | undefined, { name }: Caller): number {
     if (topic.length > topicLengthMax) return 0;
+    const isOf = producersOf(name, topic);
     return this.#producers.cleanUpAll(
       JSON.stringify([topic, endpoint, name]),
-      (spec) =>
-        spec.owner === name && isNamed(spec.topic, topic) && (endpoint === undefined || spec.endpoint === endpoint),
+      (spec) => isOf(spec) && (endpoint === undefined || spec.endpoint === endpoint),
     );
   }
 
@@ -122,11 +123,21 @@ export class Sessions {
   cleanUpConsumers(group: string, topic: string | undefined, { name }: Caller): number {
     // No such names were ever taken, and these would be remembered.
     if (group.length > groupLengthMax || (topic ?? '').length > topicLengthMax) return 0;
-    return this.#consumers.cleanUpAll(
-      JSON.stringify([group, topic, name]),
-      (spec) =>
-        spec.owner === name && isNamed(spec.group, group) && (topic === undefined || isNamed(spec.topic, topic)),
-    );
+    return this.#consumers.cleanUpAll(JSON.stringify([group, topic, name]), consumersOf(name, group, topic));
+  }
+
+  /** A caller's producers in memory, of a topic where it is named, the newest first: those that `cleanUpProducers` would end. */
+  listProducers(topic: string | undefined, { name }: Caller): readonly Known<ProducerSpec, ProducerSpec>[] {
+    return this.#producers.newest(producersOf(name, topic));
+  }
+
+  /** A caller's consumers in memory, of a group and a topic where they are named, the newest first. */
+  listConsumers(
+    group: string | undefined,
+    topic: string | undefined,
+    { name }: Caller,
+  ): readonly Known<ConsumerSpec, ConsumerSession>[] {
+    return this.#consumers.newest(consumersOf(name, group, topic));
   }
 
   /** Lets go of what idle consumers hold; their ids stay good. */
@@ -173,8 +184,23 @@ export class Sessions {
   }
 }
 
-function isNamed(fullName: string, name: string): boolean {
-  return fullName === name || fullName.slice(fullName.indexOf('%') + 1) === name;
+/** Whether a producer is a caller's, and of a topic where one is named. */
+function producersOf(owner: string, topic: string | undefined): (spec: ProducerSpec) => boolean {
+  return (spec) => spec.owner === owner && isNamed(spec.topic, topic);
+}
+
+/** Whether a consumer is a caller's, and of a group and a topic where they are named. */
+function consumersOf(
+  owner: string,
+  group: string | undefined,
+  topic: string | undefined,
+): (spec: ConsumerSpec) => boolean {
+  return (spec) => spec.owner === owner && isNamed(spec.group, group) && isNamed(spec.topic, topic);
+}
+
+/** @param name with or without namespace; undefined: any. */
+function isNamed(fullName: string, name: string | undefined): boolean {
+  return name === undefined || fullName === name || nameInNamespace(fullName) === name;
 }
 
 function notFound(field: string, creator: string) {

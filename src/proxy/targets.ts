@@ -43,6 +43,12 @@ export class Targets {
     return this.#options.defaults.endpoint === '' ? undefined : this.resolve(emptyRequest, anyone);
   }
 
+  /** Whether the access keys are those that any caller has who names none. */
+  hasDefaultKeys({ accessKeyId, accessKeySecret }: EngineKey): boolean {
+    const { defaults } = this.#options;
+    return accessKeyId === defaults.accessKeyId && accessKeySecret === defaults.accessKeySecret;
+  }
+
   /** @throws ConnectError INVALID_ARGUMENT, PERMISSION_DENIED; PolicyError for an endpoint that is malformed or not allowed. */
   resolve(asked: TargetRequest, caller: Caller): Target {
     const { defaults, instanceNamespace } = this.#options;

@@ -24,7 +24,9 @@ import type { NameServers } from '../cluster/name-servers.ts';
 import type { Route } from '../cluster/route.ts';
 import { ClientError } from '../errors.ts';
 import type { ClientOptions } from '../options.ts';
+import type { Subscriber } from '../subscriber.ts';
 import { allResults } from './admin-results.ts';
+import { type ConsumerLag, consumerLagAt } from './consumer-lag.ts';
 import { type AskedBroker, type OffsetReset, resetOffsetsAt } from './offset-reset.ts';
 
 /** Which brokers are meant: the masters of one cluster, or, left out, of all that the name servers know. */
@@ -195,6 +197,22 @@ export class Admin {
   }
 
   /**
+   * How far a group is behind in a topic and in its retry topics, and who is connected as a member of it. Tells more than `groupOffsets`,
+   * for a request more to each broker for each queue.
+   * @throws ClientError `noRoute` when there is no such topic.
+   */
+  async consumerLag({ group, topic }: Subscriber, deadline: Deadline): Promise<ConsumerLag> {
+    const route = await this.#route(topic, deadline);
+    const what = `reading the lag of group ${group} in topic ${topic}`;
+    const lags = await this.#at(what, route, deadline, (broker) => consumerLagAt({ group, topic }, broker));
+    // A client is connected to several brokers.
+    const members = new Map(
+      [...lags.values()].flatMap((lag) => lag.members.map((member) => [member.clientId, member])),
+    );
+    return { queues: [...lags.values()].flatMap((lag) => lag.queues).sort(byQueue), members: [...members.values()] };
+  }
+
+  /**
    * Moves a group to another place of a topic, back or ahead. Messages that it holds now may still be worked on. Brokers 5.x do it by
    * themselves; of older ones the members of the group, and where none is there, this client.
    * @returns where the group is now, as far as the brokers tell.
@@ -298,7 +316,9 @@ function groupSettings(group: GroupSpec): SubscriptionGroupSettings {
   };
 }
 
+/** Of several topics, one after the other. */
 function byQueue(one: { readonly queue: MessageQueue }, other: { readonly queue: MessageQueue }): number {
+  if (one.queue.topic !== other.queue.topic) return one.queue.topic < other.queue.topic ? -1 : 1;
   if (one.queue.brokerName !== other.queue.brokerName) return one.queue.brokerName < other.queue.brokerName ? -1 : 1;
   return one.queue.queueId - other.queue.queueId;
 }

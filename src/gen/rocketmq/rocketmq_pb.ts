@@ -10,7 +10,7 @@ import type { Message as Message$1, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file rocketmq/rocketmq.proto.
  */
 export const file_rocketmq_rocketmq: GenFile = /*@__PURE__*/
-  fileDesc("Chdyb2NrZXRtcS9yb2NrZXRtcS5wcm90bxIIcm9ja2V0bXEifwoVQ3JlYXRlUHJvZHVjZXJSZXF1ZXN0EhAKCGVuZHBvaW50GAEgASgJEhUKDWFjY2Vzc19rZXlfaWQYAiABKAkSGQoRYWNjZXNzX2tleV9zZWNyZXQYAyABKAkSEwoLaW5zdGFuY2VfaWQYBCABKAkSDQoFdG9waWMYBSABKAkiTwoWQ3JlYXRlUHJvZHVjZXJSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSEwoLcHJvZHVjZXJfaWQYAyABKAki8QEKEU1lc3NhZ2VQcm9wZXJ0aWVzEj8KCnByb3BlcnRpZXMYASADKAsyKy5yb2NrZXRtcS5NZXNzYWdlUHJvcGVydGllcy5Qcm9wZXJ0aWVzRW50cnkSEwoLbWVzc2FnZV9rZXkYAiABKAkSFAoMc2hhcmRpbmdfa2V5GAMgASgJEhoKEnN0YXJ0X2RlbGl2ZXJfdGltZRgEIAEoAxIhChl0cmFuc19jaGVja19pbW11bml0eV90aW1lGAUgASgFGjEKD1Byb3BlcnRpZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIpIBChJTZW5kTWVzc2FnZVJlcXVlc3QSEwoLcHJvZHVjZXJfaWQYASABKAkSFAoMbWVzc2FnZV9ib2R5GAIgASgJEgsKA3RhZxgDIAEoCRIvCgpwcm9wZXJ0aWVzGAQgASgLMhsucm9ja2V0bXEuTWVzc2FnZVByb3BlcnRpZXMSEwoLYmluYXJ5X2JvZHkYCiABKAwiegoTU2VuZE1lc3NhZ2VSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSEgoKbWVzc2FnZV9pZBgDIAEoCRIWCg5yZWNlaXB0X2hhbmRsZRgEIAEoCRIVCg1yZWNhbGxfaGFuZGxlGAogASgJIq8BChlTZW5kT3JkZXJlZE1lc3NhZ2VSZXF1ZXN0EhMKC3Byb2R1Y2VyX2lkGAEgASgJEhQKDG1lc3NhZ2VfYm9keRgCIAEoCRILCgN0YWcYAyABKAkSLwoKcHJvcGVydGllcxgEIAEoCzIbLnJvY2tldG1xLk1lc3NhZ2VQcm9wZXJ0aWVzEhQKDHNoYXJkaW5nX2tleRgFIAEoCRITCgtiaW5hcnlfYm9keRgKIAEoDCLNAQoXU2VuZERlbGF5TWVzc2FnZVJlcXVlc3QSEwoLcHJvZHVjZXJfaWQYASABKAkSFAoMbWVzc2FnZV9ib2R5GAIgASgJEgsKA3RhZxgDIAEoCRIvCgpwcm9wZXJ0aWVzGAQgASgLMhsucm9ja2V0bXEuTWVzc2FnZVByb3BlcnRpZXMSGAoQZGVsYXlfdGltZV9sZXZlbBgFIAEoAxIaChJzdGFydF9kZWxpdmVyX3RpbWUYBiABKAMSEwoLYmluYXJ5X2JvZHkYCiABKAwi7gEKHVNlbmRUcmFuc2FjdGlvbk1lc3NhZ2VSZXF1ZXN0EhMKC3Byb2R1Y2VyX2lkGAEgASgJEhQKDG1lc3NhZ2VfYm9keRgCIAEoCRILCgN0YWcYAyABKAkSLwoKcHJvcGVydGllcxgEIAEoCzIbLnJvY2tldG1xLk1lc3NhZ2VQcm9wZXJ0aWVzEiEKGXRyYW5zX2NoZWNrX2ltbXVuaXR5X3RpbWUYBSABKAUSEwoLYmluYXJ5X2JvZHkYCiABKAwSFAoMbGVmdF9wZW5kaW5nGAsgASgIEhYKDnByb2R1Y2VyX2dyb3VwGAwgASgJIqIBCh5TZW5kVHJhbnNhY3Rpb25NZXNzYWdlUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJEhIKCm1lc3NhZ2VfaWQYAyABKAkSFgoOcmVjZWlwdF9oYW5kbGUYBCABKAkSFgoOdHJhbnNhY3Rpb25faWQYBSABKAkSGgoSdHJhbnNhY3Rpb25faGFuZGxlGAogASgJIuYCChVDcmVhdGVDb25zdW1lclJlcXVlc3QSEAoIZW5kcG9pbnQYASABKAkSFQoNYWNjZXNzX2tleV9pZBgCIAEoCRIZChFhY2Nlc3Nfa2V5X3NlY3JldBgDIAEoCRITCgtpbnN0YW5jZV9pZBgEIAEoCRINCgV0b3BpYxgFIAEoCRIQCghncm91cF9pZBgGIAEoCRIWCg50YWdfZXhwcmVzc2lvbhgHIAEoCRIWCg5zcWxfZXhwcmVzc2lvbhgKIAEoCRIrCgxjb25zdW1lX2Zyb20YCyABKA4yFS5yb2NrZXRtcS5Db25zdW1lRnJvbRIZChFjb25zdW1lX3RpbWVzdGFtcBgMIAEoAxIPCgdvcmRlcmVkGA0gASgIEh0KFWludmlzaWJsZV9kdXJhdGlvbl9tcxgOIAEoBRIrCgxjb25zdW1lX21vZGUYDyABKA4yFS5yb2NrZXRtcS5Db25zdW1lTW9kZSJPChZDcmVhdGVDb25zdW1lclJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCRITCgtjb25zdW1lcl9pZBgDIAEoCSJaChZSZWNlaXZlTWVzc2FnZXNSZXF1ZXN0EhMKC2NvbnN1bWVyX2lkGAEgASgJEhUKDWJpbmFyeV9ib2RpZXMYAiABKAgSFAoMbWVzc2FnZXNfbWF4GAMgASgFIogCCgdNZXNzYWdlEhIKCm1lc3NhZ2VfaWQYASABKAkSFgoOcmVjZWlwdF9oYW5kbGUYAiABKAkSFAoMbWVzc2FnZV9ib2R5GAMgASgJEgsKA3RhZxgEIAEoCRI1Cgpwcm9wZXJ0aWVzGAUgAygLMiEucm9ja2V0bXEuTWVzc2FnZS5Qcm9wZXJ0aWVzRW50cnkSFgoOYm9ybl90aW1lc3RhbXAYBiABKAMSFwoPcmVjb25zdW1lX3RpbWVzGAcgASgFEhMKC2JpbmFyeV9ib2R5GAogASgMGjEKD1Byb3BlcnRpZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkAKEUFja01lc3NhZ2VSZXF1ZXN0EhMKC2NvbnN1bWVyX2lkGAEgASgJEhYKDnJlY2VpcHRfaGFuZGxlGAIgASgJIjYKEkFja01lc3NhZ2VSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkiQgoSQWNrTWVzc2FnZXNSZXF1ZXN0EhMKC2NvbnN1bWVyX2lkGAEgASgJEhcKD3JlY2VpcHRfaGFuZGxlcxgCIAMoCSJcChNBY2tNZXNzYWdlc1Jlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCRIjCghvdXRjb21lcxgDIAMoCzIRLnJvY2tldG1xLk91dGNvbWUiSQoHT3V0Y29tZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSDAoEY29kZRgDIAEoBRIOCgZyZWFzb24YBCABKAkiUwoSTmFja01lc3NhZ2VSZXF1ZXN0EhMKC2NvbnN1bWVyX2lkGAEgASgJEhYKDnJlY2VpcHRfaGFuZGxlGAIgASgJEhAKCGRlbGF5X21zGAMgASgFIjcKE05hY2tNZXNzYWdlUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJImwKHkNoYW5nZUludmlzaWJsZUR1cmF0aW9uUmVxdWVzdBITCgtjb25zdW1lcl9pZBgBIAEoCRIWCg5yZWNlaXB0X2hhbmRsZRgCIAEoCRIdChVpbnZpc2libGVfZHVyYXRpb25fbXMYAyABKAUiWwofQ2hhbmdlSW52aXNpYmxlRHVyYXRpb25SZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSFgoOcmVjZWlwdF9oYW5kbGUYAyABKAkiVwoTU2VuZE1lc3NhZ2VzUmVxdWVzdBITCgtwcm9kdWNlcl9pZBgBIAEoCRIrCghtZXNzYWdlcxgCIAMoCzIZLnJvY2tldG1xLk91dGdvaW5nTWVzc2FnZSKUAQoPT3V0Z29pbmdNZXNzYWdlEhQKDG1lc3NhZ2VfYm9keRgCIAEoCRILCgN0YWcYAyABKAkSLwoKcHJvcGVydGllcxgEIAEoCzIbLnJvY2tldG1xLk1lc3NhZ2VQcm9wZXJ0aWVzEhgKEGRlbGF5X3RpbWVfbGV2ZWwYBSABKAMSEwoLYmluYXJ5X2JvZHkYCiABKAwiYQoUU2VuZE1lc3NhZ2VzUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJEicKCG91dGNvbWVzGAMgAygLMhUucm9ja2V0bXEuU2VuZE91dGNvbWUiXAoLU2VuZE91dGNvbWUSIgoHb3V0Y29tZRgBIAEoCzIRLnJvY2tldG1xLk91dGNvbWUSEgoKbWVzc2FnZV9pZBgCIAEoCRIVCg1yZWNhbGxfaGFuZGxlGAMgASgJImYKDlB1Ymxpc2hSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAMSEwoLcHJvZHVjZXJfaWQYAiABKAkSKwoIbWVzc2FnZXMYAyADKAsyGS5yb2NrZXRtcS5PdXRnb2luZ01lc3NhZ2UiTgoPUHVibGlzaFJlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKAMSJwoIb3V0Y29tZXMYAiADKAsyFS5yb2NrZXRtcS5TZW5kT3V0Y29tZSJ3ChVFbmRUcmFuc2FjdGlvblJlcXVlc3QSEwoLcHJvZHVjZXJfaWQYASABKAkSGgoSdHJhbnNhY3Rpb25faGFuZGxlGAIgASgJEi0KB291dGNvbWUYAyABKA4yHC5yb2NrZXRtcS5UcmFuc2FjdGlvbk91dGNvbWUiOgoWRW5kVHJhbnNhY3Rpb25SZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkiZQofUmVjZWl2ZVRyYW5zYWN0aW9uQ2hlY2tzUmVxdWVzdBITCgtwcm9kdWNlcl9pZBgBIAEoCRIWCg5wcm9kdWNlcl9ncm91cBgCIAEoCRIVCg1iaW5hcnlfYm9kaWVzGAMgASgIIp0CChBUcmFuc2FjdGlvbkNoZWNrEhIKCm1lc3NhZ2VfaWQYASABKAkSFgoOdHJhbnNhY3Rpb25faWQYAiABKAkSGgoSdHJhbnNhY3Rpb25faGFuZGxlGAMgASgJEhQKDG1lc3NhZ2VfYm9keRgEIAEoCRILCgN0YWcYBSABKAkSPgoKcHJvcGVydGllcxgGIAMoCzIqLnJvY2tldG1xLlRyYW5zYWN0aW9uQ2hlY2suUHJvcGVydGllc0VudHJ5EhYKDmJvcm5fdGltZXN0YW1wGAcgASgDEhMKC2JpbmFyeV9ib2R5GAogASgMGjEKD1Byb3BlcnRpZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkIKFFJlY2FsbE1lc3NhZ2VSZXF1ZXN0EhMKC3Byb2R1Y2VyX2lkGAEgASgJEhUKDXJlY2FsbF9oYW5kbGUYAiABKAkiTQoVUmVjYWxsTWVzc2FnZVJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCRISCgptZXNzYWdlX2lkGAMgASgJIiUKFExpc3RQcm9kdWNlcnNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJImQKFUxpc3RQcm9kdWNlcnNSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSKQoJcHJvZHVjZXJzGAMgAygLMhYucm9ja2V0bXEuTGl2ZVByb2R1Y2VyImoKDExpdmVQcm9kdWNlchITCgtwcm9kdWNlcl9pZBgBIAEoCRINCgV0b3BpYxgCIAEoCRIZChFjcmVhdGVkX3RpbWVzdGFtcBgDIAEoAxIbChNsYXN0X3VzZWRfdGltZXN0YW1wGAQgASgDIjcKFExpc3RDb25zdW1lcnNSZXF1ZXN0EhAKCGdyb3VwX2lkGAEgASgJEg0KBXRvcGljGAIgASgJImQKFUxpc3RDb25zdW1lcnNSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSKQoJY29uc3VtZXJzGAMgAygLMhYucm9ja2V0bXEuTGl2ZUNvbnN1bWVyIqsBCgxMaXZlQ29uc3VtZXISEwoLY29uc3VtZXJfaWQYASABKAkSDQoFdG9waWMYAiABKAkSEAoIZ3JvdXBfaWQYAyABKAkSGQoRY3JlYXRlZF90aW1lc3RhbXAYBCABKAMSGwoTbGFzdF91c2VkX3RpbWVzdGFtcBgFIAEoAxIUCgxzdHJlYW1fY291bnQYBiABKAUSFwoPaW5fZmxpZ2h0X2NvdW50GAcgASgFIpEBChVHZXRDb25zdW1lckxhZ1JlcXVlc3QSEAoIZW5kcG9pbnQYASABKAkSFQoNYWNjZXNzX2tleV9pZBgCIAEoCRIZChFhY2Nlc3Nfa2V5X3NlY3JldBgDIAEoCRITCgtpbnN0YW5jZV9pZBgEIAEoCRINCgV0b3BpYxgFIAEoCRIQCghncm91cF9pZBgGIAEoCSKTAQoWR2V0Q29uc3VtZXJMYWdSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSCwoDbGFnGAMgASgDEiIKBnF1ZXVlcxgEIAMoCzISLnJvY2tldG1xLlF1ZXVlTGFnEiYKB21lbWJlcnMYBSADKAsyFS5yb2NrZXRtcS5Hcm91cE1lbWJlciJsCghRdWV1ZUxhZxITCgticm9rZXJfbmFtZRgBIAEoCRIQCghxdWV1ZV9pZBgCIAEoBRISCgptYXhfb2Zmc2V0GAMgASgDEhgKEGNvbW1pdHRlZF9vZmZzZXQYBCABKAMSCwoDbGFnGAUgASgDIjIKC0dyb3VwTWVtYmVyEhEKCWNsaWVudF9pZBgBIAEoCRIQCghsYW5ndWFnZRgCIAEoCSJOChZDbGVhbnVwUHJvZHVjZXJSZXF1ZXN0EhMKC3Byb2R1Y2VyX2lkGAEgASgJEg0KBXRvcGljGAIgASgJEhAKCGVuZHBvaW50GAMgASgJIlIKF0NsZWFudXBQcm9kdWNlclJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCRIVCg1jbGVhbmVkX2NvdW50GAMgASgFIk4KFkNsZWFudXBDb25zdW1lclJlcXVlc3QSEwoLY29uc3VtZXJfaWQYASABKAkSEAoIZ3JvdXBfaWQYAiABKAkSDQoFdG9waWMYAyABKAkiUgoXQ2xlYW51cENvbnN1bWVyUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJEhUKDWNsZWFuZWRfY291bnQYAyABKAUiFAoSSGVhbHRoQ2hlY2tSZXF1ZXN0IjcKE0hlYWx0aENoZWNrUmVzcG9uc2USDwoHaGVhbHRoeRgBIAEoCBIPCgdtZXNzYWdlGAIgASgJKnYKC0NvbnN1bWVGcm9tEhwKGENPTlNVTUVfRlJPTV9VTlNQRUNJRklFRBAAEhUKEUNPTlNVTUVfRlJPTV9MQVNUEAESFgoSQ09OU1VNRV9GUk9NX0ZJUlNUEAISGgoWQ09OU1VNRV9GUk9NX1RJTUVTVEFNUBADKm8KC0NvbnN1bWVNb2RlEhwKGENPTlNVTUVfTU9ERV9VTlNQRUNJRklFRBAAEhUKEUNPTlNVTUVfTU9ERV9BVVRPEAESFAoQQ09OU1VNRV9NT0RFX1BPUBACEhUKEUNPTlNVTUVfTU9ERV9QVUxMEAMqewoSVHJhbnNhY3Rpb25PdXRjb21lEiMKH1RSQU5TQUNUSU9OX09VVENPTUVfVU5TUEVDSUZJRUQQABIeChpUUkFOU0FDVElPTl9PVVRDT01FX0NPTU1JVBABEiAKHFRSQU5TQUNUSU9OX09VVENPTUVfUk9MTEJBQ0sQAjLRDgoNUm9ja2V0TVFQcm94eRJTCg5DcmVhdGVQcm9kdWNlchIfLnJvY2tldG1xLkNyZWF0ZVByb2R1Y2VyUmVxdWVzdBogLnJvY2tldG1xLkNyZWF0ZVByb2R1Y2VyUmVzcG9uc2USSgoLU2VuZE1lc3NhZ2USHC5yb2NrZXRtcS5TZW5kTWVzc2FnZVJlcXVlc3QaHS5yb2NrZXRtcS5TZW5kTWVzc2FnZVJlc3BvbnNlElgKElNlbmRPcmRlcmVkTWVzc2FnZRIjLnJvY2tldG1xLlNlbmRPcmRlcmVkTWVzc2FnZVJlcXVlc3QaHS5yb2NrZXRtcS5TZW5kTWVzc2FnZVJlc3BvbnNlElQKEFNlbmREZWxheU1lc3NhZ2USIS5yb2NrZXRtcS5TZW5kRGVsYXlNZXNzYWdlUmVxdWVzdBodLnJvY2tldG1xLlNlbmRNZXNzYWdlUmVzcG9uc2USawoWU2VuZFRyYW5zYWN0aW9uTWVzc2FnZRInLnJvY2tldG1xLlNlbmRUcmFuc2FjdGlvbk1lc3NhZ2VSZXF1ZXN0Gigucm9ja2V0bXEuU2VuZFRyYW5zYWN0aW9uTWVzc2FnZVJlc3BvbnNlElMKDkNyZWF0ZUNvbnN1bWVyEh8ucm9ja2V0bXEuQ3JlYXRlQ29uc3VtZXJSZXF1ZXN0GiAucm9ja2V0bXEuQ3JlYXRlQ29uc3VtZXJSZXNwb25zZRJICg9SZWNlaXZlTWVzc2FnZXMSIC5yb2NrZXRtcS5SZWNlaXZlTWVzc2FnZXNSZXF1ZXN0GhEucm9ja2V0bXEuTWVzc2FnZTABEkcKCkFja01lc3NhZ2USGy5yb2NrZXRtcS5BY2tNZXNzYWdlUmVxdWVzdBocLnJvY2tldG1xLkFja01lc3NhZ2VSZXNwb25zZRJKCgtBY2tNZXNzYWdlcxIcLnJvY2tldG1xLkFja01lc3NhZ2VzUmVxdWVzdBodLnJvY2tldG1xLkFja01lc3NhZ2VzUmVzcG9uc2USSgoLTmFja01lc3NhZ2USHC5yb2NrZXRtcS5OYWNrTWVzc2FnZVJlcXVlc3QaHS5yb2NrZXRtcS5OYWNrTWVzc2FnZVJlc3BvbnNlEm4KF0NoYW5nZUludmlzaWJsZUR1cmF0aW9uEigucm9ja2V0bXEuQ2hhbmdlSW52aXNpYmxlRHVyYXRpb25SZXF1ZXN0Gikucm9ja2V0bXEuQ2hhbmdlSW52aXNpYmxlRHVyYXRpb25SZXNwb25zZRJNCgxTZW5kTWVzc2FnZXMSHS5yb2NrZXRtcS5TZW5kTWVzc2FnZXNSZXF1ZXN0Gh4ucm9ja2V0bXEuU2VuZE1lc3NhZ2VzUmVzcG9uc2USQgoHUHVibGlzaBIYLnJvY2tldG1xLlB1Ymxpc2hSZXF1ZXN0Ghkucm9ja2V0bXEuUHVibGlzaFJlc3BvbnNlKAEwARJTCg5FbmRUcmFuc2FjdGlvbhIfLnJvY2tldG1xLkVuZFRyYW5zYWN0aW9uUmVxdWVzdBogLnJvY2tldG1xLkVuZFRyYW5zYWN0aW9uUmVzcG9uc2USYwoYUmVjZWl2ZVRyYW5zYWN0aW9uQ2hlY2tzEikucm9ja2V0bXEuUmVjZWl2ZVRyYW5zYWN0aW9uQ2hlY2tzUmVxdWVzdBoaLnJvY2tldG1xLlRyYW5zYWN0aW9uQ2hlY2swARJQCg1SZWNhbGxNZXNzYWdlEh4ucm9ja2V0bXEuUmVjYWxsTWVzc2FnZVJlcXVlc3QaHy5yb2NrZXRtcS5SZWNhbGxNZXNzYWdlUmVzcG9uc2USUAoNTGlzdFByb2R1Y2VycxIeLnJvY2tldG1xLkxpc3RQcm9kdWNlcnNSZXF1ZXN0Gh8ucm9ja2V0bXEuTGlzdFByb2R1Y2Vyc1Jlc3BvbnNlElAKDUxpc3RDb25zdW1lcnMSHi5yb2NrZXRtcS5MaXN0Q29uc3VtZXJzUmVxdWVzdBofLnJvY2tldG1xLkxpc3RDb25zdW1lcnNSZXNwb25zZRJTCg5HZXRDb25zdW1lckxhZxIfLnJvY2tldG1xLkdldENvbnN1bWVyTGFnUmVxdWVzdBogLnJvY2tldG1xLkdldENvbnN1bWVyTGFnUmVzcG9uc2USVgoPQ2xlYW51cFByb2R1Y2VyEiAucm9ja2V0bXEuQ2xlYW51cFByb2R1Y2VyUmVxdWVzdBohLnJvY2tldG1xLkNsZWFudXBQcm9kdWNlclJlc3BvbnNlElYKD0NsZWFudXBDb25zdW1lchIgLnJvY2tldG1xLkNsZWFudXBDb25zdW1lclJlcXVlc3QaIS5yb2NrZXRtcS5DbGVhbnVwQ29uc3VtZXJSZXNwb25zZRJKCgtIZWFsdGhDaGVjaxIcLnJvY2tldG1xLkhlYWx0aENoZWNrUmVxdWVzdBodLnJvY2tldG1xLkhlYWx0aENoZWNrUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("Chdyb2NrZXRtcS9yb2NrZXRtcS5wcm90bxIIcm9ja2V0bXEifwoVQ3JlYXRlUHJvZHVjZXJSZXF1ZXN0EhAKCGVuZHBvaW50GAEgASgJEhUKDWFjY2Vzc19rZXlfaWQYAiABKAkSGQoRYWNjZXNzX2tleV9zZWNyZXQYAyABKAkSEwoLaW5zdGFuY2VfaWQYBCABKAkSDQoFdG9waWMYBSABKAkiTwoWQ3JlYXRlUHJvZHVjZXJSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSEwoLcHJvZHVjZXJfaWQYAyABKAki8QEKEU1lc3NhZ2VQcm9wZXJ0aWVzEj8KCnByb3BlcnRpZXMYASADKAsyKy5yb2NrZXRtcS5NZXNzYWdlUHJvcGVydGllcy5Qcm9wZXJ0aWVzRW50cnkSEwoLbWVzc2FnZV9rZXkYAiABKAkSFAoMc2hhcmRpbmdfa2V5GAMgASgJEhoKEnN0YXJ0X2RlbGl2ZXJfdGltZRgEIAEoAxIhChl0cmFuc19jaGVja19pbW11bml0eV90aW1lGAUgASgFGjEKD1Byb3BlcnRpZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIpIBChJTZW5kTWVzc2FnZVJlcXVlc3QSEwoLcHJvZHVjZXJfaWQYASABKAkSFAoMbWVzc2FnZV9ib2R5GAIgASgJEgsKA3RhZxgDIAEoCRIvCgpwcm9wZXJ0aWVzGAQgASgLMhsucm9ja2V0bXEuTWVzc2FnZVByb3BlcnRpZXMSEwoLYmluYXJ5X2JvZHkYCiABKAwiegoTU2VuZE1lc3NhZ2VSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSEgoKbWVzc2FnZV9pZBgDIAEoCRIWCg5yZWNlaXB0X2hhbmRsZRgEIAEoCRIVCg1yZWNhbGxfaGFuZGxlGAogASgJIq8BChlTZW5kT3JkZXJlZE1lc3NhZ2VSZXF1ZXN0EhMKC3Byb2R1Y2VyX2lkGAEgASgJEhQKDG1lc3NhZ2VfYm9keRgCIAEoCRILCgN0YWcYAyABKAkSLwoKcHJvcGVydGllcxgEIAEoCzIbLnJvY2tldG1xLk1lc3NhZ2VQcm9wZXJ0aWVzEhQKDHNoYXJkaW5nX2tleRgFIAEoCRITCgtiaW5hcnlfYm9keRgKIAEoDCLNAQoXU2VuZERlbGF5TWVzc2FnZVJlcXVlc3QSEwoLcHJvZHVjZXJfaWQYASABKAkSFAoMbWVzc2FnZV9ib2R5GAIgASgJEgsKA3RhZxgDIAEoCRIvCgpwcm9wZXJ0aWVzGAQgASgLMhsucm9ja2V0bXEuTWVzc2FnZVByb3BlcnRpZXMSGAoQZGVsYXlfdGltZV9sZXZlbBgFIAEoAxIaChJzdGFydF9kZWxpdmVyX3RpbWUYBiABKAMSEwoLYmluYXJ5X2JvZHkYCiABKAwi7gEKHVNlbmRUcmFuc2FjdGlvbk1lc3NhZ2VSZXF1ZXN0EhMKC3Byb2R1Y2VyX2lkGAEgASgJEhQKDG1lc3NhZ2VfYm9keRgCIAEoCRILCgN0YWcYAyABKAkSLwoKcHJvcGVydGllcxgEIAEoCzIbLnJvY2tldG1xLk1lc3NhZ2VQcm9wZXJ0aWVzEiEKGXRyYW5zX2NoZWNrX2ltbXVuaXR5X3RpbWUYBSABKAUSEwoLYmluYXJ5X2JvZHkYCiABKAwSFAoMbGVmdF9wZW5kaW5nGAsgASgIEhYKDnByb2R1Y2VyX2dyb3VwGAwgASgJIqIBCh5TZW5kVHJhbnNhY3Rpb25NZXNzYWdlUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJEhIKCm1lc3NhZ2VfaWQYAyABKAkSFgoOcmVjZWlwdF9oYW5kbGUYBCABKAkSFgoOdHJhbnNhY3Rpb25faWQYBSABKAkSGgoSdHJhbnNhY3Rpb25faGFuZGxlGAogASgJIuYCChVDcmVhdGVDb25zdW1lclJlcXVlc3QSEAoIZW5kcG9pbnQYASABKAkSFQoNYWNjZXNzX2tleV9pZBgCIAEoCRIZChFhY2Nlc3Nfa2V5X3NlY3JldBgDIAEoCRITCgtpbnN0YW5jZV9pZBgEIAEoCRINCgV0b3BpYxgFIAEoCRIQCghncm91cF9pZBgGIAEoCRIWCg50YWdfZXhwcmVzc2lvbhgHIAEoCRIWCg5zcWxfZXhwcmVzc2lvbhgKIAEoCRIrCgxjb25zdW1lX2Zyb20YCyABKA4yFS5yb2NrZXRtcS5Db25zdW1lRnJvbRIZChFjb25zdW1lX3RpbWVzdGFtcBgMIAEoAxIPCgdvcmRlcmVkGA0gASgIEh0KFWludmlzaWJsZV9kdXJhdGlvbl9tcxgOIAEoBRIrCgxjb25zdW1lX21vZGUYDyABKA4yFS5yb2NrZXRtcS5Db25zdW1lTW9kZSJPChZDcmVhdGVDb25zdW1lclJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCRITCgtjb25zdW1lcl9pZBgDIAEoCSJaChZSZWNlaXZlTWVzc2FnZXNSZXF1ZXN0EhMKC2NvbnN1bWVyX2lkGAEgASgJEhUKDWJpbmFyeV9ib2RpZXMYAiABKAgSFAoMbWVzc2FnZXNfbWF4GAMgASgFIogCCgdNZXNzYWdlEhIKCm1lc3NhZ2VfaWQYASABKAkSFgoOcmVjZWlwdF9oYW5kbGUYAiABKAkSFAoMbWVzc2FnZV9ib2R5GAMgASgJEgsKA3RhZxgEIAEoCRI1Cgpwcm9wZXJ0aWVzGAUgAygLMiEucm9ja2V0bXEuTWVzc2FnZS5Qcm9wZXJ0aWVzRW50cnkSFgoOYm9ybl90aW1lc3RhbXAYBiABKAMSFwoPcmVjb25zdW1lX3RpbWVzGAcgASgFEhMKC2JpbmFyeV9ib2R5GAogASgMGjEKD1Byb3BlcnRpZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkAKEUFja01lc3NhZ2VSZXF1ZXN0EhMKC2NvbnN1bWVyX2lkGAEgASgJEhYKDnJlY2VpcHRfaGFuZGxlGAIgASgJIjYKEkFja01lc3NhZ2VSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkiQgoSQWNrTWVzc2FnZXNSZXF1ZXN0EhMKC2NvbnN1bWVyX2lkGAEgASgJEhcKD3JlY2VpcHRfaGFuZGxlcxgCIAMoCSJcChNBY2tNZXNzYWdlc1Jlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCRIjCghvdXRjb21lcxgDIAMoCzIRLnJvY2tldG1xLk91dGNvbWUiSQoHT3V0Y29tZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSDAoEY29kZRgDIAEoBRIOCgZyZWFzb24YBCABKAkiUwoSTmFja01lc3NhZ2VSZXF1ZXN0EhMKC2NvbnN1bWVyX2lkGAEgASgJEhYKDnJlY2VpcHRfaGFuZGxlGAIgASgJEhAKCGRlbGF5X21zGAMgASgFIjcKE05hY2tNZXNzYWdlUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJImwKHkNoYW5nZUludmlzaWJsZUR1cmF0aW9uUmVxdWVzdBITCgtjb25zdW1lcl9pZBgBIAEoCRIWCg5yZWNlaXB0X2hhbmRsZRgCIAEoCRIdChVpbnZpc2libGVfZHVyYXRpb25fbXMYAyABKAUiWwofQ2hhbmdlSW52aXNpYmxlRHVyYXRpb25SZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSFgoOcmVjZWlwdF9oYW5kbGUYAyABKAkiVwoTU2VuZE1lc3NhZ2VzUmVxdWVzdBITCgtwcm9kdWNlcl9pZBgBIAEoCRIrCghtZXNzYWdlcxgCIAMoCzIZLnJvY2tldG1xLk91dGdvaW5nTWVzc2FnZSKUAQoPT3V0Z29pbmdNZXNzYWdlEhQKDG1lc3NhZ2VfYm9keRgCIAEoCRILCgN0YWcYAyABKAkSLwoKcHJvcGVydGllcxgEIAEoCzIbLnJvY2tldG1xLk1lc3NhZ2VQcm9wZXJ0aWVzEhgKEGRlbGF5X3RpbWVfbGV2ZWwYBSABKAMSEwoLYmluYXJ5X2JvZHkYCiABKAwiYQoUU2VuZE1lc3NhZ2VzUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJEicKCG91dGNvbWVzGAMgAygLMhUucm9ja2V0bXEuU2VuZE91dGNvbWUiXAoLU2VuZE91dGNvbWUSIgoHb3V0Y29tZRgBIAEoCzIRLnJvY2tldG1xLk91dGNvbWUSEgoKbWVzc2FnZV9pZBgCIAEoCRIVCg1yZWNhbGxfaGFuZGxlGAMgASgJImYKDlB1Ymxpc2hSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAMSEwoLcHJvZHVjZXJfaWQYAiABKAkSKwoIbWVzc2FnZXMYAyADKAsyGS5yb2NrZXRtcS5PdXRnb2luZ01lc3NhZ2UicgoPUHVibGlzaFJlc3BvbnNlEhIKCnJlcXVlc3RfaWQYASABKAMSJwoIb3V0Y29tZXMYAiADKAsyFS5yb2NrZXRtcS5TZW5kT3V0Y29tZRIiCgdvdXRjb21lGAMgASgLMhEucm9ja2V0bXEuT3V0Y29tZSJ3ChVFbmRUcmFuc2FjdGlvblJlcXVlc3QSEwoLcHJvZHVjZXJfaWQYASABKAkSGgoSdHJhbnNhY3Rpb25faGFuZGxlGAIgASgJEi0KB291dGNvbWUYAyABKA4yHC5yb2NrZXRtcS5UcmFuc2FjdGlvbk91dGNvbWUiOgoWRW5kVHJhbnNhY3Rpb25SZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkiZQofUmVjZWl2ZVRyYW5zYWN0aW9uQ2hlY2tzUmVxdWVzdBITCgtwcm9kdWNlcl9pZBgBIAEoCRIWCg5wcm9kdWNlcl9ncm91cBgCIAEoCRIVCg1iaW5hcnlfYm9kaWVzGAMgASgIIp0CChBUcmFuc2FjdGlvbkNoZWNrEhIKCm1lc3NhZ2VfaWQYASABKAkSFgoOdHJhbnNhY3Rpb25faWQYAiABKAkSGgoSdHJhbnNhY3Rpb25faGFuZGxlGAMgASgJEhQKDG1lc3NhZ2VfYm9keRgEIAEoCRILCgN0YWcYBSABKAkSPgoKcHJvcGVydGllcxgGIAMoCzIqLnJvY2tldG1xLlRyYW5zYWN0aW9uQ2hlY2suUHJvcGVydGllc0VudHJ5EhYKDmJvcm5fdGltZXN0YW1wGAcgASgDEhMKC2JpbmFyeV9ib2R5GAogASgMGjEKD1Byb3BlcnRpZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkIKFFJlY2FsbE1lc3NhZ2VSZXF1ZXN0EhMKC3Byb2R1Y2VyX2lkGAEgASgJEhUKDXJlY2FsbF9oYW5kbGUYAiABKAkiTQoVUmVjYWxsTWVzc2FnZVJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCRISCgptZXNzYWdlX2lkGAMgASgJIiUKFExpc3RQcm9kdWNlcnNSZXF1ZXN0Eg0KBXRvcGljGAEgASgJImQKFUxpc3RQcm9kdWNlcnNSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSKQoJcHJvZHVjZXJzGAMgAygLMhYucm9ja2V0bXEuTGl2ZVByb2R1Y2VyImoKDExpdmVQcm9kdWNlchITCgtwcm9kdWNlcl9pZBgBIAEoCRINCgV0b3BpYxgCIAEoCRIZChFjcmVhdGVkX3RpbWVzdGFtcBgDIAEoAxIbChNsYXN0X3VzZWRfdGltZXN0YW1wGAQgASgDIjcKFExpc3RDb25zdW1lcnNSZXF1ZXN0EhAKCGdyb3VwX2lkGAEgASgJEg0KBXRvcGljGAIgASgJImQKFUxpc3RDb25zdW1lcnNSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSKQoJY29uc3VtZXJzGAMgAygLMhYucm9ja2V0bXEuTGl2ZUNvbnN1bWVyIqsBCgxMaXZlQ29uc3VtZXISEwoLY29uc3VtZXJfaWQYASABKAkSDQoFdG9waWMYAiABKAkSEAoIZ3JvdXBfaWQYAyABKAkSGQoRY3JlYXRlZF90aW1lc3RhbXAYBCABKAMSGwoTbGFzdF91c2VkX3RpbWVzdGFtcBgFIAEoAxIUCgxzdHJlYW1fY291bnQYBiABKAUSFwoPaW5fZmxpZ2h0X2NvdW50GAcgASgFIpEBChVHZXRDb25zdW1lckxhZ1JlcXVlc3QSEAoIZW5kcG9pbnQYASABKAkSFQoNYWNjZXNzX2tleV9pZBgCIAEoCRIZChFhY2Nlc3Nfa2V5X3NlY3JldBgDIAEoCRITCgtpbnN0YW5jZV9pZBgEIAEoCRINCgV0b3BpYxgFIAEoCRIQCghncm91cF9pZBgGIAEoCSKTAQoWR2V0Q29uc3VtZXJMYWdSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIEg8KB21lc3NhZ2UYAiABKAkSCwoDbGFnGAMgASgDEiIKBnF1ZXVlcxgEIAMoCzISLnJvY2tldG1xLlF1ZXVlTGFnEiYKB21lbWJlcnMYBSADKAsyFS5yb2NrZXRtcS5Hcm91cE1lbWJlciJ7CghRdWV1ZUxhZxITCgticm9rZXJfbmFtZRgBIAEoCRIQCghxdWV1ZV9pZBgCIAEoBRISCgptYXhfb2Zmc2V0GAMgASgDEhgKEGNvbW1pdHRlZF9vZmZzZXQYBCABKAMSCwoDbGFnGAUgASgDEg0KBXJldHJ5GAYgASgIIjIKC0dyb3VwTWVtYmVyEhEKCWNsaWVudF9pZBgBIAEoCRIQCghsYW5ndWFnZRgCIAEoCSJOChZDbGVhbnVwUHJvZHVjZXJSZXF1ZXN0EhMKC3Byb2R1Y2VyX2lkGAEgASgJEg0KBXRvcGljGAIgASgJEhAKCGVuZHBvaW50GAMgASgJIlIKF0NsZWFudXBQcm9kdWNlclJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgSDwoHbWVzc2FnZRgCIAEoCRIVCg1jbGVhbmVkX2NvdW50GAMgASgFIk4KFkNsZWFudXBDb25zdW1lclJlcXVlc3QSEwoLY29uc3VtZXJfaWQYASABKAkSEAoIZ3JvdXBfaWQYAiABKAkSDQoFdG9waWMYAyABKAkiUgoXQ2xlYW51cENvbnN1bWVyUmVzcG9uc2USDwoHc3VjY2VzcxgBIAEoCBIPCgdtZXNzYWdlGAIgASgJEhUKDWNsZWFuZWRfY291bnQYAyABKAUiFAoSSGVhbHRoQ2hlY2tSZXF1ZXN0IjcKE0hlYWx0aENoZWNrUmVzcG9uc2USDwoHaGVhbHRoeRgBIAEoCBIPCgdtZXNzYWdlGAIgASgJKnYKC0NvbnN1bWVGcm9tEhwKGENPTlNVTUVfRlJPTV9VTlNQRUNJRklFRBAAEhUKEUNPTlNVTUVfRlJPTV9MQVNUEAESFgoSQ09OU1VNRV9GUk9NX0ZJUlNUEAISGgoWQ09OU1VNRV9GUk9NX1RJTUVTVEFNUBADKm8KC0NvbnN1bWVNb2RlEhwKGENPTlNVTUVfTU9ERV9VTlNQRUNJRklFRBAAEhUKEUNPTlNVTUVfTU9ERV9BVVRPEAESFAoQQ09OU1VNRV9NT0RFX1BPUBACEhUKEUNPTlNVTUVfTU9ERV9QVUxMEAMqewoSVHJhbnNhY3Rpb25PdXRjb21lEiMKH1RSQU5TQUNUSU9OX09VVENPTUVfVU5TUEVDSUZJRUQQABIeChpUUkFOU0FDVElPTl9PVVRDT01FX0NPTU1JVBABEiAKHFRSQU5TQUNUSU9OX09VVENPTUVfUk9MTEJBQ0sQAjLRDgoNUm9ja2V0TVFQcm94eRJTCg5DcmVhdGVQcm9kdWNlchIfLnJvY2tldG1xLkNyZWF0ZVByb2R1Y2VyUmVxdWVzdBogLnJvY2tldG1xLkNyZWF0ZVByb2R1Y2VyUmVzcG9uc2USSgoLU2VuZE1lc3NhZ2USHC5yb2NrZXRtcS5TZW5kTWVzc2FnZVJlcXVlc3QaHS5yb2NrZXRtcS5TZW5kTWVzc2FnZVJlc3BvbnNlElgKElNlbmRPcmRlcmVkTWVzc2FnZRIjLnJvY2tldG1xLlNlbmRPcmRlcmVkTWVzc2FnZVJlcXVlc3QaHS5yb2NrZXRtcS5TZW5kTWVzc2FnZVJlc3BvbnNlElQKEFNlbmREZWxheU1lc3NhZ2USIS5yb2NrZXRtcS5TZW5kRGVsYXlNZXNzYWdlUmVxdWVzdBodLnJvY2tldG1xLlNlbmRNZXNzYWdlUmVzcG9uc2USawoWU2VuZFRyYW5zYWN0aW9uTWVzc2FnZRInLnJvY2tldG1xLlNlbmRUcmFuc2FjdGlvbk1lc3NhZ2VSZXF1ZXN0Gigucm9ja2V0bXEuU2VuZFRyYW5zYWN0aW9uTWVzc2FnZVJlc3BvbnNlElMKDkNyZWF0ZUNvbnN1bWVyEh8ucm9ja2V0bXEuQ3JlYXRlQ29uc3VtZXJSZXF1ZXN0GiAucm9ja2V0bXEuQ3JlYXRlQ29uc3VtZXJSZXNwb25zZRJICg9SZWNlaXZlTWVzc2FnZXMSIC5yb2NrZXRtcS5SZWNlaXZlTWVzc2FnZXNSZXF1ZXN0GhEucm9ja2V0bXEuTWVzc2FnZTABEkcKCkFja01lc3NhZ2USGy5yb2NrZXRtcS5BY2tNZXNzYWdlUmVxdWVzdBocLnJvY2tldG1xLkFja01lc3NhZ2VSZXNwb25zZRJKCgtBY2tNZXNzYWdlcxIcLnJvY2tldG1xLkFja01lc3NhZ2VzUmVxdWVzdBodLnJvY2tldG1xLkFja01lc3NhZ2VzUmVzcG9uc2USSgoLTmFja01lc3NhZ2USHC5yb2NrZXRtcS5OYWNrTWVzc2FnZVJlcXVlc3QaHS5yb2NrZXRtcS5OYWNrTWVzc2FnZVJlc3BvbnNlEm4KF0NoYW5nZUludmlzaWJsZUR1cmF0aW9uEigucm9ja2V0bXEuQ2hhbmdlSW52aXNpYmxlRHVyYXRpb25SZXF1ZXN0Gikucm9ja2V0bXEuQ2hhbmdlSW52aXNpYmxlRHVyYXRpb25SZXNwb25zZRJNCgxTZW5kTWVzc2FnZXMSHS5yb2NrZXRtcS5TZW5kTWVzc2FnZXNSZXF1ZXN0Gh4ucm9ja2V0bXEuU2VuZE1lc3NhZ2VzUmVzcG9uc2USQgoHUHVibGlzaBIYLnJvY2tldG1xLlB1Ymxpc2hSZXF1ZXN0Ghkucm9ja2V0bXEuUHVibGlzaFJlc3BvbnNlKAEwARJTCg5FbmRUcmFuc2FjdGlvbhIfLnJvY2tldG1xLkVuZFRyYW5zYWN0aW9uUmVxdWVzdBogLnJvY2tldG1xLkVuZFRyYW5zYWN0aW9uUmVzcG9uc2USYwoYUmVjZWl2ZVRyYW5zYWN0aW9uQ2hlY2tzEikucm9ja2V0bXEuUmVjZWl2ZVRyYW5zYWN0aW9uQ2hlY2tzUmVxdWVzdBoaLnJvY2tldG1xLlRyYW5zYWN0aW9uQ2hlY2swARJQCg1SZWNhbGxNZXNzYWdlEh4ucm9ja2V0bXEuUmVjYWxsTWVzc2FnZVJlcXVlc3QaHy5yb2NrZXRtcS5SZWNhbGxNZXNzYWdlUmVzcG9uc2USUAoNTGlzdFByb2R1Y2VycxIeLnJvY2tldG1xLkxpc3RQcm9kdWNlcnNSZXF1ZXN0Gh8ucm9ja2V0bXEuTGlzdFByb2R1Y2Vyc1Jlc3BvbnNlElAKDUxpc3RDb25zdW1lcnMSHi5yb2NrZXRtcS5MaXN0Q29uc3VtZXJzUmVxdWVzdBofLnJvY2tldG1xLkxpc3RDb25zdW1lcnNSZXNwb25zZRJTCg5HZXRDb25zdW1lckxhZxIfLnJvY2tldG1xLkdldENvbnN1bWVyTGFnUmVxdWVzdBogLnJvY2tldG1xLkdldENvbnN1bWVyTGFnUmVzcG9uc2USVgoPQ2xlYW51cFByb2R1Y2VyEiAucm9ja2V0bXEuQ2xlYW51cFByb2R1Y2VyUmVxdWVzdBohLnJvY2tldG1xLkNsZWFudXBQcm9kdWNlclJlc3BvbnNlElYKD0NsZWFudXBDb25zdW1lchIgLnJvY2tldG1xLkNsZWFudXBDb25zdW1lclJlcXVlc3QaIS5yb2NrZXRtcS5DbGVhbnVwQ29uc3VtZXJSZXNwb25zZRJKCgtIZWFsdGhDaGVjaxIcLnJvY2tldG1xLkhlYWx0aENoZWNrUmVxdWVzdBodLnJvY2tldG1xLkhlYWx0aENoZWNrUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * @generated from message rocketmq.CreateProducerRequest
@@ -196,7 +196,7 @@ export type SendMessageResponse = Message$1<"rocketmq.SendMessageResponse"> & {
   receiptHandle: string;
 
   /**
-   * What RecallMessage takes; empty where the message is not delayed, or its broker cannot take it back.
+   * What RecallMessage takes; empty where the message is not to be delivered at a time, or its broker cannot take it back.
    *
    * @generated from field: string recall_handle = 10;
    */
@@ -457,21 +457,22 @@ export type CreateConsumerRequest = Message$1<"rocketmq.CreateConsumerRequest"> 
   tagExpression: string;
 
   /**
-   * SQL92 condition on properties, such as `price > 10 AND region = 'eu'`, in place of tag_expression. Default: none.
+   * SQL92 condition on properties, such as `price > 10 AND region = 'eu'`, of up to 4,096 characters, in place of tag_expression. Brokers
+   * must be set to filter so (enablePropertyFilter=true). Default: none.
    *
    * @generated from field: string sql_expression = 10;
    */
   sqlExpression: string;
 
   /**
-   * Where a group begins that is new to the topic. Default: CONSUME_FROM_LAST.
+   * Where a group begins that is new to the topic: fixed when its first consumer is created. Default: CONSUME_FROM_LAST.
    *
    * @generated from field: rocketmq.ConsumeFrom consume_from = 11;
    */
   consumeFrom: ConsumeFrom;
 
   /**
-   * For CONSUME_FROM_TIMESTAMP: milliseconds since 1970.
+   * With CONSUME_FROM_TIMESTAMP, and only then: milliseconds since 1970.
    *
    * @generated from field: int64 consume_timestamp = 12;
    */
@@ -493,7 +494,7 @@ export type CreateConsumerRequest = Message$1<"rocketmq.CreateConsumerRequest"> 
   invisibleDurationMs: number;
 
   /**
-   * By which way brokers are asked for messages. Default: the proxy's setting.
+   * The way by which brokers are asked for messages. Default: the proxy's setting.
    *
    * @generated from field: rocketmq.ConsumeMode consume_mode = 15;
    */
@@ -1046,11 +1047,18 @@ export type PublishResponse = Message$1<"rocketmq.PublishResponse"> & {
   requestId: bigint;
 
   /**
-   * One for each message of the request, in order.
+   * One for each message of the request, in order; none where the request could not be served.
    *
    * @generated from field: repeated rocketmq.SendOutcome outcomes = 2;
    */
   outcomes: SendOutcome[];
+
+  /**
+   * Of the request: success where each message has an outcome of its own, else why none of them was sent.
+   *
+   * @generated from field: rocketmq.Outcome outcome = 3;
+   */
+  outcome?: Outcome | undefined;
 };
 
 /**
@@ -1123,7 +1131,8 @@ export type ReceiveTransactionChecksRequest = Message$1<"rocketmq.ReceiveTransac
   producerId: string;
 
   /**
-   * Default: the group of the topic's name, as in SendTransactionMessageRequest.
+   * Default: the group of the topic's name, as in SendTransactionMessageRequest. Several streams of one group share its checks; each
+   * gets those of its producer's topic.
    *
    * @generated from field: string producer_group = 2;
    */
@@ -1262,7 +1271,7 @@ export const RecallMessageResponseSchema: GenMessage<RecallMessageResponse> = /*
  */
 export type ListProducersRequest = Message$1<"rocketmq.ListProducersRequest"> & {
   /**
-   * Empty: producers of all topics.
+   * With or without namespace. Empty: producers of all topics.
    *
    * @generated from field: string topic = 1;
    */
@@ -1291,7 +1300,7 @@ export type ListProducersResponse = Message$1<"rocketmq.ListProducersResponse"> 
   message: string;
 
   /**
-   * The newest first, at most 1,000.
+   * The newest first, at most 1,000, and 3 MiB of ids.
    *
    * @generated from field: repeated rocketmq.LiveProducer producers = 3;
    */
@@ -1310,11 +1319,15 @@ export const ListProducersResponseSchema: GenMessage<ListProducersResponse> = /*
  */
 export type LiveProducer = Message$1<"rocketmq.LiveProducer"> & {
   /**
+   * Empty where it stands for access keys that its maker brought along, and the proxy has no tokens to tell callers apart.
+   *
    * @generated from field: string producer_id = 1;
    */
   producerId: string;
 
   /**
+   * Without its namespace.
+   *
    * @generated from field: string topic = 2;
    */
   topic: string;
@@ -1327,6 +1340,8 @@ export type LiveProducer = Message$1<"rocketmq.LiveProducer"> & {
   createdTimestamp: bigint;
 
   /**
+   * When a call last named it, milliseconds since 1970.
+   *
    * @generated from field: int64 last_used_timestamp = 4;
    */
   lastUsedTimestamp: bigint;
@@ -1344,14 +1359,14 @@ export const LiveProducerSchema: GenMessage<LiveProducer> = /*@__PURE__*/
  */
 export type ListConsumersRequest = Message$1<"rocketmq.ListConsumersRequest"> & {
   /**
-   * Empty: consumers of all groups.
+   * With or without namespace. Empty: consumers of all groups.
    *
    * @generated from field: string group_id = 1;
    */
   groupId: string;
 
   /**
-   * Empty: consumers of all topics.
+   * With or without namespace. Empty: consumers of all topics.
    *
    * @generated from field: string topic = 2;
    */
@@ -1380,7 +1395,7 @@ export type ListConsumersResponse = Message$1<"rocketmq.ListConsumersResponse"> 
   message: string;
 
   /**
-   * The newest first, at most 1,000.
+   * The newest first, at most 1,000, and 3 MiB of ids.
    *
    * @generated from field: repeated rocketmq.LiveConsumer consumers = 3;
    */
@@ -1399,11 +1414,15 @@ export const ListConsumersResponseSchema: GenMessage<ListConsumersResponse> = /*
  */
 export type LiveConsumer = Message$1<"rocketmq.LiveConsumer"> & {
   /**
+   * Empty where it stands for access keys that its maker brought along, and the proxy has no tokens to tell callers apart.
+   *
    * @generated from field: string consumer_id = 1;
    */
   consumerId: string;
 
   /**
+   * Without their namespace.
+   *
    * @generated from field: string topic = 2;
    */
   topic: string;
@@ -1421,6 +1440,8 @@ export type LiveConsumer = Message$1<"rocketmq.LiveConsumer"> & {
   createdTimestamp: bigint;
 
   /**
+   * When a call last named it, milliseconds since 1970.
+   *
    * @generated from field: int64 last_used_timestamp = 5;
    */
   lastUsedTimestamp: bigint;
@@ -1433,7 +1454,7 @@ export type LiveConsumer = Message$1<"rocketmq.LiveConsumer"> & {
   streamCount: number;
 
   /**
-   * Messages that were delivered and are not yet acknowledged.
+   * Messages that these streams have delivered and that are not yet acknowledged.
    *
    * @generated from field: int32 in_flight_count = 7;
    */
@@ -1506,13 +1527,16 @@ export type GetConsumerLagResponse = Message$1<"rocketmq.GetConsumerLagResponse"
   message: string;
 
   /**
-   * Messages that the group has not yet acknowledged, in all queues.
+   * Messages that the group is not done with, in all queues. What it receives by POP, brokers count as done some seconds after they
+   * have handed it out, and again when it comes again.
    *
    * @generated from field: int64 lag = 3;
    */
   lag: bigint;
 
   /**
+   * By broker name and queue id; those of the group's retry topics only where they ever had a message.
+   *
    * @generated from field: repeated rocketmq.QueueLag queues = 4;
    */
   queues: QueueLag[];
@@ -1552,16 +1576,25 @@ export type QueueLag = Message$1<"rocketmq.QueueLag"> & {
   maxOffset: bigint;
 
   /**
-   * All before it is acknowledged; -1: the group has not begun.
+   * The group is done with all before it; -1: it has not begun. Brokers of 4.x say 0 of a young queue in which it has not begun.
    *
    * @generated from field: int64 committed_offset = 4;
    */
   committedOffset: bigint;
 
   /**
+   * All messages of the queue where the group has not begun.
+   *
    * @generated from field: int64 lag = 5;
    */
   lag: bigint;
+
+  /**
+   * true: a queue of a retry topic, where messages are that come again; by pull also those of the group's other topics.
+   *
+   * @generated from field: bool retry = 6;
+   */
+  retry: boolean;
 };
 
 /**
@@ -1752,7 +1785,7 @@ export const ConsumeFrom = {
   UNSPECIFIED: 0,
 
   /**
-   * At the end of each queue.
+   * At the end of each queue; in a young queue, of which brokers still have the first message, there.
    *
    * @generated from enum value: CONSUME_FROM_LAST = 1;
    */
@@ -1766,7 +1799,7 @@ export const ConsumeFrom = {
   FIRST: 2,
 
   /**
-   * At the first message that was stored at consume_timestamp or after it.
+   * At the first message that was stored at consume_timestamp or after it; in a young queue of a 4.x broker at its first message.
    *
    * @generated from enum value: CONSUME_FROM_TIMESTAMP = 3;
    */
@@ -2003,7 +2036,8 @@ export const RocketMQProxy: GenService<{
   },
   /**
    * Publish is SendMessages for high rates: requests go in and answers come out of one stream, in any order. A request that
-   * cannot be served fails its messages, not the stream.
+   * cannot be served has an answer that says so; the stream goes on. Messages of one sharding key are stored in the order in which
+   * they come, also where they come in several requests. What is under way when the caller ends its half is answered.
    *
    * @generated from rpc rocketmq.RocketMQProxy.Publish
    */
@@ -2014,7 +2048,8 @@ export const RocketMQProxy: GenService<{
   },
   /**
    * EndTransaction commits or rolls back a half message that SendTransactionMessage left pending, or that a check asks about.
-   * A second time with the same outcome is a success too.
+   * A second time with the same outcome is a success too. Where the broker does not confirm it in time the answer is UNAVAILABLE or
+   * DEADLINE_EXCEEDED: call again later, and the broker is asked what became of it.
    *
    * @generated from rpc rocketmq.RocketMQProxy.EndTransaction
    */
@@ -2035,7 +2070,8 @@ export const RocketMQProxy: GenService<{
     output: typeof TransactionCheckSchema;
   },
   /**
-   * RecallMessage takes a delayed message back that has not been delivered yet. Brokers of 5.4 and newer can.
+   * RecallMessage takes back a message whose time of delivery has not come: brokers of 5.3 and newer can, where they are told to
+   * (recallMessageEnable). In the last seconds before that time the message may come all the same.
    *
    * @generated from rpc rocketmq.RocketMQProxy.RecallMessage
    */

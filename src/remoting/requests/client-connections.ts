@@ -1,4 +1,7 @@
+import { integer, listOfObjects, requiredText } from '../body-fields.ts';
+import type { Command } from '../command.ts';
 import { defineRequest } from '../fields.ts';
+import { readJsonObject } from '../json.ts';
 import { encodeJson, type WritableObject } from '../json-writer.ts';
 import { RequestCode } from '../request-code.ts';
 import type { ConsumeFromWhere, ConsumeType, MessageModel, Subscription } from './heartbeat.ts';
@@ -18,6 +21,9 @@ export const getProducerConnections = defineRequest({
   request: { producerGroup: { kind: 'string' } },
   reply: {},
 });
+
+/** Most clients that one answer may name: as many as a broker may have connections. */
+export const connectionCountMax = 65_536;
 
 /** One client (Java `Connection`). */
 export interface ClientConnection {
@@ -54,6 +60,29 @@ export function encodeConsumerConnections(consumers: ConsumerConnections): Buffe
 /** The body of an answer (Java `ProducerConnection`). */
 export function encodeProducerConnections(connections: readonly ClientConnection[]): Buffer {
   return encodeJson({ connectionSet: connections.map(writeConnection) });
+}
+
+/**
+ * The clients of a reply to either request.
+ * @throws ResponseError; RemotingError `malformed`.
+ */
+export function decodeClientConnections(
+  { decodeReply }: typeof getConsumerConnections | typeof getProducerConnections,
+  reply: Command,
+  address: string,
+): readonly ClientConnection[] {
+  decodeReply(reply, address);
+  const connections = listOfObjects(
+    readJsonObject(reply.body, 'a list of clients'),
+    'connectionSet',
+    connectionCountMax,
+  );
+  return connections.map((connection) => ({
+    clientId: requiredText(connection, 'clientId'),
+    address: requiredText(connection, 'clientAddr'),
+    language: requiredText(connection, 'language'),
+    version: integer(connection, 'version', 0),
+  }));
 }
 
 function writeConnection({ clientId, address, language, version }: ClientConnection): WritableObject {

@@ -1,0 +1,122 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type {
+  GetConsumerLagRequest,
+  GetConsumerLagResponseSchema,
+  ListConsumersRequest,
+  ListConsumersResponseSchema,
+  ListProducersRequest,
+  ListProducersResponseSchema,
+} from '../gen/rocketmq/rocketmq_pb.ts';
+import { isRetryTopic } from '../remoting/topic-names.ts';
+import { type Call, createTimeoutMs, deadlineOf } from './call.ts';
+import type { Caller } from './caller.ts';
+import type { Engines } from './engines.ts';
+import { groupName, nameInNamespace, topicName } from './names.ts';
+import type { Known } from './registry.ts';
+import type { Owned } from './session-specs.ts';
+import type { Sessions } from './sessions.ts';
+import type { Targets } from './targets.ts';
+
+/** Most producers or consumers of one reply. */
+export const listedMax = 1_000;
+/** Most characters of their ids together: gRPC clients take 4 MiB, and ids may be long. */
+export const listedIdCharsMax = 3_145_728;
+
+/** Handlers that tell what there is. */
+export interface ListingHandlers {
+  listProducers(
+    request: ListProducersRequest,
+    call: Call,
+  ): Promise<MessageInitShape<typeof ListProducersResponseSchema>>;
+  listConsumers(
+    request: ListConsumersRequest,
+    call: Call,
+  ): Promise<MessageInitShape<typeof ListConsumersResponseSchema>>;
+  getConsumerLag(
+    request: GetConsumerLagRequest,
+    call: Call,
+  ): Promise<MessageInitShape<typeof GetConsumerLagResponseSchema>>;
+}
+
+export function createListingHandlers(targets: Targets, engines: Engines, sessions: Sessions): ListingHandlers {
+  return {
+    async listProducers({ topic }, { caller }) {
+      const all = sessions.listProducers(orAny(topic), caller);
+      const producers = shown(all, (known) => ({
+        producerId: shownId(known, caller, targets),
+        ...shownOf(known),
+      }));
+      return { success: true, message: `${producers.length} of ${all.length} producers`, producers };
+    },
+
+    async listConsumers({ groupId, topic }, { caller }) {
+      const all = sessions.listConsumers(orAny(groupId), orAny(topic), caller);
+      const consumers = shown(all, (known) => ({
+        consumerId: shownId(known, caller, targets),
+        ...shownOf(known),
+        groupId: nameInNamespace(known.spec.group),
+        streamCount: known.session.streamCount,
+        inFlightCount: known.session.inFlightCount,
+      }));
+      return { success: true, message: `${consumers.length} of ${all.length} consumers`, consumers };
+    },
+
+    async getConsumerLag(request, call) {
+      const target = targets.resolve(request, call.caller);
+      const topic = topicName(request.topic, target.namespace);
+      const group = groupName(request.groupId, target.namespace);
+      call.caller.checkSubscribe(topic, group);
+      const { admin } = engines.get(target);
+      const deadline = deadlineOf(call, createTimeoutMs);
+      const { queues, members } = await targets.reach(target, () => admin.consumerLag({ group, topic }, deadline));
+      const lag = queues.reduce((sum, { lagCount }) => sum + lagCount, 0n);
+      return {
+        success: true,
+        message: `group ${request.groupId} is ${lag} messages behind in topic ${request.topic}`,
+        lag,
+        queues: queues.map(({ queue, maxOffset, committedOffset = -1n, lagCount }) => ({
+          brokerName: queue.brokerName,
+          queueId: queue.queueId,
+          maxOffset,
+          committedOffset,
+          lag: lagCount,
+          retry: isRetryTopic(queue.topic),
+        })),
+        members: members.map(({ clientId, language }) => ({ clientId, language })),
+      };
+    },
+  };
+}
+
+function orAny(name: string): string | undefined {
+  return name === '' ? undefined : name;
+}
+
+/** As many as a reply may have. */
+function shown<K extends Known<unknown, unknown>, T>(all: readonly K[], show: (known: K) => T): T[] {
+  const entries: T[] = [];
+  let charCount = 0;
+  for (const known of all.slice(0, listedMax)) {
+    charCount += known.id.length;
+    if (charCount > listedIdCharsMax) break;
+    entries.push(show(known));
+  }
+  return entries;
+}
+
+/**
+ * The id, where it gives its reader no more than they have. Without tokens everybody is the same caller, and an id stands for access keys
+ * that its maker may have brought along.
+ */
+function shownId({ id, spec }: Known<Owned, unknown>, { name }: Caller, targets: Targets): string {
+  return name !== '' || targets.hasDefaultKeys(spec) ? id : '';
+}
+
+function shownOf({ spec, usedAtMs }: Known<Owned & { readonly topic: string; readonly createdAtMs: number }, unknown>) {
+  return {
+    topic: nameInNamespace(spec.topic),
+    createdTimestamp: BigInt(spec.createdAtMs),
+    // The clock that ids are dated by may be ahead.
+    lastUsedTimestamp: BigInt(Math.max(spec.createdAtMs, usedAtMs)),
+  };
+}
