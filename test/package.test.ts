@@ -24,6 +24,7 @@ let tarball = '';
 
 /** A project of a user with the package as the registry would have it: packed from what the build has made, then unpacked. */
 beforeAll(() => {
+  execFileSync(process.execPath, [join(root, '.ci', 'build-cjs.mjs')]);
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
   const pack = ['pack', '--json', '--offline', '--ignore-scripts', '--pack-destination', user];
   const [packed] = JSON.parse(execFileSync(npm, pack, { cwd: root, encoding: 'utf8', stdio: 'pipe' }));
@@ -31,10 +32,10 @@ beforeAll(() => {
   mkdirSync(installed, { recursive: true });
   execFileSync('tar', ['-xzf', tarball, '-C', installed, '--strip-components=1']);
   // What npm would install beside it.
-  for (const name of ['lru-cache', '@types', '@opentelemetry', 'undici-types']) {
+  for (const name of ['lru-cache', '@bufbuild', '@grpc', '@types', '@opentelemetry', 'undici-types']) {
     symlinkSync(join(root, 'node_modules', name), join(user, 'node_modules', name), 'junction');
   }
-}, 60_000);
+}, 120_000);
 
 afterAll(() => rmSync(user, { recursive: true, force: true }));
 
@@ -44,17 +45,18 @@ describe('the package', () => {
     expect(messages).toEqual([]);
   });
 
-  test('has types for every way to resolve it that can load ES modules (attw, profile esm-only)', {
+  test('has types for every way to resolve the SDK, and for every way that can load ES modules to resolve the rest (attw)', {
     timeout: 60_000,
   }, async () => {
     const checked = await checkPackage(createPackageFromTarballData(new Uint8Array(readFileSync(tarball))));
     if (checked.types === false) throw new Error('the package has no types');
-    expect(Object.keys(checked.entrypoints)).toEqual(['./client', './testing', './package.json']);
-    // What the profile leaves out: resolution that knows no `exports`, and `require`, which Node has for ES modules from 20.19 on.
-    const left = checked.problems.filter(
-      (problem) => !('resolutionKind' in problem && ['node10', 'node16-cjs'].includes(problem.resolutionKind)),
-    );
-    expect(left).toEqual([]);
+    expect(Object.keys(checked.entrypoints)).toEqual(['.', './client', './testing', './package.json']);
+    // What the profile esm-only leaves out: resolution that knows no `exports`, and `require`, which Node has for ES modules from 20.19 on.
+    const isEsmOnly = (problem: (typeof checked.problems)[number]): boolean =>
+      'resolutionKind' in problem &&
+      ['node10', 'node16-cjs'].includes(problem.resolutionKind) &&
+      problem.entrypoint !== '.';
+    expect(checked.problems.filter((problem) => !isEsmOnly(problem))).toEqual([]);
   });
 
   test('loads by import and by require', { timeout: 60_000 }, () => {
@@ -67,6 +69,12 @@ describe('the package', () => {
         encoding: 'utf8',
       });
     expect([run('module', byImport), run('commonjs', byRequire)]).toEqual(['2\n', '2\n']);
+    const sdk = `console.log(Object.keys(sdk).filter((name) => /^[A-Z]/.test(name)).sort().join(' '))`;
+    const sdkByImport = run('module', `const sdk = await import('rocketmq-grpc-proxy'); ${sdk}`);
+    const sdkByRequire = run('commonjs', `const sdk = require('rocketmq-grpc-proxy'); ${sdk}`);
+    expect([sdkByImport, sdkByRequire]).toEqual(
+      Array(2).fill('Consumer MQClient MQError MessageProperties Producer\n'),
+    );
   });
 });
 
@@ -124,7 +132,9 @@ client.pushConsumer({ group: 'g' });
 `;
 
 /** Examples of the client; the one of the proxy needs gRPC. */
-const examples = readdirSync(join(root, 'examples')).filter((name) => name !== 'send-and-receive.mjs');
+const examples = readdirSync(join(root, 'examples')).filter(
+  (name) => name.endsWith('.mjs') && name !== 'send-and-receive.mjs',
+);
 
 describe('a program of a user, and the examples, compile with the types of the package, as strictly as can be', () => {
   test.each([

@@ -36,6 +36,8 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   ['option-kinds', { rooms: [] }],
   ['log', { rooms: [], packages: ['pino'] }],
   ['gen', { rooms: ['gen'], packages: ['@bufbuild/protobuf'] }],
+  // Of RocketMQ's own parts only in direct mode.
+  ['sdk', { rooms: ['sdk', 'gen', 'client'], packages: ['@bufbuild/protobuf', '@grpc/grpc-js'] }],
   ['testing', { rooms: ['testing', 'broker', 'remoting'] }],
   ['embedded', { rooms: ['broker', 'remoting'], types: ['log', 'options'] }],
   ['first-steps', { rooms: [] }],

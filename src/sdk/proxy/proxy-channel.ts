@@ -1,0 +1,120 @@
+import type {
+  DescMessage,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  MessageInitShape,
+  MessageShape,
+} from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { type ChannelCredentials, type ChannelOptions, Client, connectivityState, type Metadata } from '@grpc/grpc-js';
+import { cancelledError } from '../mq-error.ts';
+import { fromServiceError } from './status.ts';
+
+/** What one call has besides its request. */
+export interface CallContext {
+  /** When it has to be over: ms since 1970. */
+  readonly endsAtMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Of the call; the bearer token, where there is one. */
+  readonly metadata: Metadata;
+  /** Whether it stores messages: where no answer comes, they may be stored. */
+  readonly isSend?: boolean;
+}
+
+/** How a connection stands: `failed` means that the last try to connect failed, and that another one will be made. */
+export type ChannelState = 'ready' | 'connecting' | 'failed';
+
+/** One proxy. */
+export class ProxyChannel {
+  /** `host:port`. */
+  readonly address: string;
+  readonly #client: Client;
+
+  /** Connects with the first call. */
+  constructor(address: string, credentials: ChannelCredentials, options: ChannelOptions) {
+    this.address = address;
+    this.#client = new Client(address, credentials, options);
+  }
+
+  /** Connects where it is not connected. */
+  get state(): ChannelState {
+    const state = this.#client.getChannel().getConnectivityState(true);
+    if (state === connectivityState.READY) return 'ready';
+    return state === connectivityState.TRANSIENT_FAILURE || state === connectivityState.SHUTDOWN
+      ? 'failed'
+      : 'connecting';
+  }
+
+  /** Calls back once, when the state is another one than it is now, or the time is over. */
+  whenChanged(endsAtMs: number, changed: () => void): void {
+    const channel = this.#client.getChannel();
+    channel.watchConnectivityState(channel.getConnectivityState(true), endsAtMs, () => changed());
+  }
+
+  /** @throws MQError. */
+  unary<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: MessageInitShape<I>,
+    { endsAtMs, signal, metadata, isSend }: CallContext,
+  ): Promise<MessageShape<O>> {
+    if (signal?.aborted === true) return Promise.reject(cancelledError(signal));
+    return new Promise((resolve, reject) => {
+      const call = this.#client.makeUnaryRequest<MessageShape<I>, MessageShape<O>>(
+        pathOf(method),
+        (message) => Buffer.from(toBinary(method.input, message)),
+        (bytes) => fromBinary(method.output, bytes),
+        create(method.input, request),
+        metadata,
+        { deadline: endsAtMs },
+        (error, reply) => {
+          signal?.removeEventListener('abort', abort);
+          if (reply !== undefined && error === null) resolve(reply);
+          else
+            reject(signal?.aborted === true ? cancelledError(signal) : fromServiceError(error, this.address, isSend));
+        },
+      );
+      const abort = (): void => call.cancel();
+      signal?.addEventListener('abort', abort, { once: true });
+    });
+  }
+
+  /**
+   * A stream of answers, read only as fast as it is iterated. Returns when the server ends it, or the signal is aborted.
+   * @throws MQError when it breaks.
+   */
+  async *serverStream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodServerStreaming<I, O>,
+    request: MessageInitShape<I>,
+    metadata: Metadata,
+    signal: AbortSignal,
+  ): AsyncGenerator<MessageShape<O>> {
+    if (signal.aborted) return;
+    const call = this.#client.makeServerStreamRequest<MessageShape<I>, MessageShape<O>>(
+      pathOf(method),
+      (message) => Buffer.from(toBinary(method.input, message)),
+      (bytes) => fromBinary(method.output, bytes),
+      create(method.input, request),
+      metadata,
+    );
+    const abort = (): void => call.cancel();
+    signal.addEventListener('abort', abort, { once: true });
+    // The end of a cancelled call is told to nobody else.
+    call.on('error', () => {});
+    try {
+      yield* call;
+    } catch (error) {
+      if (!signal.aborted) throw fromServiceError(error, this.address);
+    } finally {
+      signal.removeEventListener('abort', abort);
+      call.cancel();
+    }
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+function pathOf({ parent, name }: DescMethodUnary | DescMethodServerStreaming): string {
+  return `/${parent.typeName}/${name}`;
+}

@@ -1,0 +1,141 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import {
+  type OutgoingMessageSchema,
+  RocketMQProxy,
+  type SendMessageResponse,
+  type SendOutcome,
+} from '../../gen/rocketmq/rocketmq_pb.ts';
+import type { ProducerPort, SessionRequest } from '../gateway.ts';
+import type { CallOptions, Draft, SendResult, TransactionResult } from '../message.ts';
+import { codeName, MQError, toMQError } from '../mq-error.ts';
+import type { ProxyCalls } from './proxy-calls.ts';
+import { type QueuedSend, SendQueue } from './send-queue.ts';
+import { SessionId } from './session-id.ts';
+
+const { method } = RocketMQProxy;
+
+/** Whose messages they are. */
+export interface Target {
+  readonly endpoint: string;
+  readonly accessKeyId: string;
+  readonly accessKeySecret: string;
+}
+
+export interface ProducerParts {
+  readonly calls: ProxyCalls;
+  readonly target: Target;
+  /** Whether sends of one turn of the event loop go together. */
+  readonly isBatching: boolean;
+}
+
+/** Sends messages of one topic by proxies. */
+export class ProxyProducer implements ProducerPort {
+  readonly #calls: ProxyCalls;
+  readonly #session: SessionId;
+  readonly #queue: SendQueue;
+
+  private constructor({ calls, isBatching }: ProducerParts, session: SessionId) {
+    this.#calls = calls;
+    this.#session = session;
+    this.#queue = new SendQueue((batch) => this.#sendTogether(batch), isBatching);
+  }
+
+  /** @throws MQError. */
+  static async create(parts: ProducerParts, request: SessionRequest, call: CallOptions): Promise<ProxyProducer> {
+    const create = async (by: CallOptions): Promise<string> => {
+      const fields = { ...parts.target, ...request };
+      return (await parts.calls.unary(method.createProducer, fields, { call: by, repeatable: true })).producerId;
+    };
+    return new ProxyProducer(parts, new SessionId(await create(call), () => create({})));
+  }
+
+  get id(): string {
+    return this.#session.id;
+  }
+
+  send(draft: Draft, call: CallOptions): Promise<SendResult> {
+    return this.#queue.add(draft, call, this.#calls.timeoutMs);
+  }
+
+  sendTransaction(draft: Draft, call: CallOptions): Promise<TransactionResult> {
+    return this.#session.use(async (producerId) => {
+      const fields = { producerId, ...fieldsOf(draft), transCheckImmunityTime: draft.checkImmunitySeconds };
+      const reply = await this.#calls.unary(method.sendTransactionMessage, fields, { call, isSend: true });
+      return { ...resultOf(reply), transactionId: reply.transactionId };
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#calls.unary(method.cleanupProducer, { producerId: this.id }, { call: {}, repeatable: true });
+  }
+
+  /** Never fails: each send is settled. */
+  async #sendTogether(batch: readonly QueuedSend[]): Promise<void> {
+    const [first] = batch;
+    try {
+      if (batch.length === 1 && first !== undefined) first.resolve(await this.#sendOne(first));
+      else await this.#sendBatch(batch);
+    } catch (error) {
+      const failure = toMQError(error);
+      for (const { reject } of batch) reject(failure);
+    }
+  }
+
+  #sendOne({ draft, endsAtMs, signal }: QueuedSend): Promise<SendResult> {
+    const by = { call: { timeoutMs: endsAtMs - Date.now(), signal }, isSend: true };
+    return this.#session.use(async (producerId) => {
+      const fields = { producerId, ...fieldsOf(draft) };
+      const { delayLevel: delayTimeLevel, deliverTimestampMs: startDeliverTime, shardingKey } = draft;
+      switch (draft.kind) {
+        case 'ordered':
+          return resultOf(await this.#calls.unary(method.sendOrderedMessage, { ...fields, shardingKey }, by));
+        case 'delayed': {
+          const delay = { delayTimeLevel, startDeliverTime };
+          return resultOf(await this.#calls.unary(method.sendDelayMessage, { ...fields, ...delay }, by));
+        }
+        case 'normal':
+          return resultOf(await this.#calls.unary(method.sendMessage, fields, by));
+      }
+    });
+  }
+
+  async #sendBatch(batch: readonly QueuedSend[]): Promise<void> {
+    const timeoutMs = Math.max(...batch.map(({ endsAtMs }) => endsAtMs)) - Date.now();
+    const messages = batch.map(({ draft }) => outgoingOf(draft));
+    const { outcomes } = await this.#session.use((producerId) =>
+      this.#calls.unary(method.sendMessages, { producerId, messages }, { call: { timeoutMs }, isSend: true }),
+    );
+    for (const [index, send] of batch.entries()) settle(send, outcomes[index]);
+  }
+}
+
+function settle({ resolve, reject }: QueuedSend, sent: SendOutcome | undefined): void {
+  const outcome = sent?.outcome;
+  if (sent === undefined || outcome === undefined) {
+    reject(new MQError('INTERNAL', 'OUTCOME_UNKNOWN', 'the proxy did not say how the message fared'));
+  } else if (outcome.success) resolve({ messageId: sent.messageId, receiptHandle: sent.messageId });
+  else reject(new MQError(codeName(outcome.code), outcome.reason, outcome.message));
+}
+
+/** What all published send calls have. */
+function fieldsOf({ body, tag, properties, ...draft }: Draft) {
+  return {
+    ...(typeof body === 'string' ? { messageBody: body } : { binaryBody: body }),
+    tag,
+    properties: {
+      properties,
+      messageKey: draft.messageKey,
+      shardingKey: draft.shardingKey,
+      startDeliverTime: draft.deliverTimestampMs,
+      transCheckImmunityTime: draft.checkImmunitySeconds,
+    },
+  };
+}
+
+function outgoingOf(draft: Draft): MessageInitShape<typeof OutgoingMessageSchema> {
+  return { ...fieldsOf(draft), delayTimeLevel: draft.delayLevel };
+}
+
+function resultOf({ messageId, receiptHandle }: Pick<SendMessageResponse, 'messageId' | 'receiptHandle'>): SendResult {
+  return { messageId, receiptHandle };
+}

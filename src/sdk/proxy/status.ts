@@ -1,0 +1,58 @@
+import { fromBinary } from '@bufbuild/protobuf';
+import { BinaryReader } from '@bufbuild/protobuf/wire';
+import { AnySchema, anyUnpack } from '@bufbuild/protobuf/wkt';
+import { Metadata } from '@grpc/grpc-js';
+import { ErrorInfoSchema } from '../../gen/google/rpc/error_details_pb.ts';
+import { codeName, MQError, type MQErrorCode, toMQError } from '../mq-error.ts';
+
+/** Where a server puts the details of a status. */
+const detailsKey = 'grpc-status-details-bin';
+/** Field `details` of google.rpc.Status. */
+const detailsField = 3;
+
+/** What fails a call that the proxy did not answer. @param isSend whether the message may then be stored. */
+function unansweredReason(code: MQErrorCode, isSend: boolean): string {
+  if (code === 'CANCELLED') return 'CANCELLED';
+  if (isSend && ['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'INTERNAL', 'UNKNOWN'].includes(code)) return 'OUTCOME_UNKNOWN';
+  if (code === 'DEADLINE_EXCEEDED') return 'DEADLINE';
+  return code === 'UNAVAILABLE' ? 'NO_ANSWER' : code;
+}
+
+/**
+ * What grpc-js says of a call that failed, as users get it.
+ * @param address of the proxy, for the text.
+ * @param isSend whether the call stores messages.
+ */
+export function fromServiceError(error: unknown, address: string, isSend = false): MQError {
+  if (!(error instanceof Error && 'code' in error && 'details' in error)) return toMQError(error);
+  const code = codeName(Number(error.code));
+  const reason = reasonOf(error);
+  if (reason !== undefined) return new MQError(code, reason, String(error.details), error);
+  return new MQError(code, unansweredReason(code, isSend), `proxy ${address}: ${String(error.details)}`, error);
+}
+
+/** `reason` of the google.rpc.ErrorInfo that every failure of the proxy carries; undefined for one that is not the proxy's. */
+function reasonOf(error: Error): string | undefined {
+  const metadata = 'metadata' in error && error.metadata instanceof Metadata ? error.metadata : undefined;
+  const [status] = metadata?.get(detailsKey) ?? [];
+  if (!(status instanceof Uint8Array)) return undefined;
+  try {
+    return readReason(status);
+  } catch {
+    // Whoever sent it is no proxy of ours.
+    return undefined;
+  }
+}
+
+function readReason(status: Uint8Array): string | undefined {
+  const reader = new BinaryReader(status);
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    if (field !== detailsField) reader.skip(wireType, field);
+    else {
+      const info = anyUnpack(fromBinary(AnySchema, reader.bytes()), ErrorInfoSchema);
+      if (info !== undefined) return info.reason;
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,17 @@
+/** The Node SDK: what `rocketmq-grpc-proxy` offers to programs. */
+export { Consumer, type ConsumerOptions, type MessagesOptions } from './consumer.ts';
+export type {
+  CleanupConsumerRequest,
+  CleanupProducerRequest,
+  CleanupResult,
+  HealthStatus,
+  ReceiveOptions,
+  SettleResult,
+} from './gateway.ts';
+export type { CallOptions, DelayOptions, MessageBody, MessageData, SendResult, TransactionResult } from './message.ts';
+export { MessageProperties } from './message-properties.ts';
+export { MQClient } from './mq-client.ts';
+export type { Logger, MQConfig, TlsOptions } from './mq-config.ts';
+export { MQError, type MQErrorCode } from './mq-error.ts';
+export { Producer, type SentProperties } from './producer.ts';
+export type { MessageHandler, ReceiveStream } from './receiving.ts';
