@@ -85,7 +85,11 @@ export class Http2Guard {
     else if (nowMs - this.#lastUsedMs >= this.#limits.idleMs) this.#session.close();
   }
 
-  /** Lets open streams end and takes no new ones: GOAWAY names the last, so that clients send the others elsewhere. */
+  /**
+   * Lets open streams end and takes no new ones: GOAWAY names the last, so that clients send the others elsewhere. There is no first GOAWAY
+   * without a last stream (RFC 9113, section 6.8), since behind any that Node sends it ignores new streams; clients of gRPC begin what
+   * GOAWAY says was not served anew by themselves.
+   */
   drain(): void {
     this.#session.close();
   }

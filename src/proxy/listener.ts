@@ -178,15 +178,18 @@ export class Listener {
 
   async #drain(timeoutMs: number): Promise<void> {
     const stopped = this.#stop();
-    for (const { socket, protocol, guard } of this.#connections) {
-      if (protocol === undefined) socket.destroy();
-      guard?.drain();
-    }
+    for (const { guard } of this.#connections) guard?.drain();
+    // What a new connection is about to say may be a call already.
+    setTimeout(() => this.#dropSilent(), this.#limits.closeGraceMs).unref();
     for (const response of this.#http1Responses) announceClose(response);
     const given = new AbortController();
     await Promise.race([stopped, sleep(timeoutMs, undefined, given).catch(ignore)]);
     given.abort();
     await this.close();
+  }
+
+  #dropSilent(): void {
+    for (const { socket, protocol } of this.#connections) if (protocol === undefined) socket.destroy();
   }
 
   async #close(): Promise<void> {
@@ -330,6 +333,8 @@ export class Listener {
     this.#http2.once('session', adopt);
     this.#http2.emit('connection', socket);
     this.#http2.off('session', adopt);
+    // It comes late, with a call that nobody could send elsewhere.
+    if (this.#drained !== undefined) setTimeout(() => connection.guard?.drain(), this.#limits.closeGraceMs).unref();
   }
 
   #handleHttp1(request: IncomingMessage, response: ServerResponse): void {

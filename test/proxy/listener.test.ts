@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { connect as connectHttp2 } from 'node:http2';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { Client, credentials } from '@grpc/grpc-js';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -295,6 +296,16 @@ describe('Listener.drain', () => {
     await client.closed;
     await drained;
     expect(client.frames.filter(({ streamId }) => streamId === 3)).toEqual([]);
+  });
+
+  it('serves the call of a connection that was accepted just before', async () => {
+    const { listener, port, metrics } = await startListener({ handler: echo, limits: { closeGraceMs: 300 } });
+    const socket = tcpClient(port);
+    await eventually(() => metrics.snapshot().active_connections).toBe(1);
+    const drained = listener.drain(60_000);
+    const session = connectHttp2(`http://127.0.0.1:${port}`, { createConnection: () => socket });
+    expect(await post(session, 'late')).toBe('late');
+    await drained;
   });
 
   it('tells HTTP/1.1 clients to close after an answer that has not begun', async () => {
