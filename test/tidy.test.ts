@@ -86,6 +86,8 @@ describe('the rules', () => {
     ['gen/a.ts', `import { readFileSync } from 'node:fs';`],
     ['testing/a.ts', `import { x } from '../client/b.ts';`],
     ['server.ts', `import { x } from './broker/b.ts';`],
+    ['web/a.ts', `import { once } from 'node:events';`],
+    ['web/a.ts', `import { x } from '../proxy/b.ts';`],
     ['attic/a.ts', ``],
   ])('%s may not hold: %s', (path, text) => {
     expect(forbiddenImports(source(path, text))).toHaveLength(1);
@@ -100,6 +102,7 @@ describe('the rules', () => {
     ['server.ts', `import { x } from './proxy/a.ts'; import { y } from './embedded.ts';`],
     ['embedded.ts', `import { x } from './broker/a.ts'; import { y } from './remoting/b.ts';`],
     ['testing/a.ts', `import { x } from '../broker/a.ts'; import { y } from '../remoting/b.ts';`],
+    ['web/a.ts', `import { x } from '../gen/b.ts'; import { Code } from '@connectrpc/connect';`],
   ])('%s may hold: %s', (path, text) => {
     expect(forbiddenImports(source(path, text))).toEqual([]);
   });

@@ -18,7 +18,10 @@ interface Room {
   readonly packages?: readonly string[];
 }
 
-/** Who may import whom: rooms are the folders of `src` and the files directly in it. `node:` modules are everyone's, but for `gen`. */
+/** What browsers run has no modules of Node; `node:` modules are everyone else's. */
+const browserRooms = new Set(['gen', 'web']);
+
+/** Who may import whom: rooms are the folders of `src` and the files directly in it. */
 const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   ['remoting', { rooms: ['remoting'] }],
   ['client', { rooms: ['client', 'remoting'], types: ['log'], packages: ['lru-cache'] }],
@@ -36,6 +39,10 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   ['option-kinds', { rooms: [] }],
   ['log', { rooms: [], packages: ['pino'] }],
   ['gen', { rooms: ['gen'], packages: ['@bufbuild/protobuf'] }],
+  [
+    'web',
+    { rooms: ['web', 'gen'], packages: ['@bufbuild/protobuf', '@connectrpc/connect', '@connectrpc/connect-web'] },
+  ],
   // Of RocketMQ's own parts only in direct mode.
   ['sdk', { rooms: ['sdk', 'gen', 'client'], packages: ['@bufbuild/protobuf', '@grpc/grpc-js'] }],
   ['testing', { rooms: ['testing', 'broker', 'remoting'] }],
@@ -127,7 +134,7 @@ function isAllowed(path: string, rule: Room, { specifier, typeOnly }: Import): b
     const room = roomOf(resolve(path, specifier));
     return rule.rooms.includes(room) || (typeOnly && (rule.types ?? []).includes(room));
   }
-  if (specifier.startsWith('node:')) return roomOf(path) !== 'gen';
+  if (specifier.startsWith('node:')) return !browserRooms.has(roomOf(path));
   return (rule.packages ?? []).some((name) => specifier === name || specifier.startsWith(`${name}/`));
 }
 
