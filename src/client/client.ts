@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { Deadline } from '../remoting/deadline.ts';
+import { Deadline } from '../remoting/deadline.ts';
 import { createMessageIds } from '../remoting/message-id.ts';
 import { TransactionOutcome } from '../remoting/requests/end-transaction.ts';
 import { defaultTopic } from '../remoting/topic-names.ts';
@@ -36,7 +36,8 @@ import { RecentSet } from './recent-set.ts';
 import { Producer } from './send/producer.ts';
 import { Recalls } from './send/recall.ts';
 import { RequestReply } from './send/request-reply.ts';
-import { TransactionGroups } from './send/transaction-groups.ts';
+import { TransactionEnds } from './send/transaction-ends.ts';
+import { settleTimeoutMs, TransactionGroups } from './send/transaction-groups.ts';
 import { type TransactionChecker, Transactions } from './send/transactions.ts';
 import { startTracing, type Tracing } from './trace/tracing.ts';
 
@@ -52,6 +53,8 @@ export class ClusterClient {
   readonly transactions: Transactions;
   /** Of other producer groups. */
   readonly transactionGroups: TransactionGroups;
+  /** Of half messages that are left pending, by whichever client. */
+  readonly transactionEnds: TransactionEnds;
   readonly requestReply: RequestReply;
   readonly queries: Queries;
   readonly recalls: Recalls;
@@ -103,7 +106,8 @@ export class ClusterClient {
     this.producer = new Producer(this.#cluster, { ...options, observer: this.observer }, createMessageId);
     this.transactions = new Transactions(this.producer, producerGroup, checkTransaction, log);
     const [cluster, own] = [this.#cluster, this.transactions];
-    this.transactionGroups = new TransactionGroups({ cluster, producer: this.producer, log, own });
+    this.transactionGroups = new TransactionGroups({ ...options, cluster, producer: this.producer, own });
+    this.transactionEnds = new TransactionEnds(cluster, log);
     this.requestReply = new RequestReply({ ...options, cluster: this.#cluster, createMessageId, send });
     this.recalls = new Recalls({ ...options, cluster: this.#cluster });
     this.queries = new Queries(this.#cluster, options);
@@ -220,7 +224,11 @@ export class ClusterClient {
   async #close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     this.requestReply.close();
-    await Promise.all([this.transactionGroups.settled(), ...[...this.#consumers].map((consumer) => consumer.close())]);
+    await Promise.all([
+      this.transactionGroups.settled(),
+      this.transactionEnds.settled(Deadline.after(settleTimeoutMs)),
+      ...[...this.#consumers].map((consumer) => consumer.close()),
+    ]);
     await this.#tracing?.dispatcher.close();
     this.#cluster.brokers.close();
     this.#nameServerChannels.close();

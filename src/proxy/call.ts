@@ -15,6 +15,11 @@ export interface Call {
   readonly timeoutMs: number | undefined;
   /** Who makes it. */
   readonly caller: Caller;
+  /**
+   * Counts a request of a stream as a call of its own; to be called when it ends. Undefined where clients may make any number.
+   * @throws ConnectError RESOURCE_EXHAUSTED, after a while.
+   */
+  readonly limitOne?: (() => Promise<() => void>) | undefined;
 }
 
 /** The deadline of a call: the caller's, at most `longestMs`. */

@@ -26,6 +26,7 @@ import { failure, toFailure } from './failures.ts';
 import { plainGrpcMessages } from './grpc-message.ts';
 import type { RequestHandler } from './listener.ts';
 import type { ProxyMetrics } from './metrics.ts';
+import { reportFailure } from './reports.ts';
 import type { Service } from './service.ts';
 import type { Tokens } from './tokens.ts';
 
@@ -137,7 +138,8 @@ function createWays(metrics: ProxyMetrics, log: Log, { tokens, limits }: Access)
     const call: Call = { signal, timeoutMs: context.timeoutMs(), caller };
     if (isOpen || limits === undefined) return { call, leave: () => {} };
     const client = tokens === undefined ? `address ${values.get(peerKey)}` : `token ${caller.name}`;
-    return { call, leave: await limits.enter(client, kind, signal) };
+    const limitOne = () => limits.enter(client, 'unary', signal);
+    return { call: { ...call, limitOne }, leave: await limits.enter(client, kind, signal) };
   };
 
   const unary =
@@ -200,6 +202,10 @@ function createImplementation(
     createConsumer: unary('CreateConsumer', service.createConsumer),
     receiveMessages: stream('ReceiveMessages', service.receiveMessages),
     sendMessages: unary('SendMessages', service.sendMessages),
+    publish: stream('Publish', service.publish),
+    endTransaction: unary('EndTransaction', service.endTransaction),
+    receiveTransactionChecks: stream('ReceiveTransactionChecks', service.receiveTransactionChecks),
+    recallMessage: unary('RecallMessage', service.recallMessage),
     ackMessage: unary('AckMessage', service.ackMessage),
     ackMessages: unary('AckMessages', service.ackMessages),
     nackMessage: unary('NackMessage', service.nackMessage),
@@ -223,12 +229,7 @@ function hasTimedOut({ signal }: HandlerContext): boolean {
   return reason instanceof ConnectError && reason.code === Code.DeadlineExceeded;
 }
 
-/** Our own failures are told loudly; what a caller did wrong, or cancelled, only to who listens closely. */
 function reported(rpc: string, error: ConnectError, log: Log): ConnectError {
-  const { code, rawMessage, cause } = error;
-  const fields = { rpc, code: Code[code], ...(cause === undefined ? {} : { err: cause }) };
-  if (code === Code.Internal) log.error(fields, rawMessage);
-  else if (code === Code.Unavailable || code === Code.DeadlineExceeded) log.warn(fields, rawMessage);
-  else log.debug(fields, rawMessage);
+  reportFailure(log, rpc, error);
   return error;
 }

@@ -64,7 +64,7 @@ export class Engines {
   /** Closes what nobody used for a while. */
   sweep(nowMs: number = performance.now(), idleMs: number = engineIdleMs): void {
     for (const [key, { client, usedAtMs }] of this.#engines) {
-      if (nowMs - usedAtMs < idleMs || client.consumerCount > 0) continue;
+      if (nowMs - usedAtMs < idleMs || client.consumerCount > 0 || client.transactionGroups.count > 0) continue;
       this.#engines.delete(key);
       // It never fails, and there is nothing to wait for.
       void client.close();
@@ -103,7 +103,7 @@ export class Engines {
         compression: { ...clientDefaults.compression, type: 'none' },
         ...changes,
       },
-      // The published API has no way to end a transaction: what is stored is committed.
+      // Of transactions that are not left pending, what is stored is committed.
       () => TransactionOutcome.COMMIT,
     );
     const engine = { client, usedAtMs: performance.now() };

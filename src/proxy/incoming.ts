@@ -21,7 +21,7 @@ const aroundBodyBytesMax = 262_144;
  * @returns undefined for a body that is too large for any reply; sending it would end the stream each time that it comes.
  */
 export function toMessage(
-  message: ReceivedMessage,
+  message: Omit<ReceivedMessage, 'receipt'>,
   receiptHandle: string,
   binaryBodies = false,
 ): MessageInitShape<typeof MessageSchema> | undefined {

@@ -113,8 +113,8 @@ export class ProxyMetrics {
   }
 
   /** Something failed that is not a call which `callStarted` counts. */
-  error(): void {
-    this.#errors += 1;
+  error(count = 1): void {
+    this.#errors += count;
   }
 
   /** A stream stopped its poll because its reader is slow. */

@@ -1,5 +1,6 @@
+import type { ConnectError } from '@connectrpc/connect';
 import { ErrorInfoSchema } from '../gen/google/rpc/error_details_pb.ts';
-import { invalid, toFailure } from './failures.ts';
+import { invalid } from './failures.ts';
 
 /** How one of several messages fared: the fields of `Outcome`. */
 export interface OutcomeReply {
@@ -16,8 +17,7 @@ export function successOf(message: string): OutcomeReply {
 }
 
 /** What a call for one message alone would have failed with. */
-export function failedOutcome(error: unknown): OutcomeReply {
-  const failure = toFailure(error);
+export function failedOutcome(failure: ConnectError): OutcomeReply {
   const [info] = failure.findDetails(ErrorInfoSchema);
   return { success: false, message: failure.rawMessage, code: failure.code, reason: info?.reason ?? '' };
 }
@@ -25,6 +25,22 @@ export function failedOutcome(error: unknown): OutcomeReply {
 /** @throws ConnectError INVALID_ARGUMENT for a call with no messages, or too many. */
 export function checkCount(field: string, count: number, countMax: number): void {
   if (count < 1 || count > countMax) throw invalid(`${field} has ${count} entries; it may have 1 to ${countMax}`);
+}
+
+/** The fields of `SendOutcome`. */
+export interface SendOutcomeReply {
+  readonly outcome: OutcomeReply;
+  /** Of a message that was stored. */
+  readonly messageId?: string;
+  readonly recallHandle?: string;
+}
+
+/** What a reply says of several messages that were sent. */
+export function outcomesText(outcomes: readonly SendOutcomeReply[]): string {
+  return countText(
+    outcomes.map(({ outcome }) => outcome),
+    'stored',
+  );
 }
 
 /** What a reply says of several messages. */

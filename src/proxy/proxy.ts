@@ -1,3 +1,4 @@
+import type { ConnectError } from '@connectrpc/connect';
 import type { ClientOptions, Vendor } from '../client/options.ts';
 import { file_google_rpc_error_details } from '../gen/google/rpc/error_details_pb.ts';
 import { Health } from '../gen/grpc/health/v1/health_pb.ts';
@@ -21,11 +22,13 @@ import { ProxyMetrics } from './metrics.ts';
 import type { InstanceNamespace } from './names.ts';
 import { createPeerAnswers } from './peer-answers.ts';
 import { Peers } from './peers.ts';
+import { ProducerHandles } from './producer-handles.ts';
 import { createProducerHandlers } from './producers.ts';
 import { ReadinessProbe } from './readiness.ts';
 import { Receipts } from './receipts.ts';
 import { createReceiveHandlers } from './receive.ts';
 import { createReflectionHandlers } from './reflection.ts';
+import { reportOutcomes } from './reports.ts';
 import type { Sealer } from './seal.ts';
 import { createSendHandlers } from './send.ts';
 import type { Service } from './service.ts';
@@ -48,6 +51,8 @@ export interface ProxyOptions {
   readonly tls?: TlsFileSettings | undefined;
   /** A file with bearer tokens. Unset: nobody is asked for one. */
   readonly tokensFile?: string | undefined;
+  /** A file with the keys of `sealer`, which uses what stands in it when it changes. Unset: it keeps its keys. */
+  readonly sealKeyFile?: string | undefined;
   /** Origins of web pages that may call. Default: none. */
   readonly corsOrigins?: readonly string[] | undefined;
   /** What one client may do. Unset: any number of calls. */
@@ -81,6 +86,8 @@ export interface RunningProxy {
   readonly ready: () => Readiness;
   /** Answers other instances; undefined where they ask another process than this one. @throws SealError; Error. */
   answerPeer(id: string, text: string): Promise<string | undefined>;
+  /** Looks at once whether files that settings name have changed. */
+  checkFiles(): void;
   /** Ends streams, waits up to `drainTimeoutMs` for calls under way, and closes everything. */
   close(drainTimeoutMs: number): Promise<void>;
 }
@@ -118,6 +125,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     isReady: () => readiness.state.ready,
   });
   const files = new WatchedSettings(options);
+  files.sealKeys(sealer);
   const { corsOrigins, clientLimits } = options;
   const limits = clientLimits === undefined ? undefined : new ClientLimits(clientLimits);
   const handler = createRequestHandler(service, metrics, log, { tokens: files.tokens(), corsOrigins, limits });
@@ -149,6 +157,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     port: listener.port,
     metrics,
     ready: () => readiness.state,
+    checkFiles: () => files.check(),
     answerPeer: async (id, text) => (id === instance.id ? answerPeer(text) : undefined),
     close: (drainTimeoutMs) => {
       closed ??= close(drainTimeoutMs);
@@ -169,19 +178,27 @@ interface ServiceParts {
 }
 
 function createService(options: ProxyOptions, parts: ServiceParts): Service {
-  const { writeTimeoutMs, messagesMax } = options;
+  const { writeTimeoutMs, messagesMax, log } = options;
   const { targets, engines, sessions, metrics, receipts, peers, draining, isReady } = parts;
+  const onFailures = (rpc: string, failures: readonly ConnectError[]): void => {
+    reportOutcomes(log, rpc, failures);
+    metrics.error(failures.length);
+  };
   return {
     ...createProducerHandlers(targets, engines, sessions),
     ...createConsumerHandlers(targets, sessions),
     ...createListingHandlers(targets, engines, sessions),
-    ...createSendHandlers(engines, sessions, { writeTimeoutMs, onSent: () => metrics.messageSent() }),
+    ...createSendHandlers(
+      { engines, sessions, handles: new ProducerHandles(options.sealer) },
+      { writeTimeoutMs, draining, log, onFailures, onSent: (count) => metrics.messageSent(count) },
+    ),
     ...createReceiveHandlers(sessions, receipts, {
       messagesMax,
       writeTimeoutMs,
       peers,
       draining,
-      log: options.log,
+      log,
+      onFailures,
       onReceived: () => metrics.messageReceived(),
       onPaused: () => metrics.streamPaused(),
     }),

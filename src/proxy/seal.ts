@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyOb
 import { LRUCache } from 'lru-cache';
 
 /** What a sealed text stands for. A text of one kind never opens as another. */
-export type SealedKind = 'producer' | 'consumer' | 'receipt' | 'peer';
+export type SealedKind = 'producer' | 'consumer' | 'receipt' | 'peer' | 'transaction' | 'recall';
 
 /** Length of a seal key. */
 export const sealKeyBytes = 32;
@@ -41,9 +41,10 @@ export class SealError extends Error {
  */
 export class Sealer {
   /** By key id: all keys that open. */
-  readonly #keys: ReadonlyMap<number, Uint8Array>;
-  readonly #header: Buffer;
-  readonly #sealingKey: KeyObject;
+  #keys: ReadonlyMap<number, Uint8Array> = new Map();
+  /** Of the next text: of the key that seals. */
+  readonly #header = Buffer.alloc(headerBytes);
+  #sealingKey: KeyObject;
   /** By key id and salt, as they stand in the text. Only what opened is kept, so that forged texts push nothing out. */
   readonly #derivedKeys = new LRUCache<string, KeyObject>({ max: derivedKeysMax });
   /** Texts sealed so far, the next nonce: below 2^53 for as long as a process can live. */
@@ -54,18 +55,17 @@ export class Sealer {
    * @throws RangeError for no key or one of another length.
    */
   constructor(keys: readonly Uint8Array[]) {
-    const [first] = keys;
-    if (first === undefined) throw new RangeError('a Sealer needs a key');
-    if (keys.some((key) => key.length !== sealKeyBytes)) throw new RangeError(`a seal key has ${sealKeyBytes} bytes`);
-    // Earlier keys win where two ids agree, which chance does not bring about.
-    this.#keys = new Map(keys.map((key) => [keyId(key), key] as const).reverse());
-    this.#header = Buffer.alloc(headerBytes);
     this.#header[0] = version;
-    this.#header.writeUInt32BE(keyId(first), 1);
     randomBytes(saltBytes).copy(this.#header, saltAt);
-    const salt = this.#header.subarray(saltAt, counterAt);
-    this.#sealingKey = deriveKey(first, salt);
-    this.#derivedKeys.set(cacheKey(this.#header), this.#sealingKey);
+    this.#sealingKey = this.#use(keys);
+  }
+
+  /**
+   * Seals and opens with these keys from now on; what was sealed under a key that is no more among them does not open.
+   * @throws RangeError as the constructor; nothing has changed then.
+   */
+  replaceKeys(keys: readonly Uint8Array[]): void {
+    this.#sealingKey = this.#use(keys);
   }
 
   /** @throws RangeError for a payload longer than `payloadBytesMax`. */
@@ -83,6 +83,19 @@ export class Sealer {
     cipher.final();
     sealed.set(cipher.getAuthTag(), headerBytes + payload.length);
     return sealed.toString('base64url');
+  }
+
+  /** @returns the key that seals. */
+  #use(keys: readonly Uint8Array[]): KeyObject {
+    const [first] = keys;
+    if (first === undefined) throw new RangeError('a Sealer needs a key');
+    if (keys.some((key) => key.length !== sealKeyBytes)) throw new RangeError(`a seal key has ${sealKeyBytes} bytes`);
+    // Earlier keys win where two ids agree, which chance does not bring about.
+    this.#keys = new Map(keys.map((key) => [keyId(key), key] as const).reverse());
+    this.#header.writeUInt32BE(keyId(first), 1);
+    const sealingKey = deriveKey(first, this.#header.subarray(saltAt, counterAt));
+    this.#derivedKeys.set(cacheKey(this.#header), sealingKey);
+    return sealingKey;
   }
 
   /** @throws SealError for anything but what `seal` returned for this kind under one of the keys. */

@@ -5,36 +5,39 @@ import type {
   SendMessageRequest,
   SendMessageResponseSchema,
   SendOrderedMessageRequest,
-  SendTransactionMessageRequest,
-  SendTransactionMessageResponseSchema,
 } from '../gen/rocketmq/rocketmq_pb.ts';
-import { TransactionOutcome } from '../remoting/requests/end-transaction.ts';
 import { type Call, deadlineOf } from './call.ts';
-import type { Engines } from './engines.ts';
 import { invalid } from './failures.ts';
-import { toCheckImmunity, toOutgoing } from './outgoing.ts';
-import { createSendBatchHandlers, type SendBatchHandlers, type SendOptions } from './send-batch.ts';
+import { toOutgoing } from './outgoing.ts';
+import { createPublishHandlers, type PublishHandlers } from './publish.ts';
+import { createRecallHandlers, type RecallHandlers, sealRecall } from './recall.ts';
+import { createSendBatchHandlers, type SendBatchHandlers } from './send-batch.ts';
+import { type SendOptions, type SendParts, storedReply } from './send-options.ts';
 import type { ProducerSpec } from './session-specs.ts';
-import type { Sessions } from './sessions.ts';
+import { createTransactionCheckHandlers, type TransactionCheckHandlers } from './transaction-checks.ts';
+import { createTransactionHandlers, type TransactionHandlers } from './transactions.ts';
 
 type SendReply = MessageInitShape<typeof SendMessageResponseSchema>;
 
 /** Handlers of all ways to send. */
-export interface SendHandlers extends SendBatchHandlers {
+export interface SendHandlers
+  extends SendBatchHandlers,
+    PublishHandlers,
+    TransactionHandlers,
+    TransactionCheckHandlers,
+    RecallHandlers {
   sendMessage(request: SendMessageRequest, call: Call): Promise<SendReply>;
   sendOrderedMessage(request: SendOrderedMessageRequest, call: Call): Promise<SendReply>;
   sendDelayMessage(request: SendDelayMessageRequest, call: Call): Promise<SendReply>;
-  sendTransactionMessage(
-    request: SendTransactionMessageRequest,
-    call: Call,
-  ): Promise<MessageInitShape<typeof SendTransactionMessageResponseSchema>>;
 }
 
-export function createSendHandlers(engines: Engines, sessions: Sessions, options: SendOptions): SendHandlers {
+export function createSendHandlers(parts: SendParts, options: SendOptions): SendHandlers {
+  const { engines, sessions, handles } = parts;
   const store = async (spec: ProducerSpec, message: OutgoingMessage, call: Call) => {
-    const { messageId } = await engines.get(spec).producer.send(message, deadlineOf(call, options.writeTimeoutMs));
-    options.onSent();
-    return storedReply(messageId);
+    const deadline = deadlineOf(call, options.writeTimeoutMs);
+    const { messageId, recallHandle } = await engines.get(spec).producer.send(message, deadline);
+    options.onSent(1);
+    return { ...storedReply(messageId), recallHandle: sealRecall(handles, spec, recallHandle) };
   };
 
   return {
@@ -57,27 +60,10 @@ export function createSendHandlers(engines: Engines, sessions: Sessions, options
       return store(spec, toOutgoing(spec.topic, request, { delayLevel, deliverTimestampMs }), call);
     },
 
-    async sendTransactionMessage(request, call) {
-      const spec = sessions.producer(request.producerId, call.caller);
-      const message = toOutgoing(spec.topic, request);
-      const immunity = toCheckImmunity(request.transCheckImmunityTime, request.properties);
-      // A half message is committed as soon as it is stored, and RocketMQ loses those that are to be delivered later.
-      if (message.delivery.kind !== 'now') {
-        const reply = await store(spec, message, call);
-        return { ...reply, transactionId: reply.messageId };
-      }
-      const { transactions } = engines.get(spec);
-      const transaction = await transactions.begin(message, immunity, deadlineOf(call, options.writeTimeoutMs));
-      transactions.end(transaction, TransactionOutcome.COMMIT);
-      options.onSent();
-      const { messageId } = transaction.sent;
-      return { ...storedReply(messageId), transactionId: transaction.transactionId };
-    },
-
-    ...createSendBatchHandlers(engines, sessions, options),
+    ...createTransactionHandlers(parts, options, store),
+    ...createTransactionCheckHandlers(parts, options),
+    ...createRecallHandlers(parts, options),
+    ...createSendBatchHandlers(parts, options),
+    ...createPublishHandlers(parts, options),
   };
-}
-
-function storedReply(messageId: string) {
-  return { success: true, message: 'the message was stored', messageId, receiptHandle: messageId };
 }

@@ -1,4 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { ConnectError } from '@connectrpc/connect';
 import { changedDurationMsMax } from '../client/pop/settler.ts';
 import type {
   AckMessageRequest,
@@ -11,7 +12,7 @@ import type {
   NackMessageResponseSchema,
 } from '../gen/rocketmq/rocketmq_pb.ts';
 import { type Call, deadlineOf } from './call.ts';
-import { invalid } from './failures.ts';
+import { invalid, toFailure } from './failures.ts';
 import { checkCount, countText, failedOutcome, type OutcomeReply, successOf } from './outcomes.ts';
 import { settle } from './peer-answers.ts';
 import type { Settlement } from './peer-messages.ts';
@@ -38,6 +39,8 @@ export interface SettleOptions {
   readonly writeTimeoutMs: number;
   /** Asks the instances that handed out what they did. Unset: everything is settled here. */
   readonly peers?: Peers | undefined;
+  /** Called with the failures of one request that say nothing of the others in it. */
+  readonly onFailures?: ((rpc: string, failures: readonly ConnectError[]) => void) | undefined;
 }
 
 interface Delivered {
@@ -48,7 +51,7 @@ interface Delivered {
 export function createSettleHandlers(
   sessions: Sessions,
   receipts: Receipts,
-  { writeTimeoutMs, peers }: SettleOptions,
+  { writeTimeoutMs, peers, onFailures }: SettleOptions,
 ): SettleHandlers {
   /** Returns the handle to go on with, of a change only. */
   const settleDelivered = async (
@@ -86,8 +89,15 @@ export function createSettleHandlers(
       sessions.consumer(consumerId, call.caller);
       checkCount('receipt_handles', receiptHandles.length, ackHandlesMax);
       // The acks of one turn of the event loop leave as one request.
-      const acks = receiptHandles.map((receiptHandle) => ack({ consumerId, receiptHandle }, call).catch(failedOutcome));
+      const failures: ConnectError[] = [];
+      const failed = (error: unknown): OutcomeReply => {
+        const failure = toFailure(error);
+        failures.push(failure);
+        return failedOutcome(failure);
+      };
+      const acks = receiptHandles.map((receiptHandle) => ack({ consumerId, receiptHandle }, call).catch(failed));
       const outcomes = await Promise.all(acks);
+      if (failures.length > 0) onFailures?.('AckMessages', failures);
       return { success: true, message: countText(outcomes, 'acknowledged'), outcomes };
     },
 

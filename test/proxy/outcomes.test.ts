@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ClientError } from '../../src/client/errors.ts';
-import { invalid } from '../../src/proxy/failures.ts';
+import { invalid, toFailure } from '../../src/proxy/failures.ts';
 import { failedOutcome, successOf } from '../../src/proxy/outcomes.ts';
 
 describe('an outcome', () => {
@@ -12,8 +12,18 @@ describe('an outcome', () => {
     const code = { success: false };
     expect(failedOutcome(invalid('no'))).toEqual({ ...code, message: 'no', code: 3, reason: 'INVALID_REQUEST' });
     const expired = new ClientError('expired', 'too late');
-    expect(failedOutcome(expired)).toEqual({ ...code, message: 'too late', code: 9, reason: 'RECEIPT_EXPIRED' });
+    expect(failedOutcome(toFailure(expired))).toEqual({
+      ...code,
+      message: 'too late',
+      code: 9,
+      reason: 'RECEIPT_EXPIRED',
+    });
     const secret = new Error('secret of ours');
-    expect(failedOutcome(secret)).toEqual({ ...code, message: 'internal error', code: 13, reason: 'INTERNAL' });
+    expect(failedOutcome(toFailure(secret))).toEqual({
+      ...code,
+      message: 'internal error',
+      code: 13,
+      reason: 'INTERNAL',
+    });
   });
 });

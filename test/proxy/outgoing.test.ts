@@ -244,7 +244,6 @@ describe('sizes', () => {
         properties: new Map(stored),
         bornTimestampMs: Number.MAX_SAFE_INTEGER,
         reconsumeTimes: 2 ** 31 - 1,
-        receipt,
       },
       receiptHandle,
     );

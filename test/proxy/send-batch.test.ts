@@ -2,9 +2,10 @@ import { create } from '@bufbuild/protobuf';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { SendMessagesRequestSchema } from '../../src/gen/rocketmq/rocketmq_pb.ts';
 import { createSendBatchHandlers } from '../../src/proxy/send-batch.ts';
+import type { SendOptions } from '../../src/proxy/send-options.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
-import { type ProxyParts, patientCall, proxyParts, refusalOf } from '../support/proxy-parts.ts';
+import { type ProxyParts, patientCall, proxyParts, refusalOf, sendOptions } from '../support/proxy-parts.ts';
 import { type ScriptedCluster, sentProperties, storedAt } from '../support/scripted-cluster.ts';
 import { startTestCluster } from '../support/started-proxy.ts';
 
@@ -15,11 +16,13 @@ describe('sending several messages at once', () => {
   let parts: ProxyParts;
   let producerId: string;
   let sentCount: number;
+  let reported: unknown[];
 
   beforeEach(async () => {
     ({ cluster } = await startTestCluster());
     parts = proxyParts(cluster);
     sentCount = 0;
+    reported = [];
     const target = { endpoint: cluster.nameServer.address, accessKeyId: '', accessKeySecret: '' };
     producerId = parts.sessions.createProducer({ ...target, topic: 'topic', owner: '' });
   });
@@ -27,10 +30,13 @@ describe('sending several messages at once', () => {
   type Draft = { readonly messageBody?: string; readonly delayTimeLevel?: bigint; readonly shardingKey?: string };
 
   async function send(drafts: readonly Draft[], writeTimeoutMs = 30_000) {
-    const onSent = (): void => {
-      sentCount += 1;
+    const onSent = (count: number): void => {
+      sentCount += count;
     };
-    const handlers = createSendBatchHandlers(parts.engines, parts.sessions, { writeTimeoutMs, onSent });
+    const onFailures: SendOptions['onFailures'] = (rpc, failures) => {
+      reported.push([rpc, failures.length]);
+    };
+    const handlers = createSendBatchHandlers(parts, sendOptions({ writeTimeoutMs, onSent, onFailures }));
     const messages = drafts.map(({ shardingKey = '', messageBody = 'body', ...rest }) => ({
       messageBody,
       ...rest,
@@ -63,6 +69,7 @@ describe('sending several messages at once', () => {
     expect(cluster.broker.requests(SEND_BATCH_MESSAGE)).toHaveLength(2);
     expect(cluster.broker.requests(SEND_MESSAGE_V2)).toHaveLength(1);
     expect(sentCount).toBe(5);
+    expect(reported).toEqual([]);
   });
 
   it('finds out which message of a batch the broker does not want', async () => {
@@ -78,6 +85,7 @@ describe('sending several messages at once', () => {
     const ids = cluster.broker.requests(SEND_MESSAGE_V2).map((request) => sentProperties(request).get('UNIQ_KEY'));
     expect(outcomes.map(({ messageId }) => messageId)).toEqual([ids[0], undefined, ids[2]]);
     expect(sentCount).toBe(2);
+    expect(reported).toEqual([['SendMessages', 1]]);
   });
 
   it('says of each message what is known when no answer comes', async () => {

@@ -10,7 +10,7 @@ import { createSendHandlers, type SendHandlers } from '../../src/proxy/send.ts';
 import type { Command } from '../../src/remoting/command.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
-import { type ProxyParts, patientCall, proxyParts, refusalOf } from '../support/proxy-parts.ts';
+import { type ProxyParts, patientCall, proxyParts, refusalOf, sendOptions } from '../support/proxy-parts.ts';
 import { type ScriptedCluster, sentProperties } from '../support/scripted-cluster.ts';
 import { startTestCluster } from '../support/started-proxy.ts';
 
@@ -24,12 +24,10 @@ describe('sending', () => {
   let sentCount: number;
 
   function start(writeTimeoutMs: number): void {
-    handlers = createSendHandlers(parts.engines, parts.sessions, {
-      writeTimeoutMs,
-      onSent: () => {
-        sentCount += 1;
-      },
-    });
+    const onSent = (count: number): void => {
+      sentCount += count;
+    };
+    handlers = createSendHandlers(parts, sendOptions({ writeTimeoutMs, onSent }));
   }
 
   beforeEach(async () => {

@@ -5,10 +5,12 @@ import type { Call } from '../../src/proxy/call.ts';
 import { anyone } from '../../src/proxy/caller.ts';
 import { Engines } from '../../src/proxy/engines.ts';
 import { toFailure } from '../../src/proxy/failures.ts';
+import { ProducerHandles } from '../../src/proxy/producer-handles.ts';
 import { Receipts } from '../../src/proxy/receipts.ts';
+import type { SendOptions } from '../../src/proxy/send-options.ts';
 import { Sessions } from '../../src/proxy/sessions.ts';
 import { Targets } from '../../src/proxy/targets.ts';
-import type { ScriptedCluster } from './scripted-cluster.ts';
+import { MemoryLog, type ScriptedCluster } from './scripted-cluster.ts';
 import { proxyOptions } from './started-proxy.ts';
 
 /** What handlers are made of. */
@@ -17,6 +19,7 @@ export interface ProxyParts {
   readonly engines: Engines;
   readonly sessions: Sessions;
   readonly receipts: Receipts;
+  readonly handles: ProducerHandles;
 }
 
 /** The parts of a proxy that talks to this cluster, which is its default one; closed when the test ends. */
@@ -30,7 +33,21 @@ export function proxyParts(cluster: ScriptedCluster): ProxyParts {
     sessions.close();
     await engines.close();
   });
-  return { targets: new Targets(options), engines, sessions, receipts: new Receipts(options.sealer) };
+  const { sealer } = options;
+  const receipts = new Receipts(sealer);
+  return { targets: new Targets(options), engines, sessions, receipts, handles: new ProducerHandles(sealer) };
+}
+
+/** How handlers of sending work where a test says nothing else. */
+export function sendOptions(changes: Partial<SendOptions> = {}): SendOptions {
+  return {
+    writeTimeoutMs: 30_000,
+    draining: new AbortController().signal,
+    log: new MemoryLog(),
+    onSent: () => {},
+    onFailures: () => {},
+    ...changes,
+  };
 }
 
 /** A call of somebody who stays and waits for ever. */

@@ -69,7 +69,7 @@ async function askTo(channel: Channel, content: CommandContent, deadline: Deadli
 }
 
 function unsupported(why: string, cause: ResponseError): ClientError {
-  return new ClientError('unsupported', `broker ${cause.address} cannot take the message back: ${why}`, cause);
+  return new ClientError('unsupported', `the broker cannot take the message back: ${why}`, cause);
 }
 
 /** The broker that has the message (Java `RecallMessageHandle`: version, topic, broker name, time, message id). @throws ClientError `invalid`. */

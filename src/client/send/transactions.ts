@@ -16,8 +16,9 @@ import type { Producer } from './producer.ts';
  * Longest wait for a broker to confirm the end of a transaction, in ms. A broker that is busy carries it out late, and asks meanwhile: whoever
  * commits the copy that it asks about commits twice. A broker that is gone is noticed sooner, by the end of its connection.
  */
-const endTimeoutMs = 30_000;
-const endedTransactionsMax = 16_384;
+export const endTimeoutMs = 30_000;
+/** Ended transactions that are remembered. */
+export const endedTransactionsMax = 16_384;
 
 /** Says how a transaction ended whose outcome the broker has not heard. It may take its time; what it throws is told to the log. */
 export type TransactionChecker = (halfMessage: StoredMessage) => TransactionOutcome | Promise<TransactionOutcome>;

@@ -1,0 +1,32 @@
+import { Code, type ConnectError } from '@connectrpc/connect';
+import type { Log } from '../log.ts';
+
+type Level = 'error' | 'warn' | 'debug';
+
+/** Our own failures are told loudly; what a caller did wrong, or cancelled, only to who listens closely. */
+function levelOf({ code }: ConnectError): Level {
+  if (code === Code.Internal) return 'error';
+  return code === Code.Unavailable || code === Code.DeadlineExceeded ? 'warn' : 'debug';
+}
+
+/** Tells the log why a call failed. */
+export function reportFailure(log: Log, rpc: string, error: ConnectError): void {
+  const { code, rawMessage, cause } = error;
+  const fields = { rpc, code: Code[code], ...(cause === undefined ? {} : { err: cause }) };
+  log[levelOf(error)](fields, rawMessage);
+}
+
+/** Tells the log, in one line as loud as its worst, why some messages of a request failed: how many by which code, and the first cause. */
+export function reportOutcomes(log: Log, rpc: string, failures: readonly ConnectError[]): void {
+  const levels: readonly Level[] = ['error', 'warn', 'debug'];
+  const level = levels.find((each) => failures.some((failure) => levelOf(failure) === each));
+  const first = failures.find((failure) => levelOf(failure) === level);
+  if (level === undefined || first === undefined) return;
+  const counts: Record<string, number> = {};
+  for (const { code } of failures) {
+    const name = Code[code] ?? String(code);
+    counts[name] = (counts[name] ?? 0) + 1;
+  }
+  const fields = { rpc, counts, ...(first.cause === undefined ? {} : { err: first.cause }) };
+  log[level](fields, `${failures.length} messages of a request failed, the first of them: ${first.rawMessage}`);
+}
