@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sealKeyBytes } from './seal.ts';
+import type { FileContents } from './watched-files.ts';
 
 /** Where the keys come from, as the settings of the same names say. */
 export interface SealKeySettings {
@@ -17,6 +18,14 @@ export interface SealKeys {
   readonly keys: readonly Uint8Array[];
   /** What the user must know: ids and handles will not outlive this process. Undefined when they will. */
   readonly warning: string | undefined;
+}
+
+/** The variable that names the file. */
+export const sealKeyFileSetting = 'PROXY_SEAL_KEY_FILE';
+
+/** The keys that stand in the file of `sealKeyFileSetting`, once it has changed. @throws SealKeyError */
+export function readSealKeys(contents: FileContents): readonly Uint8Array[] {
+  return parseKeys(String(contents[sealKeyFileSetting] ?? '').split('\n'), sealKeyFileSetting);
 }
 
 /** A seal key that cannot be used. Names the setting, never the key. */

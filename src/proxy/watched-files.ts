@@ -63,6 +63,11 @@ export class WatchedFiles {
     this.#timer = setInterval(() => void this.#check(), options.intervalMs ?? fileCheckIntervalMs).unref();
   }
 
+  /** Looks at once, not only when it is time again. */
+  checkNow(): void {
+    void this.#check();
+  }
+
   close(): void {
     clearInterval(this.#timer);
   }

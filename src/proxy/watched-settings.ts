@@ -1,4 +1,6 @@
 import type { Log } from '../log.ts';
+import type { Sealer } from './seal.ts';
+import { readSealKeys, sealKeyFileSetting } from './seal-keys.ts';
 import { readTlsFiles, type TlsFileSettings, type TlsMaterial, tlsFiles, toTlsMaterial } from './tls-files.ts';
 import { Tokens, tokensSetting } from './tokens.ts';
 import { type FileContents, readSettingFiles, type SettingFiles, WatchedFiles } from './watched-files.ts';
@@ -6,6 +8,7 @@ import { type FileContents, readSettingFiles, type SettingFiles, WatchedFiles } 
 export interface WatchedSettingsOptions {
   readonly tls?: TlsFileSettings | undefined;
   readonly tokensFile?: string | undefined;
+  readonly sealKeyFile?: string | undefined;
   readonly fileCheckIntervalMs?: number | undefined;
   readonly log: Log;
 }
@@ -30,6 +33,17 @@ export class WatchedSettings {
     return tokens;
   }
 
+  /** Has the sealer use what stands in the file of seal keys, where one is set. @throws SettingFileError, SealKeyError */
+  sealKeys(sealer: Sealer): void {
+    const { sealKeyFile } = this.#options;
+    if (sealKeyFile === undefined) return;
+    const files = { [sealKeyFileSetting]: sealKeyFile };
+    const use = (contents: FileContents): void => sealer.replaceKeys(readSealKeys(contents));
+    const contents = readSettingFiles(files);
+    use(contents);
+    this.#watch(files, contents, use);
+  }
+
   /** Undefined where the port is cleartext. @param renew called with what is to be used from now on. @throws SettingFileError */
   tls(renew: (material: TlsMaterial) => void): TlsMaterial | undefined {
     const { tls } = this.#options;
@@ -38,6 +52,11 @@ export class WatchedSettings {
     const { contents, material } = readTlsFiles(files);
     this.#watch(files, contents, (changed) => renew(toTlsMaterial(changed)));
     return material;
+  }
+
+  /** Looks at all of them now. */
+  check(): void {
+    for (const watched of this.#watched) watched.checkNow();
   }
 
   /** Looks no more. */

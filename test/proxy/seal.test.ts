@@ -110,6 +110,21 @@ describe('Sealer', () => {
     expect(() => after.open('producer', before.seal('producer', payload))).toThrow(SealError);
   });
 
+  it('takes other keys while it lives, and keeps those it has where they are no keys', () => {
+    const newKey = randomBytes(32);
+    const sealer = new Sealer([key]);
+    const old = sealer.seal('producer', payload);
+    sealer.replaceKeys([newKey, key]);
+    const fresh = sealer.seal('producer', payload);
+    expect([sealer.open('producer', old), new Sealer([newKey]).open('producer', fresh)]).toEqual([payload, payload]);
+    sealer.replaceKeys([newKey]);
+    expect(() => sealer.open('producer', old)).toThrow(SealError);
+    expect(() => sealer.replaceKeys([])).toThrow(RangeError);
+    expect(() => sealer.replaceKeys([randomBytes(31)])).toThrow(RangeError);
+    expect(sealer.open('producer', fresh)).toEqual(payload);
+    expect(sealer.open('producer', sealer.seal('producer', payload))).toEqual(payload);
+  });
+
   it('refuses 100,000 random texts', { timeout: 60_000 }, () => {
     const sealer = new Sealer([key]);
     const prefix = Buffer.from(sealer.seal('receipt', payload), 'base64url').subarray(0, 21);
