@@ -115,6 +115,11 @@ export class ReplyStream<C extends ClientReadableStream<object>> {
     return taken;
   }
 
+  /** All that have come so far. */
+  get received(): readonly Fields[] {
+    return this.#replies;
+  }
+
   /** Resolves when it has ended well. @throws ServiceError of grpc-js. */
   async ended(): Promise<void> {
     const { error } = await this.#changes.until(
