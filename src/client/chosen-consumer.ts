@@ -3,13 +3,12 @@ import { defaultTopic } from '../remoting/topic-names.ts';
 import { isVersion5 } from '../remoting/version.ts';
 import type { Cluster } from './cluster/cluster.ts';
 import { reachBrokers } from './cluster/reached-brokers.ts';
-import type { Consumer, StreamOptions } from './consumer.ts';
+import type { Consumer, MessageStream, StreamOptions } from './consumer.ts';
 import { ClientError } from './errors.ts';
 import type { ConsumeMode } from './options.ts';
 import type { PopConsumer } from './pop/pop-consumer.ts';
 import type { PullConsumer } from './pull/pull-consumer.ts';
 import { isPullReceipt, type Receipt } from './receipt.ts';
-import type { ReceivedMessage } from './received-message.ts';
 
 /** What a consumer is made of that may receive in either way. */
 export interface ChosenConsumerParts {
@@ -47,14 +46,14 @@ export class ChosenConsumer implements Consumer {
     return this.#chosen.open(deadline);
   }
 
-  stream(options: StreamOptions): AsyncGenerator<ReceivedMessage> {
+  stream(options: StreamOptions): MessageStream {
     if (this.#chosen === undefined) throw new ClientError('invalid', 'the consumer is not open: open it first');
     return this.#chosen.stream(options);
   }
 
-  async ack(receipt: Receipt, deadline: Deadline): Promise<void> {
-    if (isPullReceipt(receipt)) await this.#parts.pull.ack(receipt);
-    else await this.#parts.pop.ack(receipt, deadline);
+  ack(receipt: Receipt, deadline: Deadline): Promise<void> {
+    const { pull, pop } = this.#parts;
+    return isPullReceipt(receipt) ? pull.ack(receipt) : pop.ack(receipt, deadline);
   }
 
   async nack(receipt: Receipt, delayMs: number, deadline: Deadline): Promise<void> {

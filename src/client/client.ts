@@ -27,12 +27,12 @@ import { PopConsumer } from './pop/pop-consumer.ts';
 import type { PopParts } from './pop/pop-options.ts';
 import { popReplyBytesMax } from './pop/pop-requests.ts';
 import { SpentReceipts } from './pop/spent-receipts.ts';
+import { DeliveryNumbers } from './pull/delivery-numbers.ts';
 import { LitePullConsumer, type LitePullOptions } from './pull/lite-pull-consumer.ts';
 import { PullConsumer } from './pull/pull-consumer.ts';
 import { PullGroups } from './pull/pull-groups.ts';
 import { PullMembers } from './pull/pull-members.ts';
-import { ackedMin, type PullParts, persistIntervalMsDefault, processQueueLimits } from './pull/pull-options.ts';
-import { RecentSet } from './recent-set.ts';
+import { type PullParts, persistIntervalMsDefault, processQueueLimits } from './pull/pull-options.ts';
 import { Producer } from './send/producer.ts';
 import { Recalls } from './send/recall.ts';
 import { RequestReply } from './send/request-reply.ts';
@@ -123,7 +123,7 @@ export class ClusterClient {
     };
     this.#pullParts = {
       ...this.#popParts,
-      acked: new RecentSet(ackedMin),
+      deliveryNumbers: new DeliveryNumbers(),
       limits: processQueueLimits,
       persistIntervalMs: persistIntervalMsDefault,
     };

@@ -6,8 +6,10 @@ import { decodePopReceipt, encodePopReceipt, type PopReceipt } from '../remoting
  * as that has the queue: brokers know nothing of deliveries by pull.
  */
 export interface PullReceipt {
-  /** Made anew for each delivery: 1 to 64 letters and digits. */
-  readonly deliveryId: string;
+  /** Of the client that handed it out: 1 to 64 letters and digits. */
+  readonly clientMark: string;
+  /** Of this delivery among all of that client. */
+  readonly deliveryNumber: number;
   readonly brokerName: string;
   /** The topic that the queue belongs to: the consumer's own, or the retry topic of its group. */
   readonly queueTopic: string;
@@ -21,14 +23,14 @@ export type Receipt = PopReceipt | PullReceipt;
 const pullMark = 'pull';
 
 export function isPullReceipt(receipt: Receipt): receipt is PullReceipt {
-  return 'deliveryId' in receipt;
+  return 'deliveryNumber' in receipt;
 }
 
 /** As text, for who has to keep it. Not to be shown to clients: it is plain and can be guessed. */
 export function encodeReceipt(receipt: Receipt): string {
   if (!isPullReceipt(receipt)) return encodePopReceipt(receipt);
-  const { deliveryId, brokerName, queueTopic, queueId, queueOffset } = receipt;
-  return [pullMark, deliveryId, brokerName, queueTopic, queueId, queueOffset].join(' ');
+  const { clientMark, deliveryNumber, brokerName, queueTopic, queueId, queueOffset } = receipt;
+  return [pullMark, clientMark, deliveryNumber, brokerName, queueTopic, queueId, queueOffset].join(' ');
 }
 
 /**
@@ -37,8 +39,17 @@ export function encodeReceipt(receipt: Receipt): string {
  */
 export function decodeReceipt(text: string): Receipt {
   if (!text.startsWith(`${pullMark} `)) return decodePopReceipt(text);
-  const fields = /^pull ([A-Za-z0-9]{1,64}) ([^ ]+) ([^ ]+) (0|[1-9]\d{0,8}) (0|[1-9]\d{0,17})$/.exec(text);
-  const [, deliveryId = '', brokerName = '', queueTopic = '', queueId, queueOffset = ''] = fields ?? [];
-  if (queueId === undefined) throw new RemotingError('malformed', 'a pull receipt has five parts behind its mark');
-  return { deliveryId, brokerName, queueTopic, queueId: Number(queueId), queueOffset: BigInt(queueOffset) };
+  const fields = /^pull ([A-Za-z0-9]{1,64}) ([1-9]\d{0,14}) ([^ ]+) ([^ ]+) (0|[1-9]\d{0,8}) (0|[1-9]\d{0,17})$/.exec(
+    text,
+  );
+  const [, clientMark = '', number, brokerName = '', queueTopic = '', queueId, queueOffset = ''] = fields ?? [];
+  if (queueId === undefined) throw new RemotingError('malformed', 'a pull receipt has six parts behind its mark');
+  return {
+    clientMark,
+    deliveryNumber: Number(number),
+    brokerName,
+    queueTopic,
+    queueId: Number(queueId),
+    queueOffset: BigInt(queueOffset),
+  };
 }

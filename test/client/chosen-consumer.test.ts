@@ -7,7 +7,10 @@ import { peerVersions } from '../support/scripted-peer.ts';
 
 const { GET_SUBSCRIPTION_GROUP_CONFIG, PULL_MESSAGE } = RequestCode;
 const soon = (): Deadline => Deadline.after(10_000);
-const pullReceipt = { deliveryId: 'x1', brokerName: 'broker-a', queueTopic: 'topic', queueId: 0, queueOffset: 0n };
+const pullReceipt = {
+  ...{ clientMark: 'x', deliveryNumber: 1 },
+  ...{ brokerName: 'broker-a', queueTopic: 'topic', queueId: 0, queueOffset: 0n },
+};
 
 describe('a consumer that may receive in either way', () => {
   async function openOn(version: number, mode?: ConsumeMode) {

@@ -3,7 +3,8 @@ import { decodeReceipt, encodeReceipt, isPullReceipt, type PullReceipt } from '.
 import type { PopReceipt } from '../../src/remoting/pop-receipt.ts';
 
 const pull: PullReceipt = {
-  deliveryId: 'a1B2',
+  clientMark: 'a1B2',
+  deliveryNumber: 4_711,
   brokerName: 'broker-a',
   queueTopic: '%RETRY%group',
   queueId: 7,
@@ -30,14 +31,18 @@ describe('a receipt as text', () => {
     '',
     'pull',
     'pull ',
-    'pull a b t 1',
-    'pull a b t 1 2 3',
-    'pull a- b t 1 2',
-    'pull a b t -1 2',
-    'pull a b t 01 2',
-    'pull a b t 1 -2',
-    'pull a b t 1 9999999999999999999',
-    `pull ${'a'.repeat(65)} b t 1 2`,
+    'pull a 1 b t 1',
+    'pull a 1 b t 1 2 3',
+    'pull a- 1 b t 1 2',
+    'pull a 0 b t 1 2',
+    'pull a 01 b t 1 2',
+    'pull a x b t 1 2',
+    'pull a 9999999999999999 b t 1 2',
+    'pull a 1 b t -1 2',
+    'pull a 1 b t 01 2',
+    'pull a 1 b t 1 -2',
+    'pull a 1 b t 1 9999999999999999999',
+    `pull ${'a'.repeat(65)} 1 b t 1 2`,
   ])('is refused when it is another: %j', (text) => {
     expect(() => decodeReceipt(text)).toThrow(expect.objectContaining({ kind: 'malformed' }));
   });

@@ -5,7 +5,14 @@ import type { StoredMessage } from '../../src/remoting/stored-message.ts';
 import { SysFlag } from '../../src/remoting/sys-flag.ts';
 import { storedMessage } from '../support/scripted-cluster.ts';
 
-const receipt = { deliveryId: 'a', brokerName: 'broker-a', queueTopic: 't', queueId: 1, queueOffset: 2n };
+const receipt = {
+  clientMark: 'a',
+  deliveryNumber: 1,
+  brokerName: 'broker-a',
+  queueTopic: 't',
+  queueId: 1,
+  queueOffset: 2n,
+};
 const received = (stored: StoredMessage) =>
   toReceivedMessage(stored, { topic: 't', reconsumeTimes: 3, receipt }, 1_000);
 

@@ -5,14 +5,9 @@ import { GroupSettings } from '../../src/client/cluster/group-settings.ts';
 import { Heartbeats } from '../../src/client/cluster/heartbeats.ts';
 import { NameServers } from '../../src/client/cluster/name-servers.ts';
 import { Routes } from '../../src/client/cluster/routes.ts';
+import { DeliveryNumbers } from '../../src/client/pull/delivery-numbers.ts';
 import { PullGroups } from '../../src/client/pull/pull-groups.ts';
-import {
-  ackedMin,
-  type PullParts,
-  persistIntervalMsDefault,
-  processQueueLimits,
-} from '../../src/client/pull/pull-options.ts';
-import { RecentSet } from '../../src/client/recent-set.ts';
+import { type PullParts, persistIntervalMsDefault, processQueueLimits } from '../../src/client/pull/pull-options.ts';
 import type { ScriptedCluster } from './scripted-cluster.ts';
 
 /** What consumers by pull of a client share, connected to a scripted cluster; closed when the test ends. */
@@ -37,7 +32,7 @@ export function pullParts({ nameServer, log }: ScriptedCluster, changes: Partial
     cluster,
     log,
     groups: new GroupSettings(log),
-    acked: new RecentSet(ackedMin),
+    deliveryNumbers: new DeliveryNumbers(),
     limits: processQueueLimits,
     requestTimeoutMs: 3_000,
     bodyBytesMax: 4_194_304,

@@ -1,7 +1,7 @@
-import { Gate } from '../send/gate.ts';
 import type { CallOptions } from './call.ts';
 import { type ClientParts, runOnCluster } from './client-parts.ts';
 import { Closing } from './closing.ts';
+import { HandlerGate } from './handler-gate.ts';
 import { type CheckedPushOptions, checkPushOptions, delayBounds, type PushConsumerOptions } from './push-options.ts';
 import { invalidArgument } from './rocketmq-error.ts';
 import { type Filter, openConsumer, parseFilter } from './subscription.ts';
@@ -12,7 +12,7 @@ export class PushConsumer implements AsyncDisposable {
   readonly #parts: ClientParts;
   readonly #options: CheckedPushOptions;
   readonly #group: string;
-  readonly #gate: Gate;
+  readonly #gate: HandlerGate;
   readonly #topics = new Map<string, TopicHandler>();
   readonly #closing: Closing;
   #isPaused = false;
@@ -22,8 +22,7 @@ export class PushConsumer implements AsyncDisposable {
     this.#parts = parts;
     this.#group = parts.fullGroup(options.group);
     this.#options = checkPushOptions(options);
-    // Streams bound how many wait.
-    this.#gate = new Gate(this.#options.concurrency, Number.POSITIVE_INFINITY);
+    this.#gate = new HandlerGate(this.#options.concurrency);
     this.#closing = new Closing('the consumer', () => this.#close());
   }
 

@@ -1,12 +1,13 @@
 import { Deadline, pause } from '../../remoting/deadline.ts';
-import { RemotingError } from '../../remoting/errors.ts';
+import { Alarm } from '../alarm.ts';
 import type { Consumer } from '../consumer.ts';
 import { Demand } from '../demand.ts';
 import { type ClientObserver, observeProcess } from '../observer.ts';
 import type { ClientLog } from '../options.ts';
 import type { ReceivedMessage as Received } from '../received-message.ts';
-import type { Gate } from '../send/gate.ts';
-import { checkNumber, timeoutMsMax } from './call.ts';
+import { checkNumber } from './call.ts';
+import { HandlerCall } from './handler-call.ts';
+import type { HandlerGate } from './handler-gate.ts';
 import { type CheckedPushOptions, delayBounds, type HandlerResult } from './push-options.ts';
 import { ReceivedMessage } from './received-message.ts';
 import { toRocketMQError } from './rocketmq-error.ts';
@@ -28,7 +29,7 @@ export interface TopicHandlerParts {
   /** Sees the work on messages: message traces and telemetry. */
   readonly observer: ClientObserver | undefined;
   /** Lets so many handlers run at once. */
-  readonly gate: Gate;
+  readonly gate: HandlerGate;
 }
 
 /** Gives the messages of one topic to the handler. */
@@ -39,11 +40,18 @@ export class TopicHandler {
   /** No more messages are given to the handler. */
   readonly #stopping = new AbortController();
   /** Handlers have no more time. */
-  readonly #hurrying = new AbortController();
+  #isHurrying = false;
   /** The stream ends. */
   readonly #ending = new AbortController();
-  /** Messages from their coming to their end; none of them fails. */
-  readonly #underWay = new Set<Promise<void>>();
+  /** Messages that wait for a handler, by what gives them to it. */
+  readonly #waiting = new Map<() => void, Received>();
+  /** Handlers that run. */
+  readonly #calls = new Set<HandlerCall>();
+  /** Rings when the time of one of them is over. */
+  readonly #alarm = new Alarm((nowMs) => this.#endOverdue(nowMs));
+  /** Messages from their coming to their end. */
+  #underWayCount = 0;
+  #onIdle: () => void = () => {};
   #closed: Promise<void> | undefined;
 
   /** @param consumer open; it is closed by `close`. */
@@ -72,14 +80,26 @@ export class TopicHandler {
   async #close(): Promise<void> {
     this.#demand.set(0);
     this.#stopping.abort();
-    const { closeTimeoutMs } = this.#parts.options;
-    const done = Promise.all(this.#underWay);
-    await Deadline.after(closeTimeoutMs)
-      .wait(done, 'waiting for handlers')
-      .catch(() => {});
-    this.#hurrying.abort();
+    for (const [run, received] of this.#waiting) {
+      if (this.#parts.gate.forget(run)) void this.#giveBack(received);
+    }
+    this.#waiting.clear();
+    await this.#idle(this.#parts.options.closeTimeoutMs);
+    this.#isHurrying = true;
+    for (const call of this.#calls) call.end('cancelled');
     this.#ending.abort();
     await this.#consumer.close();
+  }
+
+  /** Resolves when no message is under way, after so long at the latest. */
+  async #idle(withinMs: number): Promise<void> {
+    if (this.#underWayCount === 0) return;
+    const idle = new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+    });
+    await Deadline.after(withinMs)
+      .wait(idle, 'waiting for handlers')
+      .catch(() => {});
   }
 
   /** Reads until the end; never fails. */
@@ -89,7 +109,11 @@ export class TopicHandler {
     while (!this.#stopping.signal.aborted) {
       try {
         const stream = this.#consumer.stream({ messagesMax: options.messagesMax, signal, demand: this.#demand });
-        for await (const received of stream) this.#start(received);
+        for (;;) {
+          const received = stream.takeNow() ?? (await stream.next()).value;
+          if (received === undefined) break;
+          this.#start(received);
+        }
       } catch (error) {
         if (signal.aborted) return;
         log.error({ err: error, group: options.group }, 'receiving failed; it is begun anew');
@@ -100,53 +124,86 @@ export class TopicHandler {
   }
 
   #start(received: Received): void {
-    const underWay = this.#process(received).finally(() => this.#underWay.delete(underWay));
-    this.#underWay.add(underWay);
+    this.#underWayCount += 1;
+    if (this.#stopping.signal.aborted) {
+      void this.#giveBack(received);
+      return;
+    }
+    const run = (): void => {
+      this.#waiting.delete(run);
+      void this.#process(received);
+    };
+    if (!this.#parts.gate.enter(run)) this.#waiting.set(run, received);
   }
 
   /** Never fails. */
+  async #giveBack(received: Received): Promise<void> {
+    await this.#settle(received, 0);
+    this.#noteEnd();
+  }
+
+  #noteEnd(): void {
+    this.#underWayCount -= 1;
+    if (this.#underWayCount === 0) this.#onIdle();
+  }
+
+  /** Has the handler work on a message, and says what became of it. Never fails. */
   async #process(received: Received): Promise<void> {
-    const turn = Deadline.after(timeoutMsMax, this.#stopping.signal);
     try {
-      turn.check('waiting for a handler');
-      await this.#parts.gate.run(() => this.#handle(received), turn);
-    } catch (error) {
-      // The end came before its turn.
-      if (error instanceof RemotingError) await this.#settle(received, 0);
-      else throw error;
+      const delayMs = await this.#handle(received);
+      // What the end of the consumer cut short is given back with its stream.
+      if (delayMs !== 'cut short') await this.#settle(received, delayMs);
+    } finally {
+      this.#noteEnd();
     }
   }
 
-  /** Never fails. */
-  async #handle(received: Received): Promise<void> {
-    const { options, log, namespace, observer, group } = this.#parts;
+  /** Undefined: it is done; else when it is to come again, in ms. Never fails. */
+  async #handle(received: Received): Promise<number | undefined | 'cut short'> {
+    const { options, log, namespace, observer, group, gate } = this.#parts;
     const message = new ReceivedMessage(received, namespace);
-    const { topic, messageId, reconsumeTimes } = message;
     const outcomeOf = (delayMs: number | undefined) => (delayMs === undefined ? 'success' : 'failure');
     try {
-      const work = async (): Promise<number | undefined> => delayOf(await this.#callHandler(message));
-      await this.#settle(received, await observeProcess(observer, { message: received, group, outcomeOf }, work));
+      const work = () => this.#callHandler(message);
+      if (observer === undefined) return await work();
+      return await observeProcess(observer, { message: received, group, outcomeOf }, work);
     } catch (error) {
-      // What the end of the consumer cut short is given back with its stream.
-      if (this.#hurrying.signal.aborted) return;
+      if (this.#isHurrying) return 'cut short';
+      const { topic, messageId, reconsumeTimes } = message;
       const fields = { err: error, group: options.group, topic, messageId, reconsumeTimes };
       log.warn(fields, 'the handler of a message failed; it comes again');
-      await this.#settle(received, this.#retryDelayMs(reconsumeTimes));
+      return this.#retryDelayMs(reconsumeTimes);
+    } finally {
+      gate.leave();
     }
   }
 
-  /** @throws what the handler throws; RemotingError when it has no more time. */
-  async #callHandler(message: ReceivedMessage): Promise<HandlerResult> {
+  /** As `delayOf`; a promise only where the handler gave one. @throws what the handler throws; RemotingError when it has no more time. */
+  #callHandler(message: ReceivedMessage): number | undefined | Promise<number | undefined> {
     const { handler, handlerTimeoutMs } = this.#parts.options;
-    const time = Deadline.after(handlerTimeoutMs, this.#hurrying.signal);
-    const ending = new AbortController();
-    const stop = time.watch(() => ending.abort(new Error('the handler of a message has no more time')));
-    const work = (async () => handler(message, { signal: ending.signal }))();
+    const call = new HandlerCall(performance.now() + handlerTimeoutMs);
+    const result = handler(message, call);
+    return isPromise(result) ? this.#await(call, result) : delayOf(result);
+  }
+
+  async #await(call: HandlerCall, promised: PromiseLike<HandlerResult>): Promise<number | undefined> {
+    this.#calls.add(call);
+    this.#alarm.set(call.endsAtMs);
     try {
-      return await time.wait(work, 'the handler of a message');
+      return delayOf(await call.result(promised));
     } finally {
-      stop();
+      this.#calls.delete(call);
     }
+  }
+
+  /** @returns when the next handler has no more time. */
+  #endOverdue(nowMs: number): number {
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const call of this.#calls) {
+      if (call.endsAtMs > nowMs) nextMs = Math.min(nextMs, call.endsAtMs);
+      else call.end('timeout');
+    }
+    return nextMs;
   }
 
   /** Never fails. */
@@ -189,6 +246,10 @@ export class TopicHandler {
       this.#parts.log.error({ err: failure }, 'onError failed');
     }
   }
+}
+
+function isPromise(result: HandlerResult | Promise<HandlerResult>): result is Promise<HandlerResult> {
+  return typeof result === 'object' && 'then' in result;
 }
 
 /** Undefined: it is done. @throws RocketMQError `INVALID_ARGUMENT` for what is no result. */

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Deadline } from '../../remoting/deadline.ts';
-import type { Consumer } from '../consumer.ts';
+import type { Consumer, MessageStream } from '../consumer.ts';
 import { Demand } from '../demand.ts';
 import type { ReceivedMessage as Received } from '../received-message.ts';
 import { ReceivedMessage } from './received-message.ts';
@@ -32,7 +32,7 @@ export class TopicReader {
   readonly #options: TopicReaderOptions;
   readonly #demand = new Demand();
   #durationMs = 0;
-  #messages: AsyncGenerator<Received> | undefined;
+  #messages: MessageStream | undefined;
   #waiting: Promise<void> | undefined;
   #outcome: Outcome | undefined;
 

@@ -4,11 +4,11 @@ import { defaultTopic } from '../../remoting/topic-names.ts';
 import { isVersion5 } from '../../remoting/version.ts';
 import { type ReachedBroker, reachBrokers } from '../cluster/reached-brokers.ts';
 import type { Route } from '../cluster/route.ts';
-import type { Consumer, ConsumerOptions, StreamOptions } from '../consumer.ts';
+import type { Consumer, ConsumerOptions, MessageStream, StreamOptions } from '../consumer.ts';
 import { eachAtOnce } from '../each-at-once.ts';
 import { ClientError } from '../errors.ts';
 import { checkFilter } from '../filter-check.ts';
-import type { ReceivedMessage } from '../received-message.ts';
+import { LazyStream, type StartedStream } from '../lazy-stream.ts';
 import { fixStartOffsets } from '../start-offsets.ts';
 import type { PopParts } from './pop-options.ts';
 import { PopStream } from './pop-stream.ts';
@@ -89,20 +89,17 @@ export class PopConsumer implements Consumer<PopReceipt> {
 
   /**
    * A new stream; several of one consumer share the messages. What it leaves un-acknowledged is released when it ends.
-   * @throws ResponseError when the brokers refuse the group or the topic to us; ClientError `closed`.
+   * @throws (its first message) ResponseError when the brokers refuse the group or the topic to us; ClientError `closed`.
    */
-  async *stream(options: StreamOptions): AsyncGenerator<ReceivedMessage<PopReceipt>> {
-    this.#checkOpen();
-    const { stream, end } = this.#startStream(options);
-    try {
-      yield* stream.messages();
-    } finally {
-      await end();
-    }
+  stream(options: StreamOptions): MessageStream<PopReceipt> {
+    return new LazyStream(() => {
+      this.#checkOpen();
+      return this.#startStream(options);
+    });
   }
 
-  async ack(receipt: PopReceipt, deadline: Deadline): Promise<void> {
-    await this.#settler.ack(receipt, deadline);
+  ack(receipt: PopReceipt, deadline: Deadline): Promise<void> {
+    return this.#settler.ack(receipt, deadline);
   }
 
   /** @throws ClientError `invalid` for a delay that is not 0 to 12 h; as `ack`. */
@@ -146,7 +143,7 @@ export class PopConsumer implements Consumer<PopReceipt> {
     return reached;
   }
 
-  #startStream(options: StreamOptions): { readonly stream: PopStream; readonly end: () => Promise<void> } {
+  #startStream(options: StreamOptions): StartedStream<PopReceipt> {
     const ending = new AbortController();
     const stream = new PopStream(this.#parts, this.#options, { ...options, signal: ending.signal });
     const stopRenewals = startRenewals(stream.inFlight, this.#settler, this.#options);
@@ -155,6 +152,7 @@ export class PopConsumer implements Consumer<PopReceipt> {
     const end = (): Promise<void> => {
       if (ended !== undefined) return ended;
       ending.abort();
+      stream.ring();
       stopRenewals();
       options.signal.removeEventListener('abort', onAbort);
       this.#streams.delete(stream);
@@ -169,7 +167,7 @@ export class PopConsumer implements Consumer<PopReceipt> {
     this.#streams.set(stream, end);
     options.signal.addEventListener('abort', onAbort);
     if (options.signal.aborted) onAbort();
-    return { stream, end };
+    return { messages: stream, end };
   }
 
   /** Never fails. */

@@ -62,29 +62,31 @@ export class PopStream {
     });
   }
 
+  /** The next message, if it is at hand. */
+  takeNow(): ReceivedMessage<PopReceipt> | undefined {
+    return this.#options.signal.aborted ? undefined : this.#handOut();
+  }
+
   /**
-   * Hands out messages until the signal ends it. A broker that fails is tried again.
+   * Waits for the next message; undefined when the signal has ended the stream. A broker that fails is tried again.
    * @throws ResponseError when the brokers refuse the group or the topic to us; ClientError `closed`.
    */
-  async *messages(): AsyncGenerator<ReceivedMessage<PopReceipt>> {
+  async next(): Promise<ReceivedMessage<PopReceipt> | undefined> {
     const { signal } = this.#options;
-    const ring = (): void => this.#bell.ring();
-    signal.addEventListener('abort', ring);
-    try {
-      while (!signal.aborted) {
-        const message = this.#handOut();
-        if (message !== undefined) {
-          yield message;
-          continue;
-        }
-        if (this.#refusal !== undefined) throw this.#refusal;
-        await this.#startPolls();
-        // Polls ring when they end. Without one there may be messages that expire, or a topic that comes into being.
-        await this.#bell.heard(this.#polls.size > 0 ? undefined : retryPauseMs);
-      }
-    } finally {
-      signal.removeEventListener('abort', ring);
+    while (!signal.aborted) {
+      const message = this.#handOut();
+      if (message !== undefined) return message;
+      if (this.#refusal !== undefined) throw this.#refusal;
+      await this.#startPolls();
+      // Polls ring when they end. Without one there may be messages that expire, or a topic that comes into being.
+      await this.#bell.heard(this.#polls.size > 0 ? undefined : retryPauseMs);
     }
+    return undefined;
+  }
+
+  /** There may be an end. */
+  ring(): void {
+    this.#bell.ring();
   }
 
   /** What was taken, or still will be, and no reader gets. To be called once the signal has ended the stream. */

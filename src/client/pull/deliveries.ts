@@ -1,8 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { Deadline } from '../../remoting/deadline.ts';
+import { Alarm } from '../alarm.ts';
 import { eachAtOnce } from '../each-at-once.ts';
 import { ClientError } from '../errors.ts';
 import type { PullReceipt } from '../receipt.ts';
+import type { DeliveryNumbers } from './delivery-numbers.ts';
 import type { ProcessQueue, PulledMessage } from './process-queue.ts';
 import type { PullParts } from './pull-options.ts';
 import type { QueueReader } from './queue-reader.ts';
@@ -12,14 +13,13 @@ import type { SendBack } from './send-back.ts';
 const giveBackTimeoutMs = 5_000;
 /** How long a message that could not go back waits here before it is handed out again, in ms; as Java's client has it. */
 const localRetryDelayMs = 5_000;
-/** Longest wait of a Node timer, 24.8 days. */
-const timerDurationMsMax = 2 ** 31 - 1;
 /** Messages of one stream that go back side by side. */
 const giveBacksAtOnce = 64;
 
 /** Who has messages in flight. */
 export interface DeliveryOwner {
-  readonly inFlight: Set<Delivery>;
+  /** Called when one more is in flight. */
+  onHandedOut(): void;
   /** Called when one of them is not in flight any more. */
   onSettled(): void;
 }
@@ -36,8 +36,8 @@ export interface TakenMessage {
 export interface Delivery extends TakenMessage {
   readonly receipt: PullReceipt;
   readonly owner: DeliveryOwner;
-  /** Ends its time. */
-  readonly timer: NodeJS.Timeout;
+  /** When its time is over, on the monotonic clock, in ms. */
+  readonly endsAtMs: number;
 }
 
 export interface DeliveriesOptions {
@@ -55,13 +55,14 @@ export interface DeliveriesOptions {
 export class Deliveries {
   readonly #parts: PullParts;
   readonly #options: DeliveriesOptions;
-  readonly #open = new Map<string, Delivery>();
+  /** By number. */
+  readonly #open = new Map<number, Delivery>();
+  /** Rings when the time of one of them is over. */
+  readonly #alarm = new Alarm((nowMs) => this.#endOverdue(nowMs));
   /** Messages on their way back; none of them fails. */
   readonly #returning = new Map<Promise<void>, QueueReader>();
   /** Who waits for messages to be in flight no more. */
   readonly #waiting = new Set<() => void>();
-  readonly #idPrefix = randomBytes(8).toString('hex');
-  #idCount = 0;
 
   constructor(parts: PullParts, options: DeliveriesOptions) {
     this.#parts = parts;
@@ -71,26 +72,27 @@ export class Deliveries {
   /** Hands a message out. @param durationMs how long the receiver has for its ack. */
   add({ message, reader, messages }: TakenMessage, owner: DeliveryOwner, durationMs: number): Delivery {
     const { topic: queueTopic, brokerName, queueId } = reader.queue;
-    this.#idCount += 1;
-    const deliveryId = `${this.#idPrefix}x${this.#idCount.toString(36)}`;
-    const receipt = { deliveryId, brokerName, queueTopic, queueId, queueOffset: message.stored.queueOffset };
-    const timer = setTimeout(() => this.#expire(deliveryId), Math.min(durationMs, timerDurationMsMax));
-    // A process that has nothing else to do need not wait for it.
-    timer.unref();
-    const delivery = { message, reader, messages, receipt, owner, timer };
-    this.#open.set(deliveryId, delivery);
-    owner.inFlight.add(delivery);
+    const { deliveryNumbers } = this.#parts;
+    const { clientMark } = deliveryNumbers;
+    const deliveryNumber = deliveryNumbers.next();
+    const { queueOffset } = message.stored;
+    const receipt = { clientMark, deliveryNumber, brokerName, queueTopic, queueId, queueOffset };
+    const endsAtMs = performance.now() + durationMs;
+    const delivery = { message, reader, messages, receipt, owner, endsAtMs };
+    this.#open.set(deliveryNumber, delivery);
+    this.#alarm.set(endsAtMs);
+    owner.onHandedOut();
     return delivery;
   }
 
   /** The message is done. @throws ClientError `expired`. */
   ack(receipt: PullReceipt): void {
-    const { deliveryId } = receipt;
-    if (!this.#open.has(deliveryId) && this.#parts.acked.has(deliveryId)) return;
+    const { deliveryNumbers } = this.#parts;
+    if (wasAcknowledged(receipt, deliveryNumbers)) return;
     const { reader, messages, message } = this.#take(receipt);
     const wasFull = messages.isFull;
     messages.done(message);
-    this.#parts.acked.add(deliveryId);
+    deliveryNumbers.acknowledged(receipt.deliveryNumber);
     // Out of order, an ack lets nothing else be handed out.
     if (wasFull || this.#options.ordered) this.#options.onChange(reader);
   }
@@ -108,7 +110,8 @@ export class Deliveries {
 
   /** Gives back all that an owner has in flight. Never fails: what could not go back is handed out again later. */
   async giveBackAll(owner: DeliveryOwner): Promise<void> {
-    const deliveries = [...owner.inFlight].map(({ receipt }) => this.#take(receipt));
+    const ofOwner = [...this.#open.values()].filter((delivery) => delivery.owner === owner);
+    const deliveries = ofOwner.map(({ receipt }) => this.#take(receipt));
     await eachAtOnce(deliveries, giveBacksAtOnce, (delivery) => this.#giveBack(delivery, 0));
   }
 
@@ -158,21 +161,28 @@ export class Deliveries {
   }
 
   /** A delivery that still counts, which it does no more from now on. @throws ClientError `expired`. */
-  #take({ deliveryId }: PullReceipt): Delivery {
-    const delivery = this.#open.get(deliveryId);
-    if (delivery === undefined) throw expiredError();
-    this.#open.delete(deliveryId);
-    clearTimeout(delivery.timer);
-    delivery.owner.inFlight.delete(delivery);
+  #take({ clientMark, deliveryNumber }: PullReceipt): Delivery {
+    const delivery = this.#open.get(deliveryNumber);
+    if (delivery === undefined || delivery.receipt.clientMark !== clientMark) throw expiredError();
+    this.#open.delete(deliveryNumber);
     delivery.owner.onSettled();
-    for (const wake of this.#waiting) wake();
-    this.#waiting.clear();
+    if (this.#waiting.size > 0) this.#wakeWaiting();
     return delivery;
   }
 
-  #expire(deliveryId: string): void {
-    const delivery = this.#open.get(deliveryId);
-    if (delivery !== undefined) void this.#giveBack(this.#take(delivery.receipt), 0);
+  #wakeWaiting(): void {
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
+  }
+
+  /** Gives back what nobody has acknowledged in its time. @returns when the next time is over. */
+  #endOverdue(nowMs: number): number {
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const { receipt, endsAtMs } of this.#open.values()) {
+      if (endsAtMs > nowMs) nextMs = Math.min(nextMs, endsAtMs);
+      else void this.#giveBack(this.#take(receipt), 0);
+    }
+    return nextMs;
   }
 
   /** Never fails. */
@@ -235,6 +245,11 @@ export class Deliveries {
 /** Tries of a message before this one, those that brokers do not know of too. */
 export function reconsumeTimesOf({ stored, localReconsumeTimes }: PulledMessage): number {
   return stored.reconsumeTimes + localReconsumeTimes;
+}
+
+/** Whether a delivery of this client was acknowledged, as far as that is remembered. */
+export function wasAcknowledged({ clientMark, deliveryNumber }: PullReceipt, numbers: DeliveryNumbers): boolean {
+  return clientMark === numbers.clientMark && numbers.isAcknowledged(deliveryNumber);
 }
 
 /** What is said of a receipt that counts no more. */

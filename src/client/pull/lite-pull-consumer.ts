@@ -307,7 +307,7 @@ export class LitePullConsumer {
   async #read(queue: MessageQueue, { stored }: PulledMessage): Promise<ReceivedMessage<PullReceipt> | undefined> {
     const { topic, brokerName, queueId } = queue;
     const { queueOffset, reconsumeTimes } = stored;
-    const receipt = { deliveryId: 'poll', brokerName, queueTopic: topic, queueId, queueOffset };
+    const receipt = { clientMark: 'poll', deliveryNumber: 0, brokerName, queueTopic: topic, queueId, queueOffset };
     try {
       return await toReceivedMessage(stored, { topic, reconsumeTimes, receipt }, this.#parts.bodyBytesMax);
     } catch (error) {

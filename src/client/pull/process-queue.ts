@@ -6,11 +6,18 @@ export interface PulledMessage {
   readonly stored: StoredMessage;
   /** The topic that consumers know: of a message that comes again the one that it was sent to. */
   readonly topic: string;
-  /** How often it was handed out here before, on top of what brokers count. */
-  readonly localReconsumeTimes: number;
+  /** Its place among all that its queue took in. */
+  readonly place: number;
+  /** Its queue offset less the one where its queue was begun. */
+  readonly distance: number;
+  /** How often it was handed out here before, on top of what brokers count. Changed by its queue, like what follows. */
+  localReconsumeTimes: number;
   /** Not to be handed out before this time, on the monotonic clock, in ms. */
-  readonly notBeforeMs: number;
+  notBeforeMs: number;
 }
+
+/** Holes at the start of a queue that are not worth being cut off. */
+const holesMin = 64;
 
 /** What a pull brought of a queue. */
 export type ArrivedMessage = Pick<PulledMessage, 'stored' | 'topic'>;
@@ -22,8 +29,16 @@ export type ArrivedMessage = Pick<PulledMessage, 'stored' | 'topic'>;
 export class ProcessQueue {
   readonly #limits: ProcessQueueLimits;
   readonly #ordered: boolean;
-  /** All that is not done, by offset, in ascending order. */
-  readonly #pending = new Map<bigint, PulledMessage>();
+  readonly #beginOffset: bigint;
+  /** In ascending order, with a hole for each that is done: nothing of those is kept. */
+  #pending: (PulledMessage | undefined)[] = [];
+  /** Of the first that is not done. */
+  #firstIndex = 0;
+  /** The place of the message at index 0. */
+  #placeAtStart = 0;
+  #count = 0;
+  #lastOffset: bigint;
+  #lastDistance = 0;
   /** What was never handed out, by topic, in order: only retry topics hold messages of several. */
   readonly #fresh = new Map<string, PulledMessage[]>();
   /** What is to be handed out again. */
@@ -31,7 +46,6 @@ export class ProcessQueue {
   #bytes = 0;
   #freshCount = 0;
   #freshBytes = 0;
-  #lastOffset: bigint;
   #nextOffset: bigint;
 
   /**
@@ -39,6 +53,7 @@ export class ProcessQueue {
    * @param ordered whether a message is handed out only when all before it are done.
    */
   constructor(nextOffset: bigint, limits: ProcessQueueLimits, ordered: boolean) {
+    this.#beginOffset = nextOffset;
     this.#nextOffset = nextOffset;
     this.#lastOffset = nextOffset;
     this.#limits = limits;
@@ -57,7 +72,7 @@ export class ProcessQueue {
 
   /** Of the messages that are not done; undefined where there are none. */
   get firstOffset(): bigint | undefined {
-    return this.#pending.keys().next().value;
+    return this.#first?.stored.queueOffset;
   }
 
   /** The last that a pull brought. */
@@ -67,7 +82,7 @@ export class ProcessQueue {
 
   /** Messages that are not done. */
   get count(): number {
-    return this.#pending.size;
+    return this.#count;
   }
 
   /** Bytes of the bodies that are not done. */
@@ -93,9 +108,10 @@ export class ProcessQueue {
   /** True when no more may be pulled before something is done. */
   get isFull(): boolean {
     const { messagesMax, bytesMax, spanMax } = this.#limits;
-    const { firstOffset } = this;
-    if (firstOffset === undefined) return false;
-    return this.count >= messagesMax || this.#bytes >= bytesMax || Number(this.#lastOffset - firstOffset) >= spanMax;
+    const first = this.#first;
+    if (first === undefined) return false;
+    if (this.#count >= messagesMax || this.#bytes >= bytesMax) return true;
+    return this.#lastDistance - first.distance >= spanMax;
   }
 
   /** Takes in what a pull brought. @param nextOffset where the broker says the next one begins. */
@@ -103,16 +119,20 @@ export class ProcessQueue {
     for (const { stored, topic } of arrived) {
       const { queueOffset, body } = stored;
       // A broker that repeats itself must not make us do so.
-      if (queueOffset < this.#nextOffset || this.#pending.has(queueOffset)) continue;
-      const pulled = { stored, topic, localReconsumeTimes: 0, notBeforeMs: 0 };
-      this.#pending.set(queueOffset, pulled);
+      if (queueOffset < this.#nextOffset) continue;
+      this.#nextOffset = queueOffset + 1n;
+      this.#lastOffset = queueOffset;
+      this.#lastDistance = Number(queueOffset - this.#beginOffset);
+      const [place, distance] = [this.#placeAtStart + this.#pending.length, this.#lastDistance];
+      const pulled = { stored, topic, place, distance, localReconsumeTimes: 0, notBeforeMs: 0 };
+      this.#pending.push(pulled);
+      this.#count += 1;
       const fresh = this.#fresh.get(topic);
       if (fresh === undefined) this.#fresh.set(topic, [pulled]);
       else fresh.push(pulled);
       this.#bytes += body.length;
       this.#freshCount += 1;
       this.#freshBytes += body.length;
-      this.#lastOffset = queueOffset;
     }
     if (nextOffset > this.#nextOffset) this.#nextOffset = nextOffset;
   }
@@ -120,12 +140,7 @@ export class ProcessQueue {
   /** The next message of a topic to be handed out, if there is one now. */
   take(topic: string, nowMs: number): PulledMessage | undefined {
     if (this.#ordered) return this.#takeFirst(topic, nowMs);
-    for (const message of this.#again) {
-      if (message.topic !== topic || message.notBeforeMs > nowMs) continue;
-      this.#again.delete(message);
-      return message;
-    }
-    return this.#takeFresh(topic);
+    return (this.#again.size === 0 ? undefined : this.#takeAgain(topic, nowMs)) ?? this.#takeFresh(topic);
   }
 
   /** Takes all messages of a topic that were never handed out. */
@@ -138,23 +153,52 @@ export class ProcessQueue {
   }
 
   /** Is to be handed out again, as one more try, from that time on. */
-  handBack({ stored }: PulledMessage, notBeforeMs: number): void {
-    const pending = this.#pending.get(stored.queueOffset);
-    if (pending === undefined) return;
-    const message = { ...pending, notBeforeMs, localReconsumeTimes: pending.localReconsumeTimes + 1 };
-    this.#pending.set(stored.queueOffset, message);
+  handBack(message: PulledMessage, notBeforeMs: number): void {
+    if (!this.#isPending(message)) return;
+    message.notBeforeMs = notBeforeMs;
+    message.localReconsumeTimes += 1;
     this.#again.add(message);
   }
 
   /** It need not come again. */
-  done({ stored }: PulledMessage): void {
-    if (!this.#pending.delete(stored.queueOffset)) return;
-    this.#bytes -= stored.body.length;
+  done(message: PulledMessage): void {
+    if (!this.#isPending(message)) return;
+    this.#pending[message.place - this.#placeAtStart] = undefined;
+    this.#count -= 1;
+    this.#bytes -= message.stored.body.length;
+    this.#passHoles();
+  }
+
+  get #first(): PulledMessage | undefined {
+    return this.#pending[this.#firstIndex];
+  }
+
+  #isPending(message: PulledMessage): boolean {
+    return this.#pending[message.place - this.#placeAtStart] === message;
+  }
+
+  /** Goes on to the first that is not done. */
+  #passHoles(): void {
+    while (this.#firstIndex < this.#pending.length && this.#first === undefined) this.#firstIndex += 1;
+    // At least half of it at a time, so that each message is moved once at most.
+    if (this.#firstIndex < holesMin || 2 * this.#firstIndex < this.#pending.length) return;
+    this.#pending = this.#pending.slice(this.#firstIndex);
+    this.#placeAtStart += this.#firstIndex;
+    this.#firstIndex = 0;
+  }
+
+  #takeAgain(topic: string, nowMs: number): PulledMessage | undefined {
+    for (const message of this.#again) {
+      if (message.topic !== topic || message.notBeforeMs > nowMs) continue;
+      this.#again.delete(message);
+      return message;
+    }
+    return undefined;
   }
 
   /** In order: only the first of all that are not done, and only while it is not handed out already. */
   #takeFirst(topic: string, nowMs: number): PulledMessage | undefined {
-    const first: PulledMessage | undefined = this.#pending.values().next().value;
+    const first = this.#first;
     if (first === undefined || first.topic !== topic) return undefined;
     if (this.#again.has(first)) {
       if (first.notBeforeMs > nowMs) return undefined;

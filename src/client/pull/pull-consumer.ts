@@ -4,18 +4,20 @@ import { isVersion5 } from '../../remoting/version.ts';
 import { type ReachedBroker, reachBrokers } from '../cluster/reached-brokers.ts';
 import { readQueuesOf } from '../cluster/route.ts';
 import { consumeFromDefault } from '../consume-from.ts';
-import type { Consumer, ConsumerOptions, StreamOptions } from '../consumer.ts';
+import type { Consumer, ConsumerOptions, MessageStream, StreamOptions } from '../consumer.ts';
 import { ClientError } from '../errors.ts';
 import { checkFilter } from '../filter-check.ts';
+import { LazyStream, type StartedStream } from '../lazy-stream.ts';
 import type { PullReceipt } from '../receipt.ts';
-import type { ReceivedMessage } from '../received-message.ts';
 import { fixStartOffsets } from '../start-offsets.ts';
-import { expiredError } from './deliveries.ts';
+import { expiredError, wasAcknowledged } from './deliveries.ts';
 import { LocalOffsets } from './local-offsets.ts';
 import type { PullMember } from './pull-member.ts';
 import type { PullMembers } from './pull-members.ts';
 import type { PullParts } from './pull-options.ts';
 import { PullStream } from './pull-stream.ts';
+
+const acknowledged = Promise.resolve();
 
 /**
  * Receives messages of one topic for one group by pull: the members of the group share out its queues, and who has a queue reads it
@@ -45,7 +47,7 @@ export class PullConsumer implements Consumer<PullReceipt> {
   }
 
   get inFlightCount(): number {
-    return [...this.#streams.keys()].reduce((count, { inFlight }) => count + inFlight.size, 0);
+    return [...this.#streams.keys()].reduce((count, { inFlightCount }) => count + inFlightCount, 0);
   }
 
   /**
@@ -74,27 +76,30 @@ export class PullConsumer implements Consumer<PullReceipt> {
   /**
    * A new stream; those of all consumers of the group and topic in this client share the messages. What it leaves un-acknowledged comes
    * again, by the retry topic, as soon as it ends.
-   * @throws ResponseError when the brokers refuse the group, the topic or the filter to us; ClientError `closed`.
+   * @throws (its first message) ResponseError when the brokers refuse the group, the topic or the filter to us; ClientError `closed`.
    */
-  async *stream(options: StreamOptions): AsyncGenerator<ReceivedMessage<PullReceipt>> {
-    this.#checkOpen();
-    if (this.#joined === undefined) throw new ClientError('invalid', 'the consumer is not open: open it first');
-    const { stream, end } = this.#startStream(this.#joined.member, options);
+  stream(options: StreamOptions): MessageStream<PullReceipt> {
+    return new LazyStream(() => {
+      this.#checkOpen();
+      if (this.#joined === undefined) throw new ClientError('invalid', 'the consumer is not open: open it first');
+      return this.#startStream(this.#joined.member, options);
+    });
+  }
+
+  /** One promise serves all acks that succeed: there are as many as messages. */
+  ack(receipt: PullReceipt): Promise<void> {
     try {
-      for (;;) {
-        const message = stream.takeNow() ?? (await stream.next());
-        if (message === undefined) return;
-        yield message;
-      }
-    } finally {
-      await end();
+      this.#ack(receipt);
+      return acknowledged;
+    } catch (error) {
+      return Promise.reject(error);
     }
   }
 
-  async ack(receipt: PullReceipt): Promise<void> {
+  #ack(receipt: PullReceipt): void {
     const member = this.#members.find(this.#options.subscriber.group);
     if (member !== undefined) member.deliveries.ack(receipt);
-    else if (!this.#parts.acked.has(receipt.deliveryId)) throw expiredError();
+    else if (!wasAcknowledged(receipt, this.#parts.deliveryNumbers)) throw expiredError();
   }
 
   async nack(receipt: PullReceipt, delayMs: number, deadline: Deadline): Promise<void> {
@@ -146,7 +151,7 @@ export class PullConsumer implements Consumer<PullReceipt> {
     return LocalOffsets.open({ cluster, group: subscriber.group, from, directory, clientId });
   }
 
-  #startStream(member: PullMember, options: StreamOptions): { readonly stream: PullStream; end(): Promise<void> } {
+  #startStream(member: PullMember, options: StreamOptions): StartedStream<PullReceipt> {
     const ending = new AbortController();
     const stream = new PullStream(this.#parts, member, this.#options, { ...options, signal: ending.signal });
     let ended: Promise<void> | undefined;
@@ -167,6 +172,6 @@ export class PullConsumer implements Consumer<PullReceipt> {
     member.start(stream);
     options.signal.addEventListener('abort', onAbort);
     if (options.signal.aborted) onAbort();
-    return { stream, end };
+    return { messages: stream, end };
   }
 }

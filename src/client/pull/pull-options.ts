@@ -1,7 +1,7 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import type { GroupSettings } from '../cluster/group-settings.ts';
 import type { ClientLog } from '../options.ts';
-import type { RecentSet } from '../recent-set.ts';
+import type { DeliveryNumbers } from './delivery-numbers.ts';
 
 /** How much of one queue a client holds: what was pulled and is not done. A queue that reaches one of them is not pulled from. */
 export interface ProcessQueueLimits {
@@ -23,16 +23,12 @@ export const processQueueLimits: ProcessQueueLimits = {
 /** Messages of one pull; brokers give no more than 32 unless configured otherwise. */
 export const pullMessagesMax = 32;
 
-/** Acks remembered, since to acknowledge a message twice is a success: at least so many, and less than twice as many. */
-export const ackedMin = 32_768;
-
 /** What all consumers by pull of a client share. */
 export interface PullParts {
   readonly cluster: Cluster;
   readonly log: ClientLog;
   readonly groups: GroupSettings;
-  /** Deliveries that were acknowledged. */
-  readonly acked: RecentSet;
+  readonly deliveryNumbers: DeliveryNumbers;
   readonly limits: ProcessQueueLimits;
   /** Longest wait for the answer to a request that the broker does not hold, in ms. */
   readonly requestTimeoutMs: number;

@@ -10,7 +10,6 @@ import type { PullParts } from './pull-options.ts';
 
 /** Messages of one consumer for one reader: queues are pulled from only while it has room. */
 export class PullStream implements MemberStream {
-  readonly inFlight = new Set<Delivery>();
   readonly topic: string;
   readonly #parts: PullParts;
   readonly #member: PullMember;
@@ -18,6 +17,7 @@ export class PullStream implements MemberStream {
   readonly #options: StreamOptions;
   /** Rings when there may be something to do for who waits for a message. */
   readonly #bell = new Bell();
+  #inFlightCount = 0;
   #paused = false;
   /** Taken, and compressed. */
   #unread: Delivery | undefined;
@@ -31,10 +31,14 @@ export class PullStream implements MemberStream {
     options.demand?.watch(() => this.#bell.ring());
   }
 
+  get inFlightCount(): number {
+    return this.#inFlightCount;
+  }
+
   /** Whether it may be given more. */
   get hasRoom(): boolean {
     const { messagesMax, demand, signal } = this.#options;
-    return this.inFlight.size < messagesMax && (demand?.count ?? 1) > 0 && !signal.aborted;
+    return this.#inFlightCount < messagesMax && (demand?.count ?? 1) > 0 && !signal.aborted;
   }
 
   /** How long a receiver has for its ack, in ms: nobody but us knows of the delivery, so there is nothing to be renewed. */
@@ -47,8 +51,13 @@ export class PullStream implements MemberStream {
     this.#bell.ring();
   }
 
+  onHandedOut(): void {
+    this.#inFlightCount += 1;
+  }
+
   onSettled(): void {
-    if (this.inFlight.size === this.#options.messagesMax - 1) this.#bell.ring();
+    this.#inFlightCount -= 1;
+    if (this.#inFlightCount === this.#options.messagesMax - 1) this.#bell.ring();
   }
 
   /** The next message, if it is at hand and can be read without waiting: most are, and a promise for each of them costs. */

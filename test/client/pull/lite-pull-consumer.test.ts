@@ -6,9 +6,9 @@ import type { RunningBroker } from '../../../src/broker/broker.ts';
 import { GroupSettings } from '../../../src/client/cluster/group-settings.ts';
 import { parseTagFilter } from '../../../src/client/message-filter.ts';
 import { averageAllocation } from '../../../src/client/pull/allocation.ts';
+import { DeliveryNumbers } from '../../../src/client/pull/delivery-numbers.ts';
 import { LitePullConsumer, type LitePullOptions } from '../../../src/client/pull/lite-pull-consumer.ts';
-import { ackedMin, processQueueLimits } from '../../../src/client/pull/pull-options.ts';
-import { RecentSet } from '../../../src/client/recent-set.ts';
+import { processQueueLimits } from '../../../src/client/pull/pull-options.ts';
 import type { Answer } from '../../../src/remoting/command.ts';
 import { Deadline } from '../../../src/remoting/deadline.ts';
 import { RequestCode } from '../../../src/remoting/request-code.ts';
@@ -47,7 +47,7 @@ describe('a lite pull consumer', () => {
       cluster,
       log,
       groups: new GroupSettings(log),
-      acked: new RecentSet(ackedMin),
+      deliveryNumbers: new DeliveryNumbers(),
       limits: processQueueLimits,
       requestTimeoutMs: 5_000,
       bodyBytesMax: 4_194_304,

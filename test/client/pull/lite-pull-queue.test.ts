@@ -1,10 +1,10 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { GroupSettings } from '../../../src/client/cluster/group-settings.ts';
 import { parseTagFilter } from '../../../src/client/message-filter.ts';
+import { DeliveryNumbers } from '../../../src/client/pull/delivery-numbers.ts';
 import { LitePullQueue } from '../../../src/client/pull/lite-pull-queue.ts';
 import type { OffsetStore } from '../../../src/client/pull/local-offsets.ts';
-import { ackedMin, processQueueLimits } from '../../../src/client/pull/pull-options.ts';
-import { RecentSet } from '../../../src/client/recent-set.ts';
+import { processQueueLimits } from '../../../src/client/pull/pull-options.ts';
 import { Deadline } from '../../../src/remoting/deadline.ts';
 import { connectEngine, startTestEngine } from '../../support/engine-client.ts';
 import { GroupMembers } from '../../support/group-members.ts';
@@ -32,7 +32,7 @@ test('a queue hands out in order, stores what is settled when it changed, and st
       cluster,
       log,
       groups: new GroupSettings(log),
-      acked: new RecentSet(ackedMin),
+      deliveryNumbers: new DeliveryNumbers(),
       limits: processQueueLimits,
       requestTimeoutMs: 5_000,
       bodyBytesMax: 4_194_304,
