@@ -4,7 +4,9 @@ import type { Log } from '../log.ts';
 type Level = 'error' | 'warn' | 'debug';
 
 /** Our own failures are told loudly; what a caller did wrong, or cancelled, only to who listens closely. */
-function levelOf({ code }: ConnectError): Level {
+function levelOf({ code, details }: ConnectError): Level {
+  // Every failure of ours has its reason in its details; without one it is what Connect refuses, such as bytes that are no message.
+  if (details.length === 0) return 'debug';
   if (code === Code.Internal) return 'error';
   return code === Code.Unavailable || code === Code.DeadlineExceeded ? 'warn' : 'debug';
 }
