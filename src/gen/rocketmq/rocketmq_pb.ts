@@ -1605,7 +1605,8 @@ export const QueueLagSchema: GenMessage<QueueLag> = /*@__PURE__*/
   messageDesc(file_rocketmq_rocketmq, 42);
 
 /**
- * GroupMember is a client that is connected to a broker as a consumer of the group: a proxy is one, however many consumers it has.
+ * GroupMember is a client that is connected to a broker as a consumer of the group: a proxy is one, however many consumers it has; who
+ * receives by POP is one from its next heartbeat on, up to 30 s later.
  *
  * @generated from message rocketmq.GroupMember
  */
@@ -1616,7 +1617,7 @@ export type GroupMember = Message$1<"rocketmq.GroupMember"> & {
   clientId: string;
 
   /**
-   * Such as JAVA, GO, and for this proxy OTHER.
+   * Such as JAVA, GO, and for this proxy NODE_JS, with brokers of 4.x OTHER.
    *
    * @generated from field: string language = 2;
    */
