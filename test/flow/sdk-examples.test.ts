@@ -1,0 +1,104 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { type RunningBroker, startBroker } from '../../src/broker/broker.ts';
+import { checkoutDirectory } from '../rocketmq/java.ts';
+import { startProxyHere } from '../support/proxy-here.ts';
+import type { TestedProxy } from '../support/proxy-process.ts';
+
+// Each test starts processes; a busy machine takes its time.
+vi.setConfig({ testTimeout: 120_000 });
+
+describe('examples of the SDK', () => {
+  let engine: RunningBroker;
+  let proxy: TestedProxy;
+
+  beforeAll(async () => {
+    engine = await startBroker({ nameServerPort: 0 });
+    proxy = await startProxyHere({ ROCKETMQ_ENDPOINT: engine.nameServer });
+  });
+
+  afterAll(async () => {
+    await proxy?.stop();
+    await engine?.close();
+  });
+
+  /** Runs an example to its end, which must be a good one. */
+  async function run(name: string, ...args: string[]): Promise<string> {
+    const command = [`examples/${name}.mjs`, proxy.address, ...args];
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, command, { cwd: checkoutDirectory() });
+    expect(stderr).toBe('');
+    return stdout;
+  }
+
+  /** An example that runs until it is told to end. */
+  class Started {
+    output = '';
+    readonly #child: ChildProcess;
+
+    constructor(name: string, ...args: string[]) {
+      const command = [`examples/${name}.mjs`, proxy.address, ...args];
+      this.#child = spawn(process.execPath, command, { cwd: checkoutDirectory() });
+      onTestFinished(() => void this.#child.kill('SIGKILL'));
+      for (const stream of [this.#child.stdout, this.#child.stderr]) {
+        stream?.on('data', (chunk) => {
+          this.output += chunk;
+        });
+      }
+    }
+
+    async saw(pattern: RegExp): Promise<string> {
+      await vi.waitFor(() => expect(this.output).toMatch(pattern), 60_000);
+      return pattern.exec(this.output)?.[1] ?? '';
+    }
+
+    async end(): Promise<void> {
+      const closed = once(this.#child, 'close');
+      this.#child.kill('SIGTERM');
+      expect(await closed).toEqual([0, null]);
+    }
+  }
+
+  test('sdk-producer sends, and sdk-consumer handles what is not for later, until it is told to end', async () => {
+    const consumer = new Started('sdk-consumer');
+    await consumer.saw(/^ready\n/);
+    const output = await run('sdk-producer');
+    expect(output).toMatch(/^sent \w+\nsent in order packed, shipped\nsent for later\n$/);
+    const [, messageId = ''] = /^sent (\w+)/.exec(output) ?? [];
+    expect(await consumer.saw(/^received (\w+) created {"order":4711}$/m)).toBe(messageId);
+    await consumer.saw(/ packed {"order":4711,"step":"packed"}\n(?:.*\n)*.* shipped {"order":4711,"step":"shipped"}\n/);
+    await consumer.end();
+    expect(consumer.output).toMatch(/closed\n$/);
+    expect(consumer.output).not.toContain('remember');
+  });
+
+  test('performance-check says how many messages went in a second, and how long the slowest took', async () => {
+    const figures = '\\d+ messages/s, p50 \\d+\\.\\d ms, p99 \\d+\\.\\d ms';
+    const lines = (await run('performance-check', '200', '16')).trim().split('\n').toSorted();
+    expect(lines).toEqual([
+      expect.stringMatching(new RegExp(`^received 200: ${figures}$`)),
+      expect.stringMatching(new RegExp(`^sent 200: ${figures}$`)),
+    ]);
+  });
+
+  test('connection-check goes all the way, step by step', async () => {
+    const steps = (await run('connection-check')).replace(/ \(\d+ ms\)/g, '');
+    expect(steps).toBe(
+      'ok: the addresses are well formed\nok: a proxy answers\nok: it reaches RocketMQ\nok: a group may receive\nok: a message comes back\n',
+    );
+  });
+
+  test.each([
+    ['sdk-producer', ['127.0.0.1:1'], /^no proxy answers at 127\.0\.0\.1:1.*\n$/],
+    ['sdk-consumer', ['127.0.0.1:1'], /^no proxy answers at 127\.0\.0\.1:1.*\n$/],
+    ['sdk-consumer', ['nonsense'], /^grpcEndpoint .*nonsense.*\n$/],
+    ['performance-check', ['127.0.0.1:1'], /^no proxy answers at 127\.0\.0\.1:1.*\n$/],
+    ['connection-check', ['127.0.0.1:1'], /^failed: a proxy answers: no proxy answers at 127\.0\.0\.1:1.*\n$/],
+    ['connection-check', ['', '127.0.0.1:1'], /^failed: it reaches RocketMQ: endpoint 127\.0\.0\.1:1 .*\n$/],
+  ])('%s %j says in one line what is wrong, and ends with 1', async (name, [address, ...more], line) => {
+    const command = [`examples/${name}.mjs`, address || proxy.address, ...more];
+    const failed = promisify(execFile)(process.execPath, command, { cwd: checkoutDirectory() });
+    await expect(failed).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(line) });
+  });
+});
