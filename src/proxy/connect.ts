@@ -177,7 +177,7 @@ function createWays(metrics: ProxyMetrics, log: Log, { tokens, limits }: Access)
           throw failure(Code.DeadlineExceeded, 'DEADLINE', 'the deadline of the call has passed');
       } catch (error) {
         // Who has gone cannot be told, and what failed may be the writing to them.
-        if (context.signal.aborted && !hasTimedOut(context)) return;
+        if (context.signal.aborted && !hasTimedOut(context) && !isUnreadable(error)) return;
         failed = true;
         throw reported(name, toFailure(error, hasTimedOut(context)), log);
       } finally {
@@ -221,6 +221,13 @@ function createImplementation(
 
 function tokenChanged(): ConnectError {
   return failure(Code.Unauthenticated, 'TOKEN_REFUSED', 'the token of this stream has changed: receive again');
+}
+
+/** Whether a request of a stream is too large or no protobuf: connect then aborts the call, but its caller is still there. */
+function isUnreadable(error: unknown): boolean {
+  return (
+    error instanceof ConnectError && (error.code === Code.ResourceExhausted || error.code === Code.InvalidArgument)
+  );
 }
 
 /** Whether the caller's own deadline has passed. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Fields, GrownClient } from '../support/grown-client.ts';
 import { type Failure, failureOf, ProxyClient } from '../support/grpc-client.ts';
 import type { TestedProxy } from '../support/proxy-process.ts';
@@ -17,6 +17,7 @@ const suite = (variant: Variant): void => {
   let one: GrownClient;
   let other: GrownClient;
   let published: ProxyClient;
+  const streams: { cancel(): void }[] = [];
   let settings: Readonly<Record<string, string>>;
 
   beforeAll(async () => {
@@ -30,6 +31,7 @@ const suite = (variant: Variant): void => {
   });
 
   afterAll(async () => {
+    for (const stream of streams) stream.cancel();
     for (const client of [one, other, published]) client?.close();
     await Promise.all(proxies.map((proxy) => proxy.stop()));
     await cluster?.stop();
@@ -69,7 +71,7 @@ const suite = (variant: Variant): void => {
 
   function openChecks(client: GrownClient, request: object) {
     const stream = client.open('ReceiveTransactionChecks', request);
-    onTestFinished(() => stream.cancel());
+    streams.push(stream);
     return stream;
   }
 
