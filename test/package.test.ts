@@ -137,15 +137,21 @@ const examples = readdirSync(join(root, 'examples')).filter(
   (name) => name.endsWith('.mjs') && !withOtherPackages.includes(name),
 );
 
-describe('a program of a user, and the examples, compile with the types of the package, as strictly as can be', () => {
+/** The programs of the page for users of other clients, each with its name. */
+const migrated = [...readFileSync(join(root, 'docs', 'migration.md'), 'utf8').matchAll(/^```ts\n(.*?)^```$/gms)].map(
+  ([, code = ''], index): [string, string] => [`migrated-${index}.mts`, code],
+);
+
+describe('programs of users, and the examples, compile with the types of the package, as strictly as can be', () => {
   test.each([
     ['nodenext', { module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext }],
     ['bundler', { module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler }],
   ])('moduleResolution %s', { timeout: 120_000 }, (_, resolution) => {
-    writeFileSync(join(user, 'user.mts'), program);
+    const programs: [string, string][] = [['user.mts', program], ...migrated];
+    for (const [name, code] of programs) writeFileSync(join(user, name), code);
     for (const name of examples) copyFileSync(join(root, 'examples', name), join(user, name));
     const compiled = ts.createProgram(
-      ['user.mts', ...examples].map((name) => join(user, name)),
+      [...programs.map(([name]) => name), ...examples].map((name) => join(user, name)),
       {
         ...resolution,
         target: ts.ScriptTarget.ES2023,
@@ -175,5 +181,6 @@ describe('a program of a user, and the examples, compile with the types of the p
       expect.stringMatching(/dist\/client\/api\/api\.d\.ts$/),
     );
     expect(texts).toEqual([]);
+    expect(migrated).toHaveLength(3);
   });
 });
