@@ -56,7 +56,9 @@ export class Consumer<Body extends string | Buffer = string> implements AsyncDis
   readonly #handlers: MessageHandler<string | Buffer>[] = [];
   /** Ends iterations. */
   readonly #ending = new AbortController();
-  readonly #closing: Closing;
+  readonly #closing = new Closing('the consumer', () => this.#close());
+  /** Handlers that are at work may still settle while the consumer is closing. */
+  readonly #settling: Closing = new Closing('the consumer', () => this.#settling.ended());
   #receiving: Receiving | undefined;
 
   /** Not for users: `MQClient.getConsumer` makes them. */
@@ -64,7 +66,6 @@ export class Consumer<Body extends string | Buffer = string> implements AsyncDis
     this.#parts = parts;
     this.#handling = handling;
     setMaxListeners(0, this.#ending.signal);
-    this.#closing = new Closing('the consumer', () => this.#close());
   }
 
   /** As proxies name it; opaque. */
@@ -164,7 +165,7 @@ export class Consumer<Body extends string | Buffer = string> implements AsyncDis
   async #close(): Promise<void> {
     const { port, timeoutMs, onClosed } = this.#parts;
     await this.#receiving?.stop(timeoutMs);
-    await this.#closing.ended();
+    await this.#settling.close();
     this.#ending.abort();
     // What cannot be told goes by itself when it is idle.
     await port.close().catch(() => {});
@@ -177,7 +178,7 @@ export class Consumer<Body extends string | Buffer = string> implements AsyncDis
 
   async #during<T>({ timeoutMs }: CallOptions, work: () => Promise<T>): Promise<T> {
     checkTimeout(timeoutMs);
-    return this.#closing.during(work);
+    return this.#settling.during(work);
   }
 }
 

@@ -8,8 +8,8 @@ import {
 import type { ProducerPort, SessionRequest } from '../gateway.ts';
 import type { CallOptions, Draft, SendResult, TransactionResult } from '../message.ts';
 import { codeName, MQError, toMQError } from '../mq-error.ts';
+import { type QueuedSend, SendQueue, settleBy } from '../send-queue.ts';
 import type { ProxyCalls } from './proxy-calls.ts';
-import { type QueuedSend, SendQueue } from './send-queue.ts';
 import { SessionId } from './session-id.ts';
 
 const { method } = RocketMQProxy;
@@ -72,9 +72,9 @@ export class ProxyProducer implements ProducerPort {
   /** Never fails: each send is settled. */
   async #sendTogether(batch: readonly QueuedSend[]): Promise<void> {
     const [first] = batch;
+    if (batch.length === 1 && first !== undefined) return settleBy(first, () => this.#sendOne(first));
     try {
-      if (batch.length === 1 && first !== undefined) first.resolve(await this.#sendOne(first));
-      else await this.#sendBatch(batch);
+      await this.#sendBatch(batch);
     } catch (error) {
       const failure = toMQError(error);
       for (const { reject } of batch) reject(failure);
@@ -82,7 +82,7 @@ export class ProxyProducer implements ProducerPort {
   }
 
   #sendOne({ draft, endsAtMs, signal }: QueuedSend): Promise<SendResult> {
-    const by = { call: { timeoutMs: endsAtMs - Date.now(), signal }, isSend: true };
+    const by = { call: { timeoutMs: Math.max(1, endsAtMs - Date.now()), signal }, isSend: true };
     return this.#session.use(async (producerId) => {
       const fields = { producerId, ...fieldsOf(draft) };
       const { delayLevel: delayTimeLevel, deliverTimestampMs: startDeliverTime, shardingKey } = draft;

@@ -1,6 +1,6 @@
-import { EachTurn } from '../each-turn.ts';
-import type { CallOptions, Draft, SendResult } from '../message.ts';
-import { cancelledError, MQError } from '../mq-error.ts';
+import { EachTurn } from './each-turn.ts';
+import type { CallOptions, Draft, SendResult } from './message.ts';
+import { cancelledError, MQError, toMQError } from './mq-error.ts';
 
 /** Most messages of one SendMessages. */
 export const batchCountMax = 1_000;
@@ -25,6 +25,15 @@ export interface QueuedSend {
 
 /** Sends messages by one call, and settles each. Never fails. */
 export type SendTogether = (batch: readonly QueuedSend[]) => Promise<void>;
+
+/** Settles a message that goes alone. Never fails. */
+export async function settleBy({ resolve, reject }: QueuedSend, work: () => Promise<SendResult>): Promise<void> {
+  try {
+    resolve(await work());
+  } catch (error) {
+    reject(toMQError(error));
+  }
+}
 
 /**
  * Puts the sends of one turn of the event loop into as few calls as can be. A message with a sharding key waits for those of the same key
