@@ -132,7 +132,7 @@ client.pushConsumer({ group: 'g' });
 `;
 
 /** They need packages that users do not have: a gRPC client without types, a bundler. */
-const withOtherPackages = ['send-and-receive.mjs', 'browser-page.mjs'];
+const withOtherPackages = ['send-and-receive.mjs', 'grpc-transaction.mjs', 'browser-page.mjs'];
 const examples = readdirSync(join(root, 'examples')).filter(
   (name) => name.endsWith('.mjs') && !withOtherPackages.includes(name),
 );

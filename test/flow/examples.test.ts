@@ -10,12 +10,13 @@ import type { TestedProxy } from '../support/proxy-process.ts';
 // Each test starts processes; a busy machine takes its time.
 vi.setConfig({ testTimeout: 120_000 });
 
-describe('examples of the SDK', () => {
+describe('examples that go through the proxy', () => {
   let engine: RunningBroker;
   let proxy: TestedProxy;
 
   beforeAll(async () => {
-    engine = await startBroker({ nameServerPort: 0 });
+    const often = { transactionTimeoutMs: 3_000, transactionCheckIntervalMs: 500 };
+    engine = await startBroker({ nameServerPort: 0, ...often });
     proxy = await startProxyHere({ ROCKETMQ_ENDPOINT: engine.nameServer });
   });
 
@@ -89,10 +90,16 @@ describe('examples of the SDK', () => {
     );
   });
 
+  test('grpc-transaction commits, and answers the check for what was not', async () => {
+    const lines = (await run('grpc-transaction')).split('\n');
+    expect(lines).toEqual(expect.arrayContaining(['committed 1', 'checked 2 COMMIT']));
+  });
+
   test.each([
     ['sdk-producer', ['127.0.0.1:1'], /^no proxy answers at 127\.0\.0\.1:1.*\n$/],
     ['sdk-consumer', ['127.0.0.1:1'], /^no proxy answers at 127\.0\.0\.1:1.*\n$/],
     ['sdk-consumer', ['nonsense'], /^grpcEndpoint .*nonsense.*\n$/],
+    ['grpc-transaction', ['127.0.0.1:1'], /^No connection established.*127\.0\.0\.1:1.*\n$/],
     ['performance-check', ['127.0.0.1:1'], /^no proxy answers at 127\.0\.0\.1:1.*\n$/],
     ['connection-check', ['127.0.0.1:1'], /^failed: a proxy answers: no proxy answers at 127\.0\.0\.1:1.*\n$/],
     ['connection-check', ['', '127.0.0.1:1'], /^failed: it reaches RocketMQ: endpoint 127\.0\.0\.1:1 .*\n$/],
