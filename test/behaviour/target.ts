@@ -146,6 +146,7 @@ export const differences = {
   batchSize: 'Apache bounds a batch as a whole, ours each of its messages',
   messageSize: 'our broker takes messages of 4 MiB and cannot be told to take less',
   noPop: 'brokers of 4.x have no POP: they are read by pull',
+  youngQueues: 'brokers of 4.x say of any group that it is at the beginning of a young queue',
   pulledHandles: 'what was received by pull, only the proxy that has its stream can acknowledge',
   noDeliveryTime: 'brokers of 4.x know delays by level, but no times',
   emptyBody: 'brokers of 4.x store messages without a body, brokers of 5.x refuse them',

@@ -184,7 +184,7 @@ describe('ConsumerSession', () => {
       pop.arriveOffsets(1);
       await next;
       expect(session.isReceiving).toBe(true);
-      await stream.return(undefined);
+      await stream.return();
       expect(session.isReceiving).toBe(false);
     });
   });

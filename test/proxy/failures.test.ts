@@ -1,6 +1,7 @@
 import { Code, type ConnectError } from '@connectrpc/connect';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { PartialFailureError } from '../../src/client/admin/admin-results.ts';
 import { ClientError, type ClientErrorKind } from '../../src/client/errors.ts';
 import { ErrorInfoSchema, RetryInfoSchema } from '../../src/gen/google/rpc/error_details_pb.ts';
 import { PolicyError } from '../../src/proxy/endpoint-policy.ts';
@@ -117,6 +118,18 @@ describe('what a caller is told', () => {
     const gone = new ClientError('outcomeUnknown', 'x', remoting('cancelled'));
     expect(outcome(gone)).toEqual(['Unavailable', 'OUTCOME_UNKNOWN']);
     expect(outcome(gone, true)).toEqual(['DeadlineExceeded', 'OUTCOME_UNKNOWN']);
+  });
+
+  it('of what several brokers were asked: how the first failed that did, without its name', () => {
+    const failures = new Map([
+      ['canary-broker', response(ResponseCode.SYSTEM_BUSY)],
+      ['b', remoting('connect')],
+    ]);
+    const error = new PartialFailureError('asking', failures, ['c']);
+    expect(outcome(error)).toEqual(outcome(response(ResponseCode.SYSTEM_BUSY)));
+    expect(whatTravels(toFailure(error))).not.toMatch(canaryWords);
+    const cancelled = new PartialFailureError('asking', new Map([['b', remoting('cancelled')]]), []);
+    expect(outcome(cancelled, true)).toEqual(['DeadlineExceeded', 'DEADLINE']);
   });
 
   it('of a call that was cancelled: that its deadline passed, where that is why', () => {

@@ -1,7 +1,7 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { groupName, type InstanceNamespace, namespaceOf, topicName } from '../../src/proxy/names.ts';
+import { groupName, type InstanceNamespace, nameInNamespace, namespaceOf, topicName } from '../../src/proxy/names.ts';
 import { groupLengthMax, topicLengthMax } from '../../src/remoting/topic-names.ts';
 
 /** The text of the refusal; fails for anything but INVALID_ARGUMENT. */
@@ -98,6 +98,10 @@ describe.each([
       }
     },
   );
+
+  it('is shown as it was named', () => {
+    for (const namespace of ['', 'MQ_INST_1']) expect(nameInNamespace(fullName('a', namespace))).toBe('a');
+  });
 
   it('never leaves its namespace, whatever it is', () => {
     const names = fc.oneof(

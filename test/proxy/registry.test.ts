@@ -39,6 +39,27 @@ describe('Registry', () => {
       expect(registry.find('y')).toBeUndefined();
     });
 
+    it('are told of, the newest first, with when they were used by the wall clock', () => {
+      vi.useFakeTimers({ toFake: ['performance', 'Date'] });
+      const firstMs = Date.now();
+      create('x');
+      vi.advanceTimersByTime(10);
+      create('y', 'b');
+      create('z');
+      vi.advanceTimersByTime(10);
+      registry.find('x');
+      const newest = (matches: (spec: Spec) => boolean) =>
+        registry.newest(matches).map(({ id, session, usedAtMs }) => [id, session, usedAtMs - firstMs]);
+      expect(newest(() => true)).toEqual([
+        ['z', 'session of z', 10],
+        ['y', 'session of y', 10],
+        ['x', 'session of x', 20],
+      ]);
+      expect(newest(byName('a')).map(([id]) => id)).toEqual(['z', 'x']);
+      registry.cleanUp('z');
+      expect(newest(byName('a')).map(([id]) => id)).toEqual(['x']);
+    });
+
     it('fall out of memory when there are too many, the one not used for longest first', () => {
       for (const id of ['x', 'y', 'z']) create(id);
       registry.find('x');

@@ -30,6 +30,14 @@ const defaults: TargetRequest = {
   instanceId: 'MQ_INST_default',
 };
 
+it('default keys are those that anybody has who names none', () => {
+  const key = { endpoint: 'any:1', accessKeyId: 'default id', accessKeySecret: 'default secret' };
+  expect(targets({ defaults }).hasDefaultKeys(key)).toBe(true);
+  for (const change of [{ accessKeyId: '' }, { accessKeySecret: 'secret' }])
+    expect(targets({ defaults }).hasDefaultKeys({ ...key, ...change })).toBe(false);
+  expect(targets().hasDefaultKeys({ endpoint: 'any:1', accessKeyId: '', accessKeySecret: '' })).toBe(true);
+});
+
 describe('a target', () => {
   it('is what the request names', () => {
     const request = {

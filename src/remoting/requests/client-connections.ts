@@ -1,4 +1,4 @@
-import { integer, listOfObjects, requiredText } from '../body-fields.ts';
+import { integer, listOfObjects, optionalText, requiredText } from '../body-fields.ts';
 import type { Command } from '../command.ts';
 import { defineRequest } from '../fields.ts';
 import { readJsonObject } from '../json.ts';
@@ -80,7 +80,8 @@ export function decodeClientConnections(
   return connections.map((connection) => ({
     clientId: requiredText(connection, 'clientId'),
     address: requiredText(connection, 'clientAddr'),
-    language: requiredText(connection, 'language'),
+    // Brokers have no name for languages that are younger than they are, as ours is to 4.x.
+    language: optionalText(connection, 'language') ?? 'OTHER',
     version: integer(connection, 'version', 0),
   }));
 }

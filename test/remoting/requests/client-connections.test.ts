@@ -1,10 +1,15 @@
 import { expect, test } from 'vitest';
+import type { Command } from '../../../src/remoting/command.ts';
+import { ResponseError } from '../../../src/remoting/errors.ts';
 import {
+  connectionCountMax,
+  decodeClientConnections,
   encodeConsumerConnections,
   encodeProducerConnections,
   getConsumerConnections,
   getProducerConnections,
 } from '../../../src/remoting/requests/client-connections.ts';
+import { blankCommand } from '../../support/loopback-server.ts';
 
 const connection = { clientId: 'c', address: '127.0.0.1:1', language: 'JAVA', version: 407 };
 const javaConnection = '{"clientAddr":"127.0.0.1:1","clientId":"c","language":"JAVA","version":407}';
@@ -40,4 +45,27 @@ test('bodies are what Java reads', () => {
       '"consumeType":"CONSUME_PASSIVELY","messageModel":"CLUSTERING","subscriptionTable":{' +
       `${subscription('T', 'TAG', 'a', 3)},${subscription('U', 'SQL92', 'a > 1', 4)}}}`,
   );
+});
+
+const answered = (body: string, code = 0): Command => ({ ...blankCommand, code, body: Buffer.from(body) });
+const read = (body: string, code?: number) =>
+  decodeClientConnections(getConsumerConnections, answered(body, code), 'h:1');
+
+test('clients are read as Java writes them, and those whose language the broker has no name for', () => {
+  const nameless = '{"clientAddr":"10.0.0.1:2","clientId":"d","version":435}';
+  expect(read(`{"connectionSet":[${javaConnection},${nameless}],"subscriptionTable":{}}`)).toEqual([
+    connection,
+    { clientId: 'd', address: '10.0.0.1:2', language: 'OTHER', version: 435 },
+  ]);
+  expect(decodeClientConnections(getProducerConnections, answered('{"connectionSet":[]}'), 'h:1')).toEqual([]);
+});
+
+test('what is no list of clients is refused', () => {
+  expect(() => read('', 206)).toThrow(ResponseError);
+  for (const body of ['[]', '{"connectionSet":{}}', '{"connectionSet":[1]}', '{"connectionSet":[{"clientId":"c"}]}'])
+    expect(() => read(body)).toThrow(expect.objectContaining({ kind: 'malformed' }));
+  const many = `{"connectionSet":[${Array(connectionCountMax + 1)
+    .fill('{}')
+    .join()}]}`;
+  expect(() => read(many)).toThrow(/at most 65536/);
 });
