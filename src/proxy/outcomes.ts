@@ -1,6 +1,6 @@
 import type { ConnectError } from '@connectrpc/connect';
 import { ErrorInfoSchema } from '../gen/google/rpc/error_details_pb.ts';
-import { invalid } from './failures.ts';
+import { invalid, toFailure } from './failures.ts';
 
 /** How one of several messages fared: the fields of `Outcome`. */
 export interface OutcomeReply {
@@ -20,6 +20,22 @@ export function successOf(message: string): OutcomeReply {
 export function failedOutcome(failure: ConnectError): OutcomeReply {
   const [info] = failure.findDetails(ErrorInfoSchema);
   return { success: false, message: failure.rawMessage, code: failure.code, reason: info?.reason ?? '' };
+}
+
+/** Makes outcomes of what fails in one request, and keeps it for the log. */
+export class Failures {
+  readonly all: ConnectError[] = [];
+
+  readonly outcomeOf = (error: unknown): OutcomeReply => {
+    const failure = toFailure(error);
+    this.all.push(failure);
+    return failedOutcome(failure);
+  };
+}
+
+/** What the reply to a message says that was stored. */
+export function storedReply(messageId: string) {
+  return { success: true, message: 'the message was stored', messageId, receiptHandle: messageId };
 }
 
 /** @throws ConnectError INVALID_ARGUMENT for a call with no messages, or too many. */

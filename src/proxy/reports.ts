@@ -18,7 +18,7 @@ export function reportFailure(log: Log, rpc: string, error: ConnectError): void 
   log[levelOf(error)](fields, rawMessage);
 }
 
-/** Tells the log, in one line as loud as its worst, why some messages of a request failed: how many by which code, and the first cause. */
+/** Tells the log, in one line as loud as the worst of them, why messages of a request failed, and how many by which code. */
 export function reportOutcomes(log: Log, rpc: string, failures: readonly ConnectError[]): void {
   const levels: readonly Level[] = ['error', 'warn', 'debug'];
   const level = levels.find((each) => failures.some((failure) => levelOf(failure) === each));
@@ -30,5 +30,5 @@ export function reportOutcomes(log: Log, rpc: string, failures: readonly Connect
     counts[name] = (counts[name] ?? 0) + 1;
   }
   const fields = { rpc, counts, ...(first.cause === undefined ? {} : { err: first.cause }) };
-  log[level](fields, `${failures.length} messages of a request failed, the first of them: ${first.rawMessage}`);
+  log[level](fields, `${failures.length} messages of a request failed, the worst of them: ${first.rawMessage}`);
 }

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { Code, type ConnectError } from '@connectrpc/connect';
+import { Code } from '@connectrpc/connect';
 import { eachAtOnce } from '../client/each-at-once.ts';
 import { ClientError } from '../client/errors.ts';
 import { BatchError } from '../client/send/batches.ts';
@@ -13,8 +13,8 @@ import type {
 import type { Deadline } from '../remoting/deadline.ts';
 import { ResponseError } from '../remoting/errors.ts';
 import { type Call, deadlineOf } from './call.ts';
-import { failure, toFailure } from './failures.ts';
-import { checkCount, failedOutcome, outcomesText, type SendOutcomeReply, successOf } from './outcomes.ts';
+import { failure } from './failures.ts';
+import { checkCount, Failures, failedOutcome, outcomesText, type SendOutcomeReply, successOf } from './outcomes.ts';
 import { toOutgoing } from './outgoing.ts';
 import { sealRecall } from './recall.ts';
 import type { SendOptions, SendParts } from './send-options.ts';
@@ -79,7 +79,7 @@ export class BatchSender {
       batch.add(() => toOutgoing(spec.topic, message, { delayLevel: message.delayTimeLevel }));
     }
     const outcomes = await batch.send();
-    const { failures } = batch;
+    const failures = batch.failures.all;
     if (failures.length > 0) onFailures(rpc, failures);
     if (outcomes.length > failures.length) onSent(outcomes.length - failures.length);
     return outcomes;
@@ -106,7 +106,7 @@ interface BatchParts {
 
 /** The messages of one request, and how each of them fares. */
 class SentBatch {
-  readonly failures: ConnectError[] = [];
+  readonly failures = new Failures();
   readonly #parts: BatchParts;
   readonly #outcomes: SendOutcomeReply[] = [];
   /** By sharding key. */
@@ -192,9 +192,7 @@ class SentBatch {
   }
 
   #failed(index: number, error: unknown): void {
-    const cause = toFailure(error);
-    this.failures.push(cause);
-    this.#outcomes[index] = { outcome: failedOutcome(cause) };
+    this.#outcomes[index] = { outcome: this.failures.outcomeOf(error) };
   }
 }
 

@@ -22,8 +22,3 @@ export interface SendOptions {
   /** Called with the failures of one request that say nothing of the others in it. */
   readonly onFailures: (rpc: string, failures: readonly ConnectError[]) => void;
 }
-
-/** What every reply to a message that was stored says. */
-export function storedReply(messageId: string) {
-  return { success: true, message: 'the message was stored', messageId, receiptHandle: messageId };
-}

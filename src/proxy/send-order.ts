@@ -17,15 +17,16 @@ export class SendOrder {
 
   claim(key: string): Turn {
     const before = this.#last.get(key) ?? Promise.resolve();
-    let resolve = (): void => {};
-    const ended = new Promise<void>((done) => {
-      resolve = done;
+    let end = (): void => {};
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
     });
-    this.#last.set(key, ended);
-    const end = (): void => {
-      if (this.#last.get(key) === ended) this.#last.delete(key);
-      resolve();
-    };
-    return { before, end };
+    const last = before
+      .then(() => ended)
+      .then(() => {
+        if (this.#last.get(key) === last) this.#last.delete(key);
+      });
+    this.#last.set(key, last);
+    return { before, end: () => end() };
   }
 }

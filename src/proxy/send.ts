@@ -8,11 +8,12 @@ import type {
 } from '../gen/rocketmq/rocketmq_pb.ts';
 import { type Call, deadlineOf } from './call.ts';
 import { invalid } from './failures.ts';
+import { storedReply } from './outcomes.ts';
 import { toOutgoing } from './outgoing.ts';
 import { createPublishHandlers, type PublishHandlers } from './publish.ts';
 import { createRecallHandlers, type RecallHandlers, sealRecall } from './recall.ts';
 import { createSendBatchHandlers, type SendBatchHandlers } from './send-batch.ts';
-import { type SendOptions, type SendParts, storedReply } from './send-options.ts';
+import type { SendOptions, SendParts } from './send-options.ts';
 import type { ProducerSpec } from './session-specs.ts';
 import { createTransactionCheckHandlers, type TransactionCheckHandlers } from './transaction-checks.ts';
 import { createTransactionHandlers, type TransactionHandlers } from './transactions.ts';

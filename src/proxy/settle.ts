@@ -12,8 +12,8 @@ import type {
   NackMessageResponseSchema,
 } from '../gen/rocketmq/rocketmq_pb.ts';
 import { type Call, deadlineOf } from './call.ts';
-import { invalid, toFailure } from './failures.ts';
-import { checkCount, countText, failedOutcome, type OutcomeReply, successOf } from './outcomes.ts';
+import { invalid } from './failures.ts';
+import { checkCount, countText, Failures, type OutcomeReply, successOf } from './outcomes.ts';
 import { settle } from './peer-answers.ts';
 import type { Settlement } from './peer-messages.ts';
 import type { Peers } from './peers.ts';
@@ -89,15 +89,12 @@ export function createSettleHandlers(
       sessions.consumer(consumerId, call.caller);
       checkCount('receipt_handles', receiptHandles.length, ackHandlesMax);
       // The acks of one turn of the event loop leave as one request.
-      const failures: ConnectError[] = [];
-      const failed = (error: unknown): OutcomeReply => {
-        const failure = toFailure(error);
-        failures.push(failure);
-        return failedOutcome(failure);
-      };
-      const acks = receiptHandles.map((receiptHandle) => ack({ consumerId, receiptHandle }, call).catch(failed));
+      const failures = new Failures();
+      const acks = receiptHandles.map((receiptHandle) =>
+        ack({ consumerId, receiptHandle }, call).catch(failures.outcomeOf),
+      );
       const outcomes = await Promise.all(acks);
-      if (failures.length > 0) onFailures?.('AckMessages', failures);
+      if (failures.all.length > 0) onFailures?.('AckMessages', failures.all);
       return { success: true, message: countText(outcomes, 'acknowledged'), outcomes };
     },
 

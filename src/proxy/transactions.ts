@@ -15,8 +15,9 @@ import { TransactionOutcome } from '../remoting/requests/end-transaction.ts';
 import { type Call, deadlineOf } from './call.ts';
 import { invalid } from './failures.ts';
 import { namespaceIn, producerGroupName } from './names.ts';
+import { storedReply } from './outcomes.ts';
 import { toCheckImmunity, toOutgoing } from './outgoing.ts';
-import { type SendOptions, type SendParts, storedReply } from './send-options.ts';
+import type { SendOptions, SendParts } from './send-options.ts';
 import type { ProducerSpec } from './session-specs.ts';
 import { decodeHalf, encodeHalf } from './transaction-handles.ts';
 

@@ -42,24 +42,29 @@ const suite = (variant: Variant): void => {
     return stream;
   }
 
-  /** Bodies as they come, until so many different ones have. */
-  async function receive(consumer_id: string, count: number): Promise<readonly string[]> {
+  /** Bodies as they come, and are acknowledged, until those that came are enough. */
+  async function receive(
+    consumer_id: string,
+    isEnough: (different: ReadonlySet<string>) => boolean,
+  ): Promise<readonly string[]> {
     const stream = client.open('ReceiveMessages', { consumer_id });
     const bodies: string[] = [];
     const different = new Set<string>();
     const receipt_handles: string[] = [];
-    while (different.size < count) {
+    const acknowledge = () => client.call('AckMessages', { consumer_id, receipt_handles: receipt_handles.splice(0) });
+    while (!isEnough(different)) {
       const [{ message_body, receipt_handle } = {}] = await stream.take(1);
       bodies.push(message_body);
       different.add(message_body);
       receipt_handles.push(receipt_handle);
-      if (receipt_handles.length === 500 || different.size === count) {
-        await client.call('AckMessages', { consumer_id, receipt_handles: receipt_handles.splice(0) });
-      }
+      if (receipt_handles.length === 500) await acknowledge();
     }
+    if (receipt_handles.length > 0) await acknowledge();
     stream.cancel();
     return bodies;
   }
+
+  const countOf = (count: number) => (different: ReadonlySet<string>) => different.size >= count;
 
   test.concurrent('stores 10,000 messages once, those of one sharding key in their order, and answers all behind a half-close', async () => {
     const { producer_id, consumer_id } = await startTopic('many', 4);
@@ -86,7 +91,7 @@ const suite = (variant: Variant): void => {
     const ids = received.flatMap(({ outcomes }) => outcomes.map(({ message_id }: Fields) => message_id));
     expect(new Set(ids).size).toBe(requestCount * perRequest);
 
-    const bodies = await receive(consumer_id, requestCount * perRequest);
+    const bodies = await receive(consumer_id, countOf(requestCount * perRequest));
     expect(bodies).toHaveLength(requestCount * perRequest);
     for (let key = 0; key < keyCount; key += 1) {
       const numbers = bodies.map(Number).filter((number) => number % keyCount === key);
@@ -135,9 +140,9 @@ const suite = (variant: Variant): void => {
     });
     stream.call.end();
     await stream.ended();
-    const bodies = await receive(consumer_id, 2);
+    const bodies = await receive(consumer_id, countOf(2));
     expect(bodies.filter((body) => body === 'good')).toHaveLength(1);
-    expect(await receive(secondConsumer, 1)).toEqual(['good']);
+    expect(await receive(secondConsumer, countOf(1))).toEqual(['good']);
   });
 
   test.concurrent('of a caller who goes in the middle, all that was answered is stored', async () => {
@@ -154,11 +159,7 @@ const suite = (variant: Variant): void => {
       outcomes.map((_: Fields, index: number) => `${request_id} ${index}`),
     );
     await client.call('SendMessage', { producer_id, message_body: 'last' });
-    const reader = client.open('ReceiveMessages', { consumer_id });
-    const bodies = new Set<string>();
-    while (!bodies.has('last') || answered.some((body) => !bodies.has(body)))
-      bodies.add((await reader.take(1))[0]?.['message_body']);
-    reader.cancel();
+    await receive(consumer_id, (bodies) => bodies.has('last') && answered.every((body) => bodies.has(body)));
   });
 
   test.concurrent('a request that is too large for any call ends the stream', async () => {
