@@ -121,7 +121,7 @@ describe('what a caller is told', () => {
   });
 
   it('of what several brokers were asked: how the first failed that did, without its name', () => {
-    const failures = new Map([
+    const failures = new Map<string, Error>([
       ['canary-broker', response(ResponseCode.SYSTEM_BUSY)],
       ['b', remoting('connect')],
     ]);
