@@ -159,6 +159,22 @@ export const settings = {
     words: ['debug', 'info', 'warn', 'error', 'silent'],
     about: 'Least level that is logged.',
   }),
+  workers: integer({
+    env: 'PROXY_WORKERS',
+    flag: 'workers',
+    fallback: '1',
+    min: 1,
+    max: 64,
+    about:
+      'Processes that serve the gRPC port together, each with the limits of this table for itself; `/metrics` adds them up.',
+  }),
+  peerHost: optionalText({
+    env: 'PROXY_PEER_HOST',
+    flag: 'peer-host',
+    allowed: 'an address or name of this machine, without a port',
+    about:
+      'Where other instances reach the status port of this one, to settle messages that it handed out; unset: `PROXY_HOST`, or the first address of the machine.',
+  }),
   sealKey: optionalText({
     env: 'PROXY_SEAL_KEY',
     allowed: '32 bytes as hex or base64; several keys separated by commas',
@@ -168,7 +184,8 @@ export const settings = {
   sealKeyFile: optionalText({
     env: 'PROXY_SEAL_KEY_FILE',
     allowed: 'a file with one key per line',
-    about: 'The same from a file. With neither set, a key is made and kept in the data directory.',
+    about:
+      'The same from a file, read again when it changes. With neither set, a key is made and kept in the data directory.',
   }),
   allowedEndpoints: optionalText({
     env: 'PROXY_ALLOWED_ENDPOINTS',

@@ -36,6 +36,8 @@ const defaults = {
   brokerTlsCertFile: undefined,
   brokerTlsKeyFile: undefined,
   logLevel: 'info',
+  workers: 1,
+  peerHost: undefined,
   sealKey: undefined,
   sealKeyFile: undefined,
   allowedEndpoints: undefined,

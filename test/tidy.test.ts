@@ -17,6 +17,7 @@ const testedElsewhere: ReadonlyMap<string, string> = new Map([
   ['client/api/topic-handler.ts', 'all that a push consumer does: tested with it'],
   ['client/api/topic-reader.ts', 'how a simple consumer reads: tested with it'],
   ['client/errors.ts', 'classes that hold facts: whoever throws them is tested for it'],
+  ['proxy/worker.ts', 'a process of its own: tested with workers.ts, which starts it'],
   ['remoting/errors.ts', 'classes that hold facts: whoever throws them is tested for it'],
 ]);
 

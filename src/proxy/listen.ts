@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { AddressInfo, Server } from 'node:net';
+import { type AddressInfo, createServer, type Server } from 'node:net';
 
 /** Where a server listens, and which settings say so. */
 export interface ListenAddress {
@@ -35,6 +35,18 @@ export async function listen(server: Server, address: ListenAddress): Promise<nu
   server.on('error', () => {});
   // A server on a port has an AddressInfo; only pipes have a name instead.
   return (server.address() as AddressInfo).port;
+}
+
+/**
+ * The port that can be listened on just now, for who lets others listen on it.
+ * @throws ListenError
+ */
+export async function findPort(address: ListenAddress): Promise<number> {
+  const server = createServer();
+  const port = await listen(server, address);
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
 function adviceFor(error: unknown, portSetting: string): string {

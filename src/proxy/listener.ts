@@ -210,7 +210,7 @@ export class Listener {
   }
 
   #createHttp1(): Server {
-    const { readTimeoutMs, maxConnections, counter } = this.#options;
+    const { readTimeoutMs } = this.#options;
     const limits = this.#limits;
     const server = createServer({
       maxHeaderSize: limits.headerBytesMax,
@@ -222,8 +222,6 @@ export class Listener {
       keepAliveInitialDelay: this.#options.keepaliveIntervalMs,
     });
     server.maxHeadersCount = limits.headerFieldsMax;
-    server.maxConnections = maxConnections;
-    server.on('drop', () => counter.connectionRefused());
     server.on('request', (request, response) => this.#handleHttp1(request, response));
     // Node enforces the time limits of HTTP/1.1 only in a server that listens itself; so this one does, and gives the others away.
     const [serve] = server.listeners('connection');
@@ -277,8 +275,10 @@ export class Listener {
       guard: undefined,
     };
     const { peer } = connection;
-    const { maxConnectionsPerAddress = Number.POSITIVE_INFINITY, counter } = this.#options;
-    if (!this.#countPeer(peer, 1, maxConnectionsPerAddress)) {
+    const { maxConnections, maxConnectionsPerAddress = Number.POSITIVE_INFINITY, counter } = this.#options;
+    // Not by the server's own limit: a worker that refuses by that gets the same connection again and again.
+    const isFull = this.#connections.size >= maxConnections;
+    if (isFull || !this.#countPeer(peer, 1, maxConnectionsPerAddress)) {
       counter.connectionRefused();
       socket.destroy();
       return;

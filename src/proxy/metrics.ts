@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { type Aggregator, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** What the metrics look at but do not count themselves. */
 export interface ProxyMetricsOptions {
@@ -142,6 +142,17 @@ export class ProxyMetrics {
     };
   }
 
+  /** Calls that ended in the last 60 seconds. */
+  get responseCount(): number {
+    const second = secondOf(this.#nowMs());
+    return this.#responseTimes.total(second - windowSeconds + 1, second).count;
+  }
+
+  /** What `prometheusText` is made of, for who adds up several processes. */
+  prometheusParts() {
+    return this.#registry.getMetricsAsJSON();
+  }
+
   /** All of it in Prometheus's text format, with figures of the process. */
   prometheusText(): Promise<string> {
     return this.#registry.metrics();
@@ -188,19 +199,23 @@ export class ProxyMetrics {
       'process_start_time_seconds',
       'Start of the process since the epoch.',
       () => performance.timeOrigin / 1000,
+      'min',
     );
     this.#gauge('nodejs_heap_size_used_bytes', 'JavaScript heap in use.', () => process.memoryUsage().heapUsed);
     this.#gauge(
       'nodejs_eventloop_utilization',
       'Share of the time since start that the event loop was busy.',
       () => performance.eventLoopUtilization().utilization,
+      'average',
     );
   }
 
-  #gauge(name: string, help: string, read: () => number): void {
+  /** @param aggregator what several processes make of it together. */
+  #gauge(name: string, help: string, read: () => number, aggregator: Aggregator = 'sum'): void {
     new Gauge({
       name,
       help,
+      aggregator,
       registers: [this.#registry],
       collect() {
         this.set(read());

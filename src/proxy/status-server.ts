@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type ListenAddress, listen } from './listen.ts';
-import type { ProxyMetrics } from './metrics.ts';
+import type { MetricsSnapshot } from './metrics.ts';
 import { peerPath } from './peers.ts';
 import { SealError, sealedCharsMax } from './seal.ts';
 
@@ -10,13 +10,20 @@ export interface Readiness {
   readonly reason?: string;
 }
 
+/** What `/metrics` tells: of this process, as `ProxyMetrics` counts it, or of several together. */
+export interface MetricsSource {
+  snapshot(): MetricsSnapshot | Promise<MetricsSnapshot>;
+  prometheusText(): Promise<string>;
+  readonly prometheusContentType: string;
+}
+
 export interface StatusServerOptions {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
   /** Undefined when `ENABLE_METRICS` is off. */
-  readonly metrics: ProxyMetrics | undefined;
-  readonly ready: () => Readiness;
+  readonly metrics: MetricsSource | undefined;
+  readonly ready: () => Readiness | Promise<Readiness>;
   /**
    * Answers other instances that ask the process of this id. Unset: none is asked here.
    * @returns undefined where there is no such process.
@@ -121,7 +128,7 @@ async function route(
     case '/livez':
       return json(200, { live: true });
     case '/readyz': {
-      const { ready, reason } = options.ready();
+      const { ready, reason } = await options.ready();
       return ready ? json(200, { ready }) : json(503, { ready, reason: reason ?? 'not ready yet' });
     }
     default:
@@ -157,7 +164,7 @@ async function peerAnswer(
 }
 
 async function metricsAnswer(
-  metrics: ProxyMetrics | undefined,
+  metrics: MetricsSource | undefined,
   format: string | null,
   accept: string | undefined,
 ): Promise<Answer> {
@@ -165,7 +172,7 @@ async function metricsAnswer(
   if (format === 'prometheus' || (format === null && prefersText(accept))) {
     return { status: 200, type: metrics.prometheusContentType, body: await metrics.prometheusText() };
   }
-  return json(200, metrics.snapshot());
+  return json(200, await metrics.snapshot());
 }
 
 /** Prometheus asks for OpenMetrics or plain text first; a browser, curl and the clients of the replaced product do not. */

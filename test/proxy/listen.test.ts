@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { ListenError, listen } from '../../src/proxy/listen.ts';
+import { findPort, ListenError, listen } from '../../src/proxy/listen.ts';
 
 async function failure(host: string, port: number): Promise<ListenError> {
   try {
@@ -13,6 +13,15 @@ async function failure(host: string, port: number): Promise<ListenError> {
 }
 
 describe('listen', () => {
+  it('finds a port that others may listen on', async () => {
+    const address = { host: '127.0.0.1', port: 0, portSetting: 'GRPC_PORT' };
+    const port = await findPort(address);
+    const server = createServer();
+    expect(await listen(server, { ...address, port })).toBe(port);
+    await expect(findPort({ ...address, port })).rejects.toThrow('another program has this port');
+    server.close();
+  });
+
   it('takes any free port for 0 and tells which', async () => {
     const server = createServer();
     const port = await listen(server, { host: '127.0.0.1', port: 0, portSetting: 'GRPC_PORT' });

@@ -108,6 +108,10 @@ export class ServerProcess {
     return { port: Number(new URL(String(grpc)).port), grpcUrl: String(grpc), statusUrl: String(status) };
   }
 
+  get pid(): number {
+    return this.#child.pid ?? Number.NaN;
+  }
+
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }
