@@ -1,40 +1,34 @@
-import { Code, type ConnectError } from '@connectrpc/connect';
-import { expect, test } from 'vitest';
+import { Code, ConnectError } from '@connectrpc/connect';
+import { expect, it } from 'vitest';
 import { failure, invalid } from '../../src/proxy/failures.ts';
 import { reportFailure, reportOutcomes } from '../../src/proxy/reports.ts';
 import { MemoryLog } from '../support/scripted-cluster.ts';
 
-const cause = new Error('why');
-const internal = failure(Code.Internal, 'INTERNAL', 'internal error', cause);
-const unavailable = failure(Code.Unavailable, 'NOT_STORED', 'not stored', cause);
-const late = failure(Code.DeadlineExceeded, 'DEADLINE', 'late');
+const ours = failure(Code.Internal, 'INTERNAL', 'internal error', new Error('why'));
+const away = failure(Code.Unavailable, 'BROKER_UNREACHABLE', 'the broker is away');
 
-test.each([
-  ['error', internal],
-  ['warn', unavailable],
-  ['warn', late],
-  ['debug', invalid('bad')],
-])('a failed call is told by the level %s', (level, error) => {
+it.each([
+  ['what failed here', ours, 'error'],
+  ['what a broker keeps from working', away, 'warn'],
+  ['what a caller did wrong', invalid('topic is empty'), 'debug'],
+  ['bytes of a caller that are no message', new ConnectError('parse binary: premature EOF', Code.Internal), 'debug'],
+])('%s is told by its level', (_, error, level) => {
   const log = new MemoryLog();
-  reportFailure(log, 'Rpc', error);
-  const fields = { rpc: 'Rpc', code: Code[error.code], ...(error.cause === undefined ? {} : { err: cause }) };
-  expect(log.lines).toEqual([{ level, fields, message: error.rawMessage }]);
+  reportFailure(log, 'SendMessage', error);
+  expect(log.lines).toEqual([
+    { level, message: error.rawMessage, fields: expect.objectContaining({ rpc: 'SendMessage' }) },
+  ]);
 });
 
-test('failures inside a reply are told in one line, as loud as the worst of them', () => {
-  const told = (...failures: ConnectError[]) => {
-    const log = new MemoryLog();
-    reportOutcomes(log, 'Rpc', failures);
-    return log.lines;
-  };
-  expect(told()).toEqual([]);
-  expect(told(invalid('bad'), unavailable, late, invalid('too'))).toEqual([
+it('failures of several messages are one line, as loud as the worst, with how many there are of each code', () => {
+  const log = new MemoryLog();
+  reportOutcomes(log, 'SendMessages', []);
+  reportOutcomes(log, 'SendMessages', [invalid('first'), away, invalid('third')]);
+  expect(log.lines).toEqual([
     {
       level: 'warn',
-      fields: { rpc: 'Rpc', counts: { InvalidArgument: 2, Unavailable: 1, DeadlineExceeded: 1 }, err: cause },
-      message: '4 messages of a request failed, the worst of them: not stored',
+      message: '3 messages of a request failed, the worst of them: the broker is away',
+      fields: { rpc: 'SendMessages', counts: { InvalidArgument: 2, Unavailable: 1 } },
     },
   ]);
-  expect(told(late, internal).map(({ level }) => level)).toEqual(['error']);
-  expect(told(invalid('bad')).map(({ level }) => level)).toEqual(['debug']);
 });

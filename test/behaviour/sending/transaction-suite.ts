@@ -1,49 +1,35 @@
-import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Fields, GrownClient } from '../support/grown-client.ts';
-import { type Failure, failureOf, ProxyClient } from '../support/grpc-client.ts';
-import type { TestedProxy } from '../support/proxy-process.ts';
-import { describeOnTargets, startProxy, startTarget, type Target, takesUnsigned, type Variant } from './target.ts';
+import { type Fields, GrownClient } from '../../support/grown-client.ts';
+import { type Failure, failureOf } from '../../support/grpc-client.ts';
+import { startProxy } from '../target.ts';
+import type { StartedSending } from './started-sending.ts';
 
 const committed = { success: true, message: 'the transaction is committed' };
 const rolledBack = { success: true, message: 'the transaction is rolled back' };
 const commit = 'TRANSACTION_OUTCOME_COMMIT';
 const rollback = 'TRANSACTION_OUTCOME_ROLLBACK';
 
-const suite = (variant: Variant): void => {
-  let cluster: Target;
-  /** Two instances with one key, and a client of each. */
-  let proxies: readonly TestedProxy[] = [];
+export function transactionSuite(at: () => StartedSending): void {
+  let settings: StartedSending['settings'];
   let one: GrownClient;
   let other: GrownClient;
-  let published: ProxyClient;
+  let published: StartedSending['published'];
+  let startIds: StartedSending['startTopic'];
   const streams: { cancel(): void }[] = [];
-  let settings: Readonly<Record<string, string>>;
 
-  beforeAll(async () => {
-    cluster = await startTarget({ ...variant, transactionTimeoutMs: 1_000, transactionCheckIntervalMs: 1_000 });
-    settings = { ROCKETMQ_ENDPOINT: cluster.nameServer, PROXY_SEAL_KEY: randomBytes(32).toString('hex') };
-    proxies = await Promise.all([startProxy(settings), startProxy(settings)]);
-    const [first, second] = proxies.map(({ address }) => address);
-    one = new GrownClient(first ?? '');
-    other = new GrownClient(second ?? '');
-    published = new ProxyClient(first ?? '');
+  beforeAll(() => {
+    ({ settings, one, other, published, startTopic: startIds } = at());
   });
 
-  afterAll(async () => {
+  afterAll(() => {
     for (const stream of streams) stream.cancel();
-    for (const client of [one, other, published]) client?.close();
-    await Promise.all(proxies.map((proxy) => proxy.stop()));
-    await cluster?.stop();
   });
 
   let markerCount = 0;
 
   /** A topic of one queue with a producer, and what was delivered of it since the last look. */
   async function startTopic(topic: string) {
-    await cluster.createTopic(topic, { queueCount: 1 });
-    const producer_id = await published.createProducer(topic);
-    const consumer_id = await published.createConsumer(topic, topic);
+    const { producer_id, consumer_id } = await startIds(topic);
     return {
       producer_id,
       delivered: async (): Promise<readonly string[]> => {
@@ -258,6 +244,4 @@ const suite = (variant: Variant): void => {
     expect(await end(one, producer_id, half, commit)).toEqual(committed);
     expect((await delivered()).toSorted()).toEqual(['half', 'longest']);
   });
-};
-
-describeOnTargets('transactions that the caller ends', suite, takesUnsigned);
+}

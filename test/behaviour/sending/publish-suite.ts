@@ -1,40 +1,22 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Fields, GrownClient } from '../support/grown-client.ts';
-import { failureOf, ProxyClient } from '../support/grpc-client.ts';
-import type { TestedProxy } from '../support/proxy-process.ts';
-import { describeOnTargets, startProxy, startTarget, type Target, takesUnsigned, type Variant } from './target.ts';
+import type { Fields, GrownClient } from '../../support/grown-client.ts';
+import { failureOf } from '../../support/grpc-client.ts';
+import type { StartedSending } from './started-sending.ts';
 
 const stored = { success: true, message: 'the message was stored', code: 0, reason: '' };
 
-const suite = (variant: Variant): void => {
-  let cluster: Target;
-  let proxy: TestedProxy;
+export function publishSuite(at: () => StartedSending): void {
   let client: GrownClient;
-  let published: ProxyClient;
+  let startTopic: StartedSending['startTopic'];
   const streams: { cancel(): void }[] = [];
 
-  beforeAll(async () => {
-    cluster = await startTarget(variant);
-    proxy = await startProxy({ ROCKETMQ_ENDPOINT: cluster.nameServer, PROXY_CLIENT_CALLS_PER_SECOND: '0' });
-    client = new GrownClient(proxy.address);
-    published = new ProxyClient(proxy.address);
+  beforeAll(() => {
+    ({ one: client, startTopic } = at());
   });
 
-  afterAll(async () => {
+  afterAll(() => {
     for (const stream of streams) stream.cancel();
-    client?.close();
-    published?.close();
-    await proxy?.stop();
-    await cluster?.stop();
   });
-
-  async function startTopic(topic: string, queueCount = 1) {
-    await cluster.createTopic(topic, { queueCount });
-    return {
-      producer_id: await published.createProducer(topic),
-      consumer_id: await published.createConsumer(topic, topic),
-    };
-  }
 
   function publish() {
     const stream = client.converse('Publish');
@@ -170,6 +152,4 @@ const suite = (variant: Variant): void => {
     stream.call.write({ request_id: 2, messages: [{ binary_body: Buffer.alloc(5_242_880) }] });
     expect((await failureOf(stream.ended())).code).toBe('RESOURCE_EXHAUSTED');
   });
-};
-
-describeOnTargets('publishing by a stream', suite, takesUnsigned);
+}
