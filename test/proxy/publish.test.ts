@@ -1,0 +1,198 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { Code } from '@connectrpc/connect';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { type PublishRequest, PublishRequestSchema } from '../../src/gen/rocketmq/rocketmq_pb.ts';
+import type { Call } from '../../src/proxy/call.ts';
+import { failure } from '../../src/proxy/failures.ts';
+import { createPublishHandlers, publishBytesMax, publishRequestsMax } from '../../src/proxy/publish.ts';
+import type { SendOptions } from '../../src/proxy/send-options.ts';
+import { RequestCode } from '../../src/remoting/request-code.ts';
+import { type ProxyParts, patientCall, proxyParts, refusalOf, sendOptions } from '../support/proxy-parts.ts';
+import { type ScriptedCluster, storedAt } from '../support/scripted-cluster.ts';
+import { type Answer, deferred } from '../support/scripted-peer.ts';
+import { startTestCluster } from '../support/started-proxy.ts';
+
+const { SEND_BATCH_MESSAGE } = RequestCode;
+
+/** The requests of a stream, and how many of them have been asked for. */
+class Requests implements AsyncIterable<PublishRequest> {
+  askedCount = 0;
+  readonly #next: (index: number) => MessageInitShape<typeof PublishRequestSchema> | undefined;
+
+  /** @param next undefined: the caller ends its half. */
+  constructor(next: (index: number) => MessageInitShape<typeof PublishRequestSchema> | undefined) {
+    this.#next = next;
+  }
+
+  async *[Symbol.asyncIterator]() {
+    for (;;) {
+      const request = this.#next(this.askedCount);
+      this.askedCount += 1;
+      if (request === undefined) return;
+      yield create(PublishRequestSchema, request);
+    }
+  }
+}
+
+describe('publishing by a stream', () => {
+  let cluster: ScriptedCluster;
+  let parts: ProxyParts;
+  let producerId: string;
+
+  beforeEach(async () => {
+    ({ cluster } = await startTestCluster());
+    parts = proxyParts(cluster);
+    const target = { endpoint: cluster.nameServer.address, accessKeyId: '', accessKeySecret: '' };
+    producerId = parts.sessions.createProducer({ ...target, topic: 'topic', owner: '' });
+    cluster.broker.on(SEND_BATCH_MESSAGE, (request) => storedAt(cluster.broker.address, request, 0n));
+  });
+
+  const open = (
+    requests: AsyncIterable<PublishRequest>,
+    call: Call = patientCall(),
+    changes: Partial<SendOptions> = {},
+  ) => createPublishHandlers(parts, sendOptions(changes)).publish(requests, call)[Symbol.asyncIterator]();
+
+  type Answers = ReturnType<typeof open>;
+
+  async function idsOf(answers: Answers): Promise<number[]> {
+    const ids: number[] = [];
+    for (let next = await answers.next(); next.done !== true; next = await answers.next())
+      ids.push(Number(next.value.requestId));
+    return ids;
+  }
+
+  /** From now on the broker answers only when it is told to. */
+  function hold(): () => void {
+    const released = deferred<void>();
+    cluster.broker.on(SEND_BATCH_MESSAGE, async (request): Promise<Answer> => {
+      await released.promise;
+      return storedAt(cluster.broker.address, request, 0n);
+    });
+    return () => released.resolve();
+  }
+
+  const message = { messageBody: 'body' };
+  const request = (index: number) => ({ requestId: BigInt(index), producerId, messages: [message] });
+
+  it(`reads ${publishRequestsMax} requests ahead of their answers, and then one for each answer that is taken`, async () => {
+    const release = hold();
+    const requests = new Requests((index) => (index < 200 ? request(index) : undefined));
+    const answers = open(requests);
+    const first = answers.next();
+    await cluster.broker.request(SEND_BATCH_MESSAGE, publishRequestsMax - 1);
+    expect(requests.askedCount).toBe(publishRequestsMax);
+    release();
+    await first;
+    // The answers are there, but nobody takes them.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(requests.askedCount).toBe(publishRequestsMax);
+    await answers.next();
+    await cluster.broker.request(SEND_BATCH_MESSAGE, publishRequestsMax);
+    expect(requests.askedCount).toBe(publishRequestsMax + 1);
+    expect(await idsOf(answers)).toHaveLength(198);
+  });
+
+  it('reads no further request while those under way have as many bytes as may be', async () => {
+    const release = hold();
+    const messageBody = 'x'.repeat(publishBytesMax / 8);
+    const requests = new Requests((index) =>
+      index < 10 ? { ...request(index), messages: [{ messageBody }] } : undefined,
+    );
+    const answers = open(requests);
+    const first = answers.next();
+    await cluster.broker.request(SEND_BATCH_MESSAGE, 7);
+    expect(requests.askedCount).toBe(8);
+    release();
+    await first;
+    expect(await idsOf(answers)).toHaveLength(9);
+  });
+
+  it('sends messages of one sharding key one request after the other, and others side by side', async () => {
+    const release = hold();
+    const keys = ['a', 'a', 'b'];
+    const requests = new Requests((index) => {
+      const shardingKey = keys[index];
+      if (shardingKey === undefined) return undefined;
+      return { ...request(index), messages: [{ messageBody: `${shardingKey} ${index}`, properties: { shardingKey } }] };
+    });
+    const ids = idsOf(open(requests));
+    await cluster.broker.request(SEND_BATCH_MESSAGE, 1);
+    const bodies = () =>
+      cluster.broker.requests(SEND_BATCH_MESSAGE).map(({ body }) => /[ab] \d/.exec(body.toString())?.[0]);
+    expect(bodies()).toEqual(['a 0', 'b 2']);
+    release();
+    expect((await ids).toSorted()).toEqual([0, 1, 2]);
+    expect(bodies()[2]).toBe('a 1');
+  });
+
+  it('when the proxy shuts down it answers what is under way, reads no more, and says so', async () => {
+    const release = hold();
+    const draining = new AbortController();
+    const never = deferred<void>();
+    const requests = (async function* () {
+      yield create(PublishRequestSchema, request(1));
+      await never.promise;
+    })();
+    const answers = open(requests, patientCall(), { draining: draining.signal });
+    const first = answers.next();
+    await cluster.broker.request(SEND_BATCH_MESSAGE);
+    draining.abort();
+    release();
+    expect((await first).value).toMatchObject({ requestId: 1n, outcome: { success: true } });
+    expect(await refusalOf(answers.next())).toEqual(['SHUTTING_DOWN', expect.stringContaining('another instance')]);
+  });
+
+  it('counts each request against the limits of its client, and fails those that are over', async () => {
+    let leftCount = 0;
+    let enteredCount = 0;
+    const refused = failure(Code.ResourceExhausted, 'OVERLOADED', 'too many');
+    const limitOne = async () => {
+      enteredCount += 1;
+      if (enteredCount === 2) throw refused;
+      return () => {
+        leftCount += 1;
+      };
+    };
+    const reported: unknown[] = [];
+    const onFailures: SendOptions['onFailures'] = (rpc, failures) => reported.push([rpc, ...failures]);
+    const requests = new Requests((index) => (index < 3 ? request(index) : undefined));
+    const answers = open(requests, { ...patientCall(), limitOne }, { onFailures });
+    const outcomes = new Map<unknown, unknown>();
+    for (let next = await answers.next(); next.done !== true; next = await answers.next())
+      outcomes.set(next.value.requestId, next.value.outcome?.reason);
+    expect(outcomes).toEqual(
+      new Map([
+        [0n, undefined],
+        [1n, 'OVERLOADED'],
+        [2n, undefined],
+      ]),
+    );
+    expect([enteredCount, leftCount]).toEqual([3, 2]);
+    expect(reported).toEqual([['Publish', refused]]);
+  });
+
+  it('fails behind its answers when requests can be read no more', async () => {
+    const unreadable = new Error('no protobuf');
+    const requests = (async function* () {
+      yield create(PublishRequestSchema, request(1));
+      throw unreadable;
+    })();
+    const answers = open(requests);
+    expect((await answers.next()).value).toMatchObject({ requestId: 1n });
+    await expect(answers.next()).rejects.toBe(unreadable);
+  });
+
+  it('reads no more when its reader has gone', async () => {
+    const requests = new Requests(request);
+    const gone = new AbortController();
+    const answers = open(requests, patientCall(gone.signal));
+    await answers.next();
+    gone.abort();
+    await answers.return?.();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const { askedCount } = requests;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(requests.askedCount).toBe(askedCount);
+  });
+});
