@@ -17,9 +17,7 @@ import type { Owned } from './session-specs.ts';
 import type { Sessions } from './sessions.ts';
 import type { Targets } from './targets.ts';
 
-/** Most producers or consumers of one reply. */
-export const listedMax = 1_000;
-/** Most characters of their ids together: gRPC clients take 4 MiB, and ids may be long. */
+/** Most characters of the ids of one reply: gRPC clients take 4 MiB, and ids may be long. */
 export const listedIdCharsMax = 3_145_728;
 
 /** Handlers that tell what there is. */
@@ -41,24 +39,24 @@ export interface ListingHandlers {
 export function createListingHandlers(targets: Targets, engines: Engines, sessions: Sessions): ListingHandlers {
   return {
     async listProducers({ topic }, { caller }) {
-      const all = sessions.listProducers(orAny(topic), caller);
-      const producers = shown(all, (known) => ({
+      const { known: newest, matchCount } = sessions.listProducers(orAny(topic), caller);
+      const producers = shown(newest, (known) => ({
         producerId: shownId(known, caller, targets),
         ...shownOf(known),
       }));
-      return { success: true, message: `${producers.length} of ${all.length} producers`, producers };
+      return { success: true, message: `${producers.length} of ${matchCount} producers`, producers };
     },
 
     async listConsumers({ groupId, topic }, { caller }) {
-      const all = sessions.listConsumers(orAny(groupId), orAny(topic), caller);
-      const consumers = shown(all, (known) => ({
+      const { known: newest, matchCount } = sessions.listConsumers(orAny(groupId), orAny(topic), caller);
+      const consumers = shown(newest, (known) => ({
         consumerId: shownId(known, caller, targets),
         ...shownOf(known),
         groupId: nameInNamespace(known.spec.group),
         streamCount: known.session.streamCount,
         inFlightCount: known.session.inFlightCount,
       }));
-      return { success: true, message: `${consumers.length} of ${all.length} consumers`, consumers };
+      return { success: true, message: `${consumers.length} of ${matchCount} consumers`, consumers };
     },
 
     async getConsumerLag(request, call) {
@@ -93,10 +91,10 @@ function orAny(name: string): string | undefined {
 }
 
 /** As many as a reply may have. */
-function shown<K extends Known<unknown, unknown>, T>(all: readonly K[], show: (known: K) => T): T[] {
+function shown<K extends Known<unknown, unknown>, T>(newest: readonly K[], show: (known: K) => T): T[] {
   const entries: T[] = [];
   let charCount = 0;
-  for (const known of all.slice(0, listedMax)) {
+  for (const known of newest) {
     charCount += known.id.length;
     if (charCount > listedIdCharsMax) break;
     entries.push(show(known));

@@ -32,6 +32,13 @@ export interface Known<T, S> {
   readonly usedAtMs: number;
 }
 
+/** Some of the ids that match. */
+export interface Newest<T, S> {
+  readonly known: readonly Known<T, S>[];
+  /** How many match in all. */
+  readonly matchCount: number;
+}
+
 /**
  * The ids of one kind that this proxy has seen: what each stands for, when it was last used, and which were cleaned up. An id that
  * fell out of memory is read again from its text, so a limit here costs time and no session.
@@ -80,13 +87,28 @@ export class Registry<T extends Registered, S> {
     return session;
   }
 
-  /** The ids in memory that match, the newest first; of those of the same ms the one that was used last. */
-  newest(matches: (spec: T) => boolean): readonly Known<T, S>[] {
+  /**
+   * The newest of the ids in memory that match, the newest first; of those of the same ms the one that was used last. Never orders many
+   * more of them than are wanted: there may be so many that ordering them all would keep everybody waiting.
+   */
+  newest(matches: (spec: T) => boolean, countMax: number): Newest<T, S> {
+    let [matchCount, sinceMs] = [0, 0];
+    let kept: (readonly [string, Entry<T, S>])[] = [];
+    for (const entry of this.#entries.entries()) {
+      const { spec } = entry[1];
+      if (!matches(spec)) continue;
+      matchCount += 1;
+      if (spec.createdAtMs < sinceMs) continue;
+      kept.push(entry);
+      if (kept.length < 2 * countMax) continue;
+      kept = newestFirst(kept).slice(0, countMax);
+      sinceMs = kept.at(-1)?.[1].spec.createdAtMs ?? 0;
+    }
     const wallClockLeadMs = Date.now() - performance.now();
-    return [...this.#entries.entries()]
-      .filter(([, { spec }]) => matches(spec))
-      .sort(([, one], [, other]) => other.spec.createdAtMs - one.spec.createdAtMs)
+    const known = newestFirst(kept)
+      .slice(0, countMax)
       .map(([id, { usedAtMs, ...entry }]) => ({ id, ...entry, usedAtMs: Math.round(usedAtMs + wallClockLeadMs) }));
+    return { known, matchCount };
   }
 
   isCleanedUp(id: string, spec: T): boolean {
@@ -127,6 +149,10 @@ export class Registry<T extends Registered, S> {
   clear(): void {
     this.#entries.clear();
   }
+}
+
+function newestFirst<E extends readonly [string, { readonly spec: Registered }]>(entries: readonly E[]): E[] {
+  return entries.toSorted(([, one], [, other]) => other.spec.createdAtMs - one.spec.createdAtMs);
 }
 
 /** What is kept of an id, however long it is. */

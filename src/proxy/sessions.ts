@@ -5,7 +5,7 @@ import { ConsumerSession, type DeliverySettings } from './consumer-session.ts';
 import type { Engines } from './engines.ts';
 import { failure, invalid } from './failures.ts';
 import { nameInNamespace } from './names.ts';
-import { type Known, Registry } from './registry.ts';
+import { type Newest, Registry } from './registry.ts';
 import { payloadBytesMax, SealError, type SealedKind, type Sealer } from './seal.ts';
 import {
   type ConsumerFields,
@@ -19,6 +19,8 @@ import {
 
 /** Ids of each kind that are kept in memory. */
 export const idsMax = 100_000;
+/** Most of them that are listed at once. */
+export const listedMax = 1_000;
 
 type IdKind = Extract<SealedKind, 'producer' | 'consumer'>;
 
@@ -127,8 +129,8 @@ export class Sessions {
   }
 
   /** A caller's producers in memory, of a topic where it is named, the newest first: those that `cleanUpProducers` would end. */
-  listProducers(topic: string | undefined, { name }: Caller): readonly Known<ProducerSpec, ProducerSpec>[] {
-    return this.#producers.newest(producersOf(name, topic));
+  listProducers(topic: string | undefined, { name }: Caller): Newest<ProducerSpec, ProducerSpec> {
+    return this.#producers.newest(producersOf(name, topic), listedMax);
   }
 
   /** A caller's consumers in memory, of a group and a topic where they are named, the newest first. */
@@ -136,8 +138,8 @@ export class Sessions {
     group: string | undefined,
     topic: string | undefined,
     { name }: Caller,
-  ): readonly Known<ConsumerSpec, ConsumerSession>[] {
-    return this.#consumers.newest(consumersOf(name, group, topic));
+  ): Newest<ConsumerSpec, ConsumerSession> {
+    return this.#consumers.newest(consumersOf(name, group, topic), listedMax);
   }
 
   /** Lets go of what idle consumers hold; their ids stay good. */

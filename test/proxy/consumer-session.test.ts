@@ -222,6 +222,14 @@ describe('ConsumerSession', () => {
       expect(cluster.broker.requests(RequestCode.CHECK_CLIENT_CONFIG)).toHaveLength(1);
     });
 
+    it('also when it was idle, and is opened again', async () => {
+      const session = sessionOf({ choices: { orderly: true, invisibleDurationMs: 1_234 } });
+      await session.open(soon());
+      session.release();
+      await session.open(soon());
+      expect((await askedFor(session)).extFields).toMatchObject({ invisibleTime: '1234', order: 'true' });
+    });
+
     it('from the place that it names', async () => {
       cluster.broker.on(RequestCode.QUERY_CONSUMER_OFFSET, () => ({ code: ResponseCode.QUERY_NOT_FOUND }));
       cluster.broker.on(RequestCode.GET_MIN_OFFSET, () => ({ extFields: { offset: '5' } }));

@@ -6,7 +6,8 @@ import {
   ListProducersRequestSchema,
 } from '../../src/gen/rocketmq/rocketmq_pb.ts';
 import { anyone, Caller } from '../../src/proxy/caller.ts';
-import { createListingHandlers, type ListingHandlers, listedIdCharsMax, listedMax } from '../../src/proxy/listings.ts';
+import { createListingHandlers, type ListingHandlers, listedIdCharsMax } from '../../src/proxy/listings.ts';
+import { listedMax } from '../../src/proxy/sessions.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { encodeTopicStats } from '../../src/remoting/requests/get-topic-stats.ts';

@@ -49,15 +49,34 @@ describe('Registry', () => {
       vi.advanceTimersByTime(10);
       registry.find('x');
       const newest = (matches: (spec: Spec) => boolean) =>
-        registry.newest(matches).map(({ id, session, usedAtMs }) => [id, session, usedAtMs - firstMs]);
+        registry.newest(matches, 3).known.map(({ id, session, usedAtMs }) => [id, session, usedAtMs - firstMs]);
       expect(newest(() => true)).toEqual([
         ['z', 'session of z', 10],
         ['y', 'session of y', 10],
         ['x', 'session of x', 20],
       ]);
       expect(newest(byName('a')).map(([id]) => id)).toEqual(['z', 'x']);
+      expect(registry.newest(byName('a'), 1)).toMatchObject({ known: [{ id: 'z' }], matchCount: 2 });
       registry.cleanUp('z');
       expect(newest(byName('a')).map(([id]) => id)).toEqual(['x']);
+    });
+
+    it('are told of in the same order, whenever each of many was made', () => {
+      const times = fc.array(fc.nat({ max: 30 }), { maxLength: 60 });
+      fc.assert(
+        fc.property(times, fc.integer({ min: 1, max: 8 }), (createdAt, countMax) => {
+          const many = new Registry<Spec, number>(100, () => {});
+          for (const [index, createdAtMs] of createdAt.entries())
+            many.add(`${index}`, { name: 'a', createdAtMs }, index);
+          const { known, matchCount } = many.newest(byName('a'), countMax);
+          expect(matchCount).toBe(createdAt.length);
+          // The last one that was added is the last one that was used.
+          const expected = [...createdAt.entries()].reverse().toSorted(([, one], [, other]) => other - one);
+          expect(known.map(({ session }) => session)).toEqual(expected.slice(0, countMax).map(([index]) => index));
+        }),
+        // Each makes a registry, which takes memory for all that it may remember.
+        { numRuns: 20 },
+      );
     });
 
     it('fall out of memory when there are too many, the one not used for longest first', () => {

@@ -494,7 +494,8 @@ export type CreateConsumerRequest = Message$1<"rocketmq.CreateConsumerRequest"> 
   invisibleDurationMs: number;
 
   /**
-   * The way by which brokers are asked for messages. Default: the proxy's setting.
+   * The way by which brokers are asked for messages. All consumers of a group must use the same: else some messages come to two of
+   * them. Default: the proxy's setting.
    *
    * @generated from field: rocketmq.ConsumeMode consume_mode = 15;
    */
