@@ -11,6 +11,9 @@ import {
   unmirrored,
 } from './support/house-rules.ts';
 
+const sdkSuite = 'the SDK by proxy and straight: test/behaviour/sdk.test.ts';
+const sdkProxies = 'the SDK and proxies that come and go: test/sdk/proxy/proxy-gateway.test.ts';
+
 /** Files with behaviour that have no test of their own name, and why. */
 const testedElsewhere: ReadonlyMap<string, string> = new Map([
   ['client/api/client-parts.ts', 'what producers and consumers have in common: tested with each'],
@@ -18,6 +21,22 @@ const testedElsewhere: ReadonlyMap<string, string> = new Map([
   ['client/api/topic-reader.ts', 'how a simple consumer reads: tested with it'],
   ['client/errors.ts', 'classes that hold facts: whoever throws them is tested for it'],
   ['proxy/worker.ts', 'a process of its own: tested with workers.ts, which starts it'],
+  ['sdk/message-properties.ts', 'tested with the messages that they are part of: test/sdk/message.test.ts'],
+  ['sdk/closing.ts', 'what is closed and waited for: tested with each that has it, in test/behaviour/sdk.test.ts'],
+  ['sdk/each-turn.ts', 'tested with the queues that use it: test/sdk/send-queue.test.ts'],
+  ['sdk/mq-client.ts', sdkSuite],
+  ['sdk/producer.ts', sdkSuite],
+  ['sdk/consumer.ts', sdkSuite],
+  ['sdk/receiving.ts', sdkSuite],
+  ['sdk/direct/direct-gateway.ts', sdkSuite],
+  ['sdk/direct/direct-producer.ts', sdkSuite],
+  ['sdk/direct/direct-consumer.ts', sdkSuite],
+  ['sdk/proxy/proxy-calls.ts', sdkProxies],
+  ['sdk/proxy/proxy-channel.ts', sdkProxies],
+  ['sdk/proxy/proxy-channels.ts', sdkProxies],
+  ['sdk/proxy/proxy-producer.ts', sdkProxies],
+  ['sdk/proxy/proxy-consumer.ts', sdkProxies],
+  ['sdk/proxy/ack-queue.ts', sdkProxies],
   ['remoting/errors.ts', 'classes that hold facts: whoever throws them is tested for it'],
 ]);
 

@@ -19,7 +19,7 @@ export async function* resumed(
   signal: AbortSignal,
   onBroken: OnBroken,
 ): AsyncGenerator<MessageData<string | Buffer>> {
-  for (let failures = 0; ; failures += 1) {
+  for (let failures = 0; !signal.aborted; failures += 1) {
     const openedAtMs = performance.now();
     try {
       yield* port.stream(signal);

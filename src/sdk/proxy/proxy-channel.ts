@@ -6,8 +6,15 @@ import type {
   MessageShape,
 } from '@bufbuild/protobuf';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { type ChannelCredentials, type ChannelOptions, Client, connectivityState, type Metadata } from '@grpc/grpc-js';
-import { cancelledError } from '../mq-error.ts';
+import {
+  type ChannelCredentials,
+  type ChannelOptions,
+  Client,
+  type ClientUnaryCall,
+  connectivityState,
+  type Metadata,
+} from '@grpc/grpc-js';
+import { cancelledError, type MQError } from '../mq-error.ts';
 import { fromServiceError } from './status.ts';
 
 /** What one call has besides its request. */
@@ -55,7 +62,7 @@ export class ProxyChannel {
   unary<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     request: MessageInitShape<I>,
-    { endsAtMs, signal, metadata, isSend }: CallContext,
+    { endsAtMs, signal, metadata, isSend = false }: CallContext,
   ): Promise<MessageShape<O>> {
     if (signal?.aborted === true) return Promise.reject(cancelledError(signal));
     return new Promise((resolve, reject) => {
@@ -69,8 +76,7 @@ export class ProxyChannel {
         (error, reply) => {
           signal?.removeEventListener('abort', abort);
           if (reply !== undefined && error === null) resolve(reply);
-          else
-            reject(signal?.aborted === true ? cancelledError(signal) : fromServiceError(error, this.address, isSend));
+          else reject(signal?.aborted === true ? cancelledError(signal) : this.#failureOf(error, call, isSend));
         },
       );
       const abort = (): void => call.cancel();
@@ -103,7 +109,7 @@ export class ProxyChannel {
     try {
       yield* call;
     } catch (error) {
-      if (!signal.aborted) throw fromServiceError(error, this.address);
+      if (!signal.aborted) throw this.#failureOf(error, call, false);
     } finally {
       signal.removeEventListener('abort', abort);
       call.cancel();
@@ -113,7 +119,16 @@ export class ProxyChannel {
   close(): void {
     this.#client.close();
   }
+
+  /** A call that was given no connection has no peer: grpc-js names its target then. */
+  #failureOf(error: unknown, call: SurfaceCall, isSend: boolean): MQError {
+    const wasSent = call.getPeer() !== this.#client.getChannel().getTarget();
+    return fromServiceError(error, { address: this.address, wasSent, isSend });
+  }
 }
+
+/** What calls of all kinds have. */
+type SurfaceCall = Pick<ClientUnaryCall, 'getPeer'>;
 
 function pathOf({ parent, name }: DescMethodUnary | DescMethodServerStreaming): string {
   return `/${parent.typeName}/${name}`;

@@ -10,26 +10,41 @@ const detailsKey = 'grpc-status-details-bin';
 /** Field `details` of google.rpc.Status. */
 const detailsField = 3;
 
-/** What fails a call that the proxy did not answer. @param isSend whether the message may then be stored. */
-function unansweredReason(code: MQErrorCode, isSend: boolean): string {
-  if (code === 'CANCELLED') return 'CANCELLED';
-  if (isSend && ['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'INTERNAL', 'UNKNOWN'].includes(code)) return 'OUTCOME_UNKNOWN';
-  if (code === 'DEADLINE_EXCEEDED') return 'DEADLINE';
-  return code === 'UNAVAILABLE' ? 'NO_ANSWER' : code;
+/** What is known of a call that failed. */
+export interface FailedCall {
+  /** `host:port` of the proxy. */
+  readonly address: string;
+  /** Whether any of it may have reached a proxy. */
+  readonly wasSent: boolean;
+  /** Whether it stores messages. */
+  readonly isSend: boolean;
 }
 
-/**
- * What grpc-js says of a call that failed, as users get it.
- * @param address of the proxy, for the text.
- * @param isSend whether the call stores messages.
- */
-export function fromServiceError(error: unknown, address: string, isSend = false): MQError {
+/** What grpc-js says of a call that failed, as users get it. */
+export function fromServiceError(error: unknown, call: FailedCall): MQError {
   if (!(error instanceof Error && 'code' in error && 'details' in error)) return toMQError(error);
   const code = codeName(Number(error.code));
   const reason = reasonOf(error);
   if (reason !== undefined) return new MQError(code, reason, String(error.details), error);
-  return new MQError(code, unansweredReason(code, isSend), `proxy ${address}: ${String(error.details)}`, error);
+  return new MQError(code, unansweredReason(code, call), `proxy ${call.address}: ${String(error.details)}`, error);
 }
+
+/** Why a call failed that the proxy did not answer. */
+function unansweredReason(code: MQErrorCode, { isSend, wasSent }: FailedCall): string {
+  if (code === 'CANCELLED') return 'CANCELLED';
+  if (code === 'UNAVAILABLE' && !wasSent) return 'PROXY_UNREACHABLE';
+  if (isSend && wasSent && outcomeUnknownCodes.has(code)) return 'OUTCOME_UNKNOWN';
+  if (code === 'DEADLINE_EXCEEDED') return 'DEADLINE';
+  return code === 'UNAVAILABLE' ? 'NO_ANSWER' : code;
+}
+
+/** What says nothing of whether a proxy has served the call. */
+const outcomeUnknownCodes: ReadonlySet<MQErrorCode> = new Set([
+  'UNAVAILABLE',
+  'DEADLINE_EXCEEDED',
+  'INTERNAL',
+  'UNKNOWN',
+]);
 
 /** `reason` of the google.rpc.ErrorInfo that every failure of the proxy carries; undefined for one that is not the proxy's. */
 function reasonOf(error: Error): string | undefined {
