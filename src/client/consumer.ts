@@ -6,6 +6,7 @@ import type { RenewalOptions } from './pop/renewals.ts';
 import type { AllocationStrategy } from './pull/allocation.ts';
 import type { Receipt } from './receipt.ts';
 import type { ReceivedMessage } from './received-message.ts';
+import type { StreamGrace } from './stream-grace.ts';
 import type { Subscriber } from './subscriber.ts';
 
 /** What one consumer wants, whichever way it receives. */
@@ -42,6 +43,8 @@ export interface StreamOptions {
   readonly signal: AbortSignal;
   /** Called each time that the stream stops polling because its reader has enough. */
   readonly onPaused?: () => void;
+  /** What its receivers have when the signal ends it. Default: what they have not settled is given back at once. */
+  readonly grace?: StreamGrace;
   /** How many more messages its reader wants now; it is asked each time that some may be taken. Default: as many as there is room for. */
   readonly demand?: Demand;
 }

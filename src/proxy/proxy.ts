@@ -12,6 +12,7 @@ import { type ClientLimitSettings, ClientLimits } from './client-limits.ts';
 import { createRequestHandler } from './connect.ts';
 import type { DeliverySettings } from './consumer-session.ts';
 import { createConsumerHandlers } from './consumers.ts';
+import { DrainGrace } from './drain-grace.ts';
 import type { EndpointPolicy } from './endpoint-policy.ts';
 import { Engines } from './engines.ts';
 import { createHealthHandlers } from './health.ts';
@@ -94,14 +95,8 @@ export interface RunningProxy {
 
 /** Puts the proxy together and starts to listen. @throws ListenError; SettingFileError. */
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
-  const { log, sealer, policy, vendor, client = {} } = options;
-  const engines = new Engines({
-    vendor,
-    checkEndpoint: (endpoint) => policy.checkEndpoint(endpoint),
-    brokerAllowed: guardBrokers(policy, log),
-    log,
-    client,
-  });
+  const { log, sealer } = options;
+  const engines = createEngines(options);
   const sessions = new Sessions({ ...options, engines });
   const metrics = new ProxyMetrics({
     activeProducers: () => sessions.activeProducerCount,
@@ -110,6 +105,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const targets = new Targets(options);
   const defaultTarget = targets.default;
   const draining = new AbortController();
+  const grace = new DrainGrace();
   const readiness = new ReadinessProbe(engines, defaultTarget);
   const instance = options.instance ?? new Instance();
   const peers = new Peers(sealer, log);
@@ -122,6 +118,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     receipts: new Receipts(sealer, instance),
     peers,
     draining: draining.signal,
+    grace,
     isReady: () => readiness.state.ready,
   });
   const files = new WatchedSettings(options);
@@ -141,8 +138,9 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   }, sweepIntervalMs).unref();
   const close = async (drainTimeoutMs: number): Promise<void> => {
     readiness.stop();
+    grace.start(drainTimeoutMs);
     draining.abort();
-    await listener.drain(drainTimeoutMs);
+    await Promise.all([listener.drain(drainTimeoutMs), grace.over()]);
     clearInterval(sweeper);
     files.close();
     sessions.close();
@@ -166,6 +164,16 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   };
 }
 
+function createEngines({ log, policy, vendor, client = {} }: ProxyOptions): Engines {
+  return new Engines({
+    vendor,
+    checkEndpoint: (endpoint) => policy.checkEndpoint(endpoint),
+    brokerAllowed: guardBrokers(policy, log),
+    log,
+    client,
+  });
+}
+
 interface ServiceParts {
   readonly targets: Targets;
   readonly engines: Engines;
@@ -174,12 +182,13 @@ interface ServiceParts {
   readonly receipts: Receipts;
   readonly peers: Peers;
   readonly draining: AbortSignal;
+  readonly grace: DrainGrace;
   readonly isReady: () => boolean;
 }
 
 function createService(options: ProxyOptions, parts: ServiceParts): Service {
   const { writeTimeoutMs, messagesMax, log } = options;
-  const { targets, engines, sessions, metrics, receipts, peers, draining, isReady } = parts;
+  const { targets, engines, sessions, metrics, receipts, peers, draining, grace, isReady } = parts;
   const onFailures = (rpc: string, failures: readonly ConnectError[]): void => {
     reportOutcomes(log, rpc, failures);
     metrics.error(failures.length);
@@ -197,6 +206,7 @@ function createService(options: ProxyOptions, parts: ServiceParts): Service {
       writeTimeoutMs,
       peers,
       draining,
+      grace,
       log,
       onFailures,
       onReceived: () => metrics.messageReceived(),

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
+import type { StreamGrace } from '../client/stream-grace.ts';
 import type { MessageSchema, ReceiveMessagesRequest } from '../gen/rocketmq/rocketmq_pb.ts';
 import type { Log } from '../log.ts';
 import { type Call, createTimeoutMs, deadlineOf } from './call.ts';
@@ -21,6 +22,8 @@ export interface ReceiveOptions extends SettleOptions {
   readonly messagesMax: number;
   /** Aborted when the proxy shuts down: streams end with UNAVAILABLE. */
   readonly draining: AbortSignal;
+  /** What receivers have when the proxy shuts down. */
+  readonly grace?: StreamGrace;
   readonly log: Log;
   readonly onReceived: () => void;
   /** Called each time that a stream stops polling, because its reader is slow or has not acknowledged what it got. */
@@ -32,7 +35,7 @@ export function createReceiveHandlers(
   receipts: Receipts,
   options: ReceiveOptions,
 ): ReceiveHandlers {
-  const { messagesMax, draining, log, onReceived, onPaused } = options;
+  const { messagesMax, draining, grace, log, onReceived, onPaused } = options;
   // Any number of streams may watch it. Each takes its listener back, so there is no leak for Node to warn of.
   setMaxListeners(0, draining);
   return {
@@ -47,7 +50,8 @@ export function createReceiveHandlers(
       if (signals.some(({ aborted }) => aborted)) end();
       const reader = new ReaderWatch(onPaused);
       try {
-        for await (const message of consumer.stream({ messagesMax: streamMax, signal: ending.signal, onPaused })) {
+        const stream = { messagesMax: streamMax, signal: ending.signal, onPaused };
+        for await (const message of consumer.stream(grace === undefined ? stream : { ...stream, grace })) {
           const delivered = toMessage(
             message,
             receipts.seal(session.receiptOwner, message.receipt),

@@ -48,30 +48,9 @@ interface Delivered {
   readonly receiptHandle: string;
 }
 
-export function createSettleHandlers(
-  sessions: Sessions,
-  receipts: Receipts,
-  { writeTimeoutMs, peers, onFailures }: SettleOptions,
-): SettleHandlers {
-  /** Returns the handle to go on with, of a change only. */
-  const settleDelivered = async (
-    { consumerId, receiptHandle }: Delivered,
-    { kind, durationMs }: Omit<Settlement, 'receipt'>,
-    call: Call,
-  ): Promise<string | undefined> => {
-    const session = sessions.consumer(consumerId, call.caller);
-    const { receipt, peer } = receipts.open(session.receiptOwner, receiptHandle);
-    checkDuration(kind, durationMs);
-    const deadline = deadlineOf(call, writeTimeoutMs);
-    const settlement = { kind, receipt, durationMs };
-    const isForPeer = peer !== undefined && peers !== undefined;
-    const reply = isForPeer
-      ? await peers.settle({ peer, callerName: call.caller.name, consumerId, settlement }, deadline)
-      : 'gone';
-    const isHere = reply === 'gone';
-    const changed = isHere ? await settle(session.consumer, settlement, deadline) : reply.receipt;
-    return changed === undefined ? undefined : receipts.seal(session.receiptOwner, changed, isHere ? undefined : peer);
-  };
+export function createSettleHandlers(sessions: Sessions, receipts: Receipts, options: SettleOptions): SettleHandlers {
+  const settleDelivered = createSettle(sessions, receipts, options);
+  const { onFailures } = options;
 
   const ack = async (delivered: Delivered, call: Call): Promise<OutcomeReply> => {
     await settleDelivered(delivered, { kind: 'ack', durationMs: 0 }, call);
@@ -115,6 +94,28 @@ export function createSettleHandlers(
         receiptHandle: receiptHandle ?? '',
       };
     },
+  };
+}
+
+/** What settles a message, where it was handed out or here; it returns the handle to go on with, of a change only. */
+function createSettle(sessions: Sessions, receipts: Receipts, { writeTimeoutMs, peers }: SettleOptions) {
+  return async (
+    { consumerId, receiptHandle }: Delivered,
+    { kind, durationMs }: Omit<Settlement, 'receipt'>,
+    call: Call,
+  ): Promise<string | undefined> => {
+    const session = sessions.consumer(consumerId, call.caller);
+    const { receipt, peer } = receipts.open(session.receiptOwner, receiptHandle);
+    checkDuration(kind, durationMs);
+    const deadline = deadlineOf(call, writeTimeoutMs);
+    const settlement = { kind, receipt, durationMs };
+    const isForPeer = peer !== undefined && peers !== undefined;
+    const reply = isForPeer
+      ? await peers.settle({ peer, callerName: call.caller.name, consumerId, settlement }, deadline)
+      : 'gone';
+    const isHere = reply === 'gone';
+    const changed = isHere ? await settle(session.consumer, settlement, deadline) : reply.receipt;
+    return changed === undefined ? undefined : receipts.seal(session.receiptOwner, changed, isHere ? undefined : peer);
   };
 }
 

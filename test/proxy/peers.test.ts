@@ -119,6 +119,18 @@ describe('a message that another instance handed out', () => {
     expect((await other.client.ackMessage({ consumerId, receiptHandle: second })).success).toBe(true);
   });
 
+  it('may be acknowledged while that one shuts down, which gives back the rest', async () => {
+    const reading = read(one, consumerId);
+    pop.arriveOffsets(1, 2);
+    const [first] = [await reading.next(), await reading.next()];
+    const closed = one.proxy.close(1_000);
+    await expect(reading.next()).rejects.toThrow('the proxy is shutting down');
+    expect((await other.client.ackMessage({ consumerId, receiptHandle: first })).success).toBe(true);
+    await closed;
+    expect(cluster.broker.requests(ACK_MESSAGE).map(({ extFields }) => extFields['offset'])).toEqual(['1']);
+    expect(releasedOffsets(cluster.broker)).toEqual([2]);
+  });
+
   it('is nobody else’s to ask about', async () => {
     const url = `http://127.0.0.1:${one.status.port}${peerPath}`;
     const ask = async (id: string, body: string) => (await fetch(url + id, { method: 'POST', body })).status;

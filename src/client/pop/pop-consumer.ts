@@ -10,6 +10,7 @@ import { ClientError } from '../errors.ts';
 import { checkFilter } from '../filter-check.ts';
 import { LazyStream, type StartedStream } from '../lazy-stream.ts';
 import { fixStartOffsets } from '../start-offsets.ts';
+import { afterGrace } from '../stream-grace.ts';
 import type { PopParts } from './pop-options.ts';
 import { PopStream } from './pop-stream.ts';
 import { startRenewals } from './renewals.ts';
@@ -30,6 +31,7 @@ export class PopConsumer implements Consumer<PopReceipt> {
   readonly #streams = new Map<PopStream, () => Promise<void>>();
   /** Streams that have ended and are giving back what they held; none of them fails. */
   readonly #releases = new Set<Promise<void>>();
+  readonly #closing = new AbortController();
   #leave: (() => boolean) | undefined;
   #closed: Promise<void> | undefined;
 
@@ -121,6 +123,7 @@ export class PopConsumer implements Consumer<PopReceipt> {
   async #close(): Promise<void> {
     const { cluster } = this.#parts;
     if (this.#leave?.() === true) void cluster.heartbeats.leave(this.#options.subscriber.group, cluster.brokers.all);
+    this.#closing.abort();
     for (const end of this.#streams.values()) void end();
     await Promise.all(this.#releases);
     this.#onClosed();
@@ -153,14 +156,20 @@ export class PopConsumer implements Consumer<PopReceipt> {
       if (ended !== undefined) return ended;
       ending.abort();
       stream.ring();
-      stopRenewals();
       options.signal.removeEventListener('abort', onAbort);
       this.#streams.delete(stream);
-      forget();
-      const released = this.#releaseAll(stream).finally(() => this.#releases.delete(released));
-      this.#releases.add(released);
-      ended = released;
-      return released;
+      const giveBack = (): Promise<void> => {
+        stopRenewals();
+        forget();
+        return this.#releaseHandedOut(stream);
+      };
+      const inFlightCount = (): number => stream.inFlight.size;
+      const { hasGrace, released } = afterGrace(options.grace, inFlightCount, this.#closing.signal, giveBack);
+      const all = Promise.all([released, this.#releaseUnread(stream)]).then(() => void this.#releases.delete(all));
+      this.#releases.add(all);
+      // A reader does not wait for that.
+      ended = hasGrace ? Promise.resolve() : all;
+      return ended;
     };
     // A reader that is gone may never ask for the next message, so the end of the stream does not wait for it.
     const onAbort = (): void => void end();
@@ -171,14 +180,11 @@ export class PopConsumer implements Consumer<PopReceipt> {
   }
 
   /** Never fails. */
-  async #releaseAll(stream: PopStream): Promise<void> {
-    const handedOut = stream.inFlight.all;
+  async #releaseHandedOut({ inFlight }: PopStream): Promise<void> {
+    const handedOut = inFlight.all;
     this.#settler.refuseAcks(handedOut);
     const deadline = Deadline.after(releaseTimeoutMs);
-    await Promise.all([
-      eachAtOnce(handedOut, releasesAtOnce, (message) => this.#settler.release(message, deadline)),
-      this.#releaseUnread(stream),
-    ]);
+    await eachAtOnce(handedOut, releasesAtOnce, (message) => this.#settler.release(message, deadline));
   }
 
   /** Never fails. */

@@ -10,6 +10,7 @@ import { checkFilter } from '../filter-check.ts';
 import { LazyStream, type StartedStream } from '../lazy-stream.ts';
 import type { PullReceipt } from '../receipt.ts';
 import { fixStartOffsets } from '../start-offsets.ts';
+import { afterGrace } from '../stream-grace.ts';
 import { expiredError, wasAcknowledged } from './deliveries.ts';
 import { LocalOffsets } from './local-offsets.ts';
 import type { PullMember } from './pull-member.ts';
@@ -32,6 +33,7 @@ export class PullConsumer implements Consumer<PullReceipt> {
   readonly #streams = new Map<PullStream, () => Promise<void>>();
   /** Streams that have ended and are giving back what they held; none of them fails. */
   readonly #releases = new Set<Promise<void>>();
+  readonly #closing = new AbortController();
   #joined: { readonly member: PullMember; readonly leave: () => void } | undefined;
   #closed: Promise<void> | undefined;
 
@@ -117,6 +119,7 @@ export class PullConsumer implements Consumer<PullReceipt> {
   }
 
   async #close(): Promise<void> {
+    this.#closing.abort();
     for (const end of this.#streams.values()) void end();
     await Promise.all(this.#releases);
     this.#joined?.leave();
@@ -161,10 +164,14 @@ export class PullConsumer implements Consumer<PullReceipt> {
       stream.ring();
       options.signal.removeEventListener('abort', onAbort);
       this.#streams.delete(stream);
-      const released = member.end(stream).finally(() => this.#releases.delete(released));
-      this.#releases.add(released);
-      ended = released;
-      return released;
+      const giveBack = (): Promise<void> => member.end(stream);
+      const inFlightCount = (): number => stream.inFlightCount;
+      const { hasGrace, released } = afterGrace(options.grace, inFlightCount, this.#closing.signal, giveBack);
+      const all = released.finally(() => this.#releases.delete(all));
+      this.#releases.add(all);
+      // A reader does not wait for that.
+      ended = hasGrace ? Promise.resolve() : all;
+      return ended;
     };
     // A reader that is gone may never ask for the next message, so the end of the stream does not wait for it.
     const onAbort = (): void => void end();
