@@ -33,7 +33,7 @@ export function createTransactionCheckHandlers(parts: SendParts, options: SendOp
       const ending = streamEnding([call.signal, draining]);
       const { signal } = ending;
       try {
-        await checks.reach(deadlineOf({ ...call, signal }, createTimeoutMs));
+        await checks.reach(deadlineOf(call, createTimeoutMs));
         while (!signal.aborted) {
           const check = await checks.waiting.take(signal, producerCheckIntervalMs);
           // The producer may have been cleaned up.
