@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import {
   copyFileSync,
   mkdirSync,
@@ -12,10 +12,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
 import { publint } from 'publint';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startEmbedded } from './behaviour/embedded-target.ts';
+import { startProxyHere } from './support/proxy-here.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const user = mkdtempSync(join(tmpdir(), 'package-user-'));
@@ -32,7 +35,7 @@ beforeAll(() => {
   mkdirSync(installed, { recursive: true });
   execFileSync('tar', ['-xzf', tarball, '-C', installed, '--strip-components=1']);
   // What npm would install beside it.
-  for (const name of ['lru-cache', '@bufbuild', '@grpc', '@types', '@opentelemetry', 'undici-types']) {
+  for (const name of ['lru-cache', '@bufbuild', '@connectrpc', '@grpc', '@types', '@opentelemetry', 'undici-types']) {
     symlinkSync(join(root, 'node_modules', name), join(user, 'node_modules', name), 'junction');
   }
 }, 120_000);
@@ -50,7 +53,7 @@ describe('the package', () => {
   }, async () => {
     const checked = await checkPackage(createPackageFromTarballData(new Uint8Array(readFileSync(tarball))));
     if (checked.types === false) throw new Error('the package has no types');
-    expect(Object.keys(checked.entrypoints)).toEqual(['.', './client', './testing', './package.json']);
+    expect(Object.keys(checked.entrypoints)).toEqual(['.', './client', './testing', './web', './package.json']);
     // What the profile esm-only leaves out: resolution that knows no `exports`, and `require`, which Node has for ES modules from 20.19 on.
     const isEsmOnly = (problem: (typeof checked.problems)[number]): boolean =>
       'resolutionKind' in problem &&
@@ -78,12 +81,54 @@ describe('the package', () => {
   });
 });
 
+describe('a program written for the published SDK', () => {
+  test.concurrent.each([
+    ['require', 'published.cjs', `const { MQClient, MessageProperties } = require('rocketmq-grpc-proxy');`],
+    ['import', 'published.mjs', `import { MQClient, MessageProperties } from 'rocketmq-grpc-proxy';`],
+  ])(
+    'runs by %s when it changes the name of the package, and ends by itself',
+    { timeout: 60_000 },
+    async (way, file, load) => {
+      const engine = await startEmbedded({});
+      const proxy = await startProxyHere({});
+      try {
+        const body = readFileSync(join(root, 'test', 'support', 'published-program.cjs'), 'utf8');
+        writeFileSync(join(user, file), `${load}\n${body}`);
+        const env = {
+          ROCKETMQ_ENDPOINT: `http://${engine.nameServer}`,
+          GRPC_ENDPOINT: proxy.address,
+          TOPIC: `by-${way}`,
+        };
+        const { stdout, stderr } = await promisify(execFile)(process.execPath, [file], {
+          cwd: user,
+          env,
+          timeout: 50_000,
+        });
+        expect(stderr).toBe('');
+        const order = { orderId: 'order-1', amount: 99.99 };
+        const year = new Date().toISOString().slice(0, 4);
+        expect(JSON.parse(stdout)).toEqual([
+          ['order', order, 'order-1', year, 0],
+          ['update', { ...order, status: 'paid' }, 'order-1', year, 0],
+          ['timeout', { check: 1 }, 'order-1', year, 0],
+          ['legacy', { check: 2 }, 'order-1', year, 0],
+          ['transaction', { pay: 1 }, 'trans', year, 0],
+        ]);
+      } finally {
+        await proxy.stop();
+        await engine.stop();
+      }
+    },
+  );
+});
+
 /** With most of what there is; lines behind `@ts-expect-error` must not compile. */
 const program = `
 import {
   type AllocationStrategy, averageAllocation, consistentHashAllocation, type Filter, type Handler, type Message, RocketMQClient, RocketMQError, type SendResult,
 } from 'rocketmq-grpc-proxy/client';
 import { startTestBroker, VirtualClock } from 'rocketmq-grpc-proxy/testing';
+import { createWebClient, MQError as WebError, type WebMessage } from 'rocketmq-grpc-proxy/web';
 
 const log: Pick<Console, 'debug' | 'info' | 'warn' | 'error'> = console;
 await using broker = await startTestBroker({ clock: new VirtualClock() });
@@ -123,6 +168,16 @@ try {
   // @ts-expect-error: no such code
   if (error instanceof RocketMQError && error.code === 'TIMED_OUT') console.log(error, offset, result);
 }
+await using page = createWebClient({ baseUrl: 'https://mq.example', protocol: 'grpc-web', token: async () => 't', timeoutMs: 1_000 });
+const stored = await page.producer('orders').publishAll([{ body: new Uint8Array(1), tag: 't', startDeliverTime: new Date() }]);
+const fromPage = page.consumer('orders', 'g', { consumeFrom: 'first', onResume: ({ reason }, delayMs) => log.info(reason, delayMs) });
+for await (const received of fromPage.messages({ signal: AbortSignal.timeout(500) })) {
+  const { body, binaryBody, reconsumeTimes }: WebMessage = received;
+  await fromPage.ack(received).catch((error) => error instanceof WebError && error.code === 'NOT_FOUND');
+  console.log(body.length, binaryBody.length, reconsumeTimes, stored[0]?.messageId);
+}
+// @ts-expect-error: no such protocol
+createWebClient({ baseUrl: '', protocol: 'grpc' });
 // @ts-expect-error: a topic is missing
 await producer.send({ body: '' });
 // @ts-expect-error: no such state
