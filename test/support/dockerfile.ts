@@ -12,7 +12,6 @@ export interface Instruction {
 /** What a stage has made: the folder that stands for its root, and what the last one says about running it. */
 export interface Image {
   readonly root: string;
-  readonly base: string;
   workdir: string;
   readonly environment: Record<string, string>;
   readonly volumes: string[];
@@ -49,9 +48,8 @@ export function buildImage(instructions: readonly Instruction[], options: BuildO
   for (const instruction of instructions) {
     if (instruction.name === 'ARG') continue;
     if (instruction.name === 'FROM') {
-      const [, base = '', name = `stage-${images.size}`] =
-        /^(?:--platform=\S+ )?(\S+)(?: AS (\S+))?$/.exec(instruction.text) ?? [];
-      image = newImage(join(options.folder, name), base);
+      const [, name = `stage-${images.size}`] = / AS (\S+)$/.exec(instruction.text) ?? [];
+      image = newImage(join(options.folder, name));
       images.set(name, image);
     } else if (image === undefined) {
       throw new Error(`${instruction.name} stands before FROM`);
@@ -61,9 +59,9 @@ export function buildImage(instructions: readonly Instruction[], options: BuildO
   return image;
 }
 
-function newImage(root: string, base: string): Image {
+function newImage(root: string): Image {
   mkdirSync(root);
-  return { root, base, workdir: '/', environment: {}, volumes: [], user: '', healthcheck: [], entrypoint: [] };
+  return { root, workdir: '/', environment: {}, volumes: [], user: '', healthcheck: [], entrypoint: [] };
 }
 
 type Stages = BuildOptions & { readonly images: ReadonlyMap<string, Image> };
