@@ -215,10 +215,16 @@ const suite = (variant: Variant): void => {
     test.concurrent('no more handlers are at work than were asked for', async () => {
       const { consumer, producer } = await open('concurrency', { concurrency: 3, autoAck: true });
       let [atWork, most] = [0, 0];
+      let allAtWork = (): void => {};
+      const together = new Promise<void>((resolve) => {
+        allAtWork = resolve;
+      });
       const inbox = new Inbox(consumer, async () => {
         atWork += 1;
         most = Math.max(most, atWork);
-        await sleep(20);
+        if (atWork === 3) allAtWork();
+        await together;
+        await sleep(5);
         atWork -= 1;
       });
       await Promise.all(Array.from({ length: 30 }, (_, index) => producer.publishMessage(String(index))));
