@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events';
 /** When a stream must end: with the first of several signals. */
 export interface StreamEnding {
   readonly signal: AbortSignal;
-  /** To be called once the stream has ended: some of those signals live as long as the proxy does. */
+  /** To be called once the stream has ended, which ends what still waits: some of those signals live as long as the proxy does. */
   release(): void;
 }
 
@@ -20,6 +20,7 @@ export function streamEnding(signals: readonly AbortSignal[]): StreamEnding {
     signal: ending.signal,
     release: () => {
       for (const signal of signals) signal.removeEventListener('abort', end);
+      end();
     },
   };
 }

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
 import { streamEnding } from '../../src/proxy/stream-ending.ts';
 
@@ -10,10 +11,11 @@ test('ends with the first of its signals, and with one that has come already', (
   expect(streamEnding([one.signal, other.signal]).signal.aborted).toBe(true);
 });
 
-test('listens no more once it is released', () => {
+test('listens no more once it is released, and ends what still waits', () => {
   const one = new AbortController();
   const ending = streamEnding([one.signal]);
+  expect(getEventListeners(one.signal, 'abort')).toHaveLength(1);
   ending.release();
-  one.abort();
-  expect(ending.signal.aborted).toBe(false);
+  expect(getEventListeners(one.signal, 'abort')).toHaveLength(0);
+  expect(ending.signal.aborted).toBe(true);
 });
