@@ -348,14 +348,16 @@ export type SendTransactionMessageRequest = Message$1<"rocketmq.SendTransactionM
   binaryBody: Uint8Array;
 
   /**
-   * true: the half message stays pending until EndTransaction. Default: it is committed as soon as it is stored.
+   * true: the half message stays pending until EndTransaction, or until its broker has asked for the outcome in vain (15 times where
+   * not set otherwise) and gives it up. Default: it is committed as soon as it is stored.
    *
    * @generated from field: bool left_pending = 11;
    */
   leftPending: boolean;
 
   /**
-   * Whose ReceiveTransactionChecks brokers ask for the outcome of a pending one. Default: a group of the topic's name.
+   * Whose ReceiveTransactionChecks brokers ask for the outcome of a pending one; in the namespace of the topic. Default: a group of
+   * the topic's name.
    *
    * @generated from field: string producer_group = 12;
    */
@@ -399,7 +401,7 @@ export type SendTransactionMessageResponse = Message$1<"rocketmq.SendTransaction
   transactionId: string;
 
   /**
-   * What EndTransaction takes; empty where the transaction is not left pending.
+   * What EndTransaction takes, of every instance that has the same seal key; empty where the transaction is not left pending.
    *
    * @generated from field: string transaction_handle = 10;
    */
