@@ -1,3 +1,4 @@
+import { MessageProperty } from '../remoting/message.ts';
 import { ClientError } from './errors.ts';
 
 /** Which messages of a topic a consumer wants. */
@@ -6,6 +7,8 @@ export interface MessageFilter {
   readonly type: 'TAG' | 'SQL92';
   /** What to send to brokers: `*`, the tags joined by ` || `, or the condition. */
   readonly expression: string;
+  /** Whether `matches` looks at the tag. */
+  readonly needsTag: boolean;
   /** Of tags brokers compare hashes only, so the client compares again; it does not judge conditions again. */
   matches(tag: string | undefined): boolean;
 }
@@ -15,7 +18,7 @@ export const tagExpressionLengthMax = 4_096;
 /** The same of an SQL92 condition. */
 export const sqlConditionLengthMax = 4_096;
 
-const all: MessageFilter = { type: 'TAG', expression: '*', matches: () => true };
+const all: MessageFilter = { type: 'TAG', expression: '*', needsTag: false, matches: () => true };
 
 /**
  * Reads `a || b`; `*` or nothing means all messages, also those without a tag.
@@ -34,6 +37,7 @@ export function parseTagFilter(expression: string): MessageFilter {
   return {
     type: 'TAG',
     expression: [...tags].join(' || '),
+    needsTag: true,
     matches: (tag) => tag !== undefined && tags.has(tag),
   };
 }
@@ -51,7 +55,15 @@ export function sqlFilter(condition: string): MessageFilter {
       `the SQL92 condition has ${expression.length} characters; at most ${sqlConditionLengthMax} are allowed`,
     );
   }
-  return { type: 'SQL92', expression, matches: () => true };
+  return { type: 'SQL92', expression, needsTag: false, matches: () => true };
+}
+
+/** Whether a filter lets a message through. Reads the message's properties only where it has to. */
+export function isWanted(
+  filter: MessageFilter,
+  message: { readonly properties: ReadonlyMap<string, string> },
+): boolean {
+  return !filter.needsTag || filter.matches(message.properties.get(MessageProperty.TAGS));
 }
 
 function checkedTag(tag: string, expression: string): string {

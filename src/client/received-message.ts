@@ -48,17 +48,40 @@ export function readMessage<R extends Receipt>(
   delivery: DeliveryOf<R>,
   body: Buffer,
 ): ReceivedMessage<R> {
-  const { properties } = stored;
-  return {
-    messageId: messageIdOf(stored),
-    topic: delivery.topic,
-    body,
-    tag: properties.get(MessageProperty.TAGS),
-    properties,
-    bornTimestampMs: stored.bornTimestampMs,
-    reconsumeTimes: delivery.reconsumeTimes,
-    receipt: delivery.receipt,
-  };
+  return new StoredDelivery(stored, delivery, body);
+}
+
+/** Reads what it is asked for out of the stored message. */
+class StoredDelivery<R extends Receipt> implements ReceivedMessage<R> {
+  readonly topic: string;
+  readonly body: Buffer;
+  readonly reconsumeTimes: number;
+  readonly receipt: R;
+  readonly #stored: StoredMessage;
+
+  constructor(stored: StoredMessage, { topic, reconsumeTimes, receipt }: DeliveryOf<R>, body: Buffer) {
+    this.topic = topic;
+    this.body = body;
+    this.reconsumeTimes = reconsumeTimes;
+    this.receipt = receipt;
+    this.#stored = stored;
+  }
+
+  get messageId(): string {
+    return messageIdOf(this.#stored);
+  }
+
+  get tag(): string | undefined {
+    return this.#stored.properties.get(MessageProperty.TAGS);
+  }
+
+  get properties(): ReadonlyMap<string, string> {
+    return this.#stored.properties;
+  }
+
+  get bornTimestampMs(): number {
+    return this.#stored.bornTimestampMs;
+  }
 }
 
 /** The same in every delivery of a message: where its producer gave it none, the id of where it lay first. */

@@ -82,16 +82,19 @@ export class Deadline {
    * Waits for `work`. Work that goes on longer is left to itself, and a failure of it that comes later is ignored.
    * @throws RemotingError `timeout` or `cancelled`, whichever comes before the work's end.
    */
-  async wait<T>(work: Promise<T>, what: string): Promise<T> {
-    let stop = (): void => {};
-    const ended = new Promise<never>((_, reject) => {
-      stop = this.watch((kind) => reject(endError(kind, what)));
+  wait<T>(work: Promise<T>, what: string): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const stop = this.watch((kind) => reject(endError(kind, what)));
+      const done = (value: T): void => {
+        stop();
+        resolve(value);
+      };
+      const fail = (error: unknown): void => {
+        stop();
+        reject(error);
+      };
+      work.then(done, fail);
     });
-    try {
-      return await Promise.race([ended, work]);
-    } finally {
-      stop();
-    }
   }
 }
 

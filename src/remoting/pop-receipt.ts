@@ -118,7 +118,16 @@ export function popReceipts(reply: PopReply, brokerName: string, messages: reado
     slots.length === messages.length &&
     slots.every((slot, index) => messages[index]?.queueId === slot.queueId && isOfKind(slot, kinds[index]));
   const found = inOrder ? slots : messages.map(slotFinder(slots, kinds));
-  return found.map((slot) => ({ ...slot, popTimeMs, invisibleDurationMs, reviveQueueId, brokerName }));
+  return found.map(({ startOffset, retry, queueId, queueOffset }) => ({
+    startOffset,
+    popTimeMs,
+    invisibleDurationMs,
+    reviveQueueId,
+    retry,
+    brokerName,
+    queueId,
+    queueOffset,
+  }));
 }
 
 function slotsOf(reply: PopReply): Slot[] {

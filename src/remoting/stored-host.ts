@@ -14,9 +14,15 @@ export function storedHostBytes(v6: boolean): number {
  * @throws RemotingError `malformed` on a port that does not exist.
  */
 export function readStoredHost(bytes: Buffer, at: number, v6: boolean): string {
+  const port = checkStoredHost(bytes, at, v6);
+  return `${v6 ? readIPv6(bytes, at) : `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`}:${port}`;
+}
+
+/** The port of an address. @throws RemotingError `malformed` on one that does not exist. */
+export function checkStoredHost(bytes: Buffer, at: number, v6: boolean): number {
   const port = bytes.readInt32BE(at + (v6 ? 16 : 4));
   if (port < 0 || port > portMax) throw new RemotingError('malformed', `${port} is not a port`);
-  return `${v6 ? readIPv6(bytes, at) : `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`}:${port}`;
+  return port;
 }
 
 function readIPv6(bytes: Buffer, at: number): string {

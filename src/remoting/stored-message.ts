@@ -1,68 +1,33 @@
-import { crc32 } from 'node:zlib';
 import { RemotingError } from './errors.ts';
 import { decodeBatch } from './message-batch.ts';
-import { decodeProperties, encodeProperties, propertiesBytesMax } from './message-properties.ts';
-import { readStoredHost, storedHostBytes, writeStoredHost } from './stored-host.ts';
+import { encodeProperties, propertiesBytesMax } from './message-properties.ts';
+import { storedHostBytes, writeStoredHost } from './stored-host.ts';
+import {
+  bodyCrcOf,
+  fixedBytes,
+  magicV1,
+  magicV2,
+  type StoredMessage,
+  StoredRecord,
+  storedMessageAt,
+  storedMessageBytesMin,
+} from './stored-record.ts';
 import { SysFlag } from './sys-flag.ts';
 
-/** A message as a broker keeps it and hands it out. */
-export interface StoredMessage {
-  readonly topic: string;
-  readonly queueId: number;
-  readonly queueOffset: bigint;
-  readonly commitLogOffset: bigint;
-  /** User flag. */
-  readonly flag: number;
-  /** `SysFlag` bits. */
-  readonly sysFlag: number;
-  /** As the producer said it, within the safe integers. */
-  readonly bornTimestampMs: number;
-  /** Address of the producer as the broker saw it: `ip:port` or `[ip]:port`. */
-  readonly bornHost: string;
-  readonly storeTimestampMs: number;
-  /** Address of the broker: `ip:port` or `[ip]:port`. */
-  readonly storeHost: string;
-  readonly reconsumeTimes: number;
-  readonly preparedTransactionOffset: bigint;
-  /** CRC-32 of the body as stored, without its top bit; 0 where the sender made none. */
-  readonly bodyCrc: number;
-  /** As stored, maybe compressed: see `decompressBody`. */
-  readonly body: Buffer;
-  readonly properties: ReadonlyMap<string, string>;
-}
-
-/** Format with an int8 for the topic's length (Java `MessageDecoder.MESSAGE_MAGIC_CODE`). */
-export const magicV1 = -626_843_481;
-/** Format with an int16 for it, used for topics over 127 bytes, by brokers 5.x. */
-export const magicV2 = -626_843_477;
-const topicBytesMaxV1 = 127;
-const topicBytesMax = 32_767;
-
-/** Where the fields of a stored message stand that have their place before the first address. */
-export const storedMessageAt = {
-  magic: 4,
-  bodyCrc: 8,
-  queueId: 12,
-  flag: 16,
-  queueOffset: 20,
-  commitLogOffset: 28,
-  sysFlag: 36,
-  bornTimestamp: 40,
-  bornHost: 48,
-} as const;
+export {
+  bodyCrcOf,
+  magicV1,
+  magicV2,
+  readStoredProperties,
+  type StoredMessage,
+  storedMessageAt,
+  storedMessageBytesMin,
+} from './stored-record.ts';
 
 const at = storedMessageAt;
 
-/** Everything but addresses, body, topic, properties, and the length of the topic. */
-const fixedBytes = 74;
-/** Least bytes of a stored message: IPv4 addresses, no body, no topic, no properties. */
-export const storedMessageBytesMin = fixedBytes + 8 + 8 + 1;
-const crcMask = 0x7fff_ffff;
-
-/** CRC of a body in the form that stored messages carry (Java `UtilAll.crc32`). */
-export function bodyCrcOf(body: Uint8Array): number {
-  return crc32(body) & crcMask;
-}
+const topicBytesMaxV1 = 127;
+const topicBytesMax = 32_767;
 
 /**
  * Reads messages back to back, as pull, POP and transaction checks deliver them. Bodies are views of `bytes`; batches that brokers
@@ -72,12 +37,21 @@ export function bodyCrcOf(body: Uint8Array): number {
  * @throws RemotingError `malformed` when sizes do not fit and, without `onDamaged`, on any damaged message.
  */
 export function decodeStoredMessages(bytes: Buffer, onDamaged?: (reason: RemotingError) => void): StoredMessage[] {
+  return readStoredMessages(bytes, onDamaged).map((message) =>
+    message instanceof StoredRecord ? message.toMessage() : message,
+  );
+}
+
+/** As `decodeStoredMessages`, but fields are read when somebody asks for them: for who looks at few of them, and not for long. */
+export function readStoredMessages(bytes: Buffer, onDamaged?: (reason: RemotingError) => void): StoredMessage[] {
   const messages: StoredMessage[] = [];
   let start = 0;
   while (start < bytes.length) {
     const end = start + recordSize(bytes, start);
     try {
-      for (const message of unwrap(decodeRecord(bytes.subarray(start, end)))) messages.push(message);
+      const record = new StoredRecord(bytes, start, end);
+      if (isBatch(record)) for (const message of unwrap(record.toMessage())) messages.push(message);
+      else messages.push(record);
     } catch (error) {
       if (onDamaged === undefined || !(error instanceof RemotingError)) throw error;
       onDamaged(error);
@@ -96,95 +70,14 @@ function recordSize(bytes: Buffer, start: number): number {
   return size;
 }
 
-/** Where the fields stand whose place depends on the lengths before them. */
-interface Layout {
-  readonly storeTimestamp: number;
-  readonly reconsumeTimes: number;
-  readonly body: number;
-  readonly bodyEnd: number;
-  readonly topic: number;
-  readonly topicEnd: number;
-  readonly properties: number;
-}
+const batchFlags = SysFlag.NEED_UNWRAP | SysFlag.INNER_BATCH;
 
-/** @throws RemotingError `malformed` unless all lengths add up to exactly the record's. */
-function layoutOf(record: Buffer, sysFlag: number): Layout {
-  const storeTimestamp = at.bornHost + storedHostBytes((sysFlag & SysFlag.BORN_HOST_V6) !== 0);
-  const reconsumeTimes = storeTimestamp + 8 + storedHostBytes((sysFlag & SysFlag.STORE_HOST_V6) !== 0);
-  const body = reconsumeTimes + 16;
-  const topicLengthBytes = topicLengthBytesOf(record.readInt32BE(at.magic));
-  if (body > record.length) throw lengthsDiffer(record);
-  const bodyEnd = after(record, body, record.readInt32BE(body - 4), topicLengthBytes);
-  const topic = bodyEnd + topicLengthBytes;
-  const topicEnd = after(record, topic, record.readIntBE(bodyEnd, topicLengthBytes), 2);
-  const properties = topicEnd + 2;
-  const end = after(record, properties, record.readInt16BE(topicEnd), 0);
-  if (end !== record.length) throw lengthsDiffer(record);
-  return { storeTimestamp, reconsumeTimes, body, bodyEnd, topic, topicEnd, properties };
-}
-
-/** The end of a field of `length` bytes that has `next` more bytes behind it. */
-function after(record: Buffer, start: number, length: number, next: number): number {
-  if (length < 0 || start + length + next > record.length) throw lengthsDiffer(record);
-  return start + length;
-}
-
-function lengthsDiffer(record: Buffer): RemotingError {
-  return new RemotingError('malformed', `the fields of a message do not add up to its ${record.length} bytes`);
-}
-
-function topicLengthBytesOf(magic: number): number {
-  if (magic === magicV1) return 1;
-  if (magic === magicV2) return 2;
-  throw new RemotingError('malformed', `0x${(magic >>> 0).toString(16)} is not the magic code of a message`);
-}
-
-function decodeRecord(record: Buffer): StoredMessage {
-  const sysFlag = record.readInt32BE(at.sysFlag);
-  const layout = layoutOf(record, sysFlag);
-  const body = record.subarray(layout.body, layout.bodyEnd);
-  return {
-    topic: record.toString('utf8', layout.topic, layout.topicEnd),
-    queueId: record.readInt32BE(at.queueId),
-    queueOffset: record.readBigInt64BE(at.queueOffset),
-    commitLogOffset: record.readBigInt64BE(at.commitLogOffset),
-    flag: record.readInt32BE(at.flag),
-    sysFlag,
-    bornTimestampMs: readMillis(record, at.bornTimestamp),
-    bornHost: readStoredHost(record, at.bornHost, (sysFlag & SysFlag.BORN_HOST_V6) !== 0),
-    storeTimestampMs: readMillis(record, layout.storeTimestamp),
-    storeHost: readStoredHost(record, layout.storeTimestamp + 8, (sysFlag & SysFlag.STORE_HOST_V6) !== 0),
-    reconsumeTimes: record.readInt32BE(layout.reconsumeTimes),
-    preparedTransactionOffset: record.readBigInt64BE(layout.reconsumeTimes + 4),
-    bodyCrc: checkedCrc(record.readInt32BE(at.bodyCrc) & crcMask, body),
-    body,
-    properties: decodeProperties(record.toString('utf8', layout.properties)),
-  };
-}
-
-/** Only the properties of a record, for filters. @throws RemotingError `malformed` on a damaged one. */
-export function readStoredProperties(record: Buffer): Map<string, string> {
-  const { properties } = layoutOf(record, record.readInt32BE(at.sysFlag));
-  return decodeProperties(record.toString('utf8', properties));
-}
-
-/** Brokers store whatever int64 a producer sends as its time, so an absurd one must not make a message unreadable. */
-function readMillis(record: Buffer, start: number): number {
-  const millis = record.readInt32BE(start) * 2 ** 32 + record.readUInt32BE(start + 4);
-  return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, millis));
-}
-
-function checkedCrc(crc: number, body: Buffer): number {
-  if (crc !== 0 && crc !== bodyCrcOf(body)) {
-    throw new RemotingError('malformed', 'the body of a message is damaged: its CRC does not fit');
-  }
-  return crc;
+function isBatch({ sysFlag }: StoredMessage): boolean {
+  return (sysFlag & batchFlags) === batchFlags;
 }
 
 /** The messages that a producer sent, where the broker keeps a whole batch as one (Java `MessageDecoder.decodeMessage`). */
-function unwrap(message: StoredMessage): readonly StoredMessage[] {
-  const batchFlags = SysFlag.NEED_UNWRAP | SysFlag.INNER_BATCH;
-  if ((message.sysFlag & batchFlags) !== batchFlags) return [message];
+function unwrap(message: StoredMessage): StoredMessage[] {
   if ((message.sysFlag & SysFlag.COMPRESSED) !== 0) {
     throw new RemotingError('malformed', 'a batch kept as one message is compressed: producers never do that');
   }

@@ -1,7 +1,20 @@
-/** Lets so many handlers run at once; the others wait their turn, in the order in which they came. */
+import type { ReceivedMessage } from '../received-message.ts';
+
+/** Who gives messages to handlers. */
+export interface GateUser {
+  /** A message's turn has come; `leave` must follow. */
+  letIn(received: ReceivedMessage): void;
+}
+
+interface Waiter {
+  readonly user: GateUser;
+  readonly received: ReceivedMessage;
+}
+
+/** Lets so many handlers run at once; the other messages wait their turn, in the order in which they came. */
 export class HandlerGate {
   #roomCount: number;
-  readonly #waiting = new Set<() => void>();
+  #waiting: Waiter[] = [];
   #isLetting = false;
 
   /** @param insideMax handlers that may run at once. */
@@ -9,33 +22,33 @@ export class HandlerGate {
     this.#roomCount = insideMax;
   }
 
-  /** Calls `run` once there is room, at once where there is; `leave` must follow. @returns whether it was called. */
-  enter(run: () => void): boolean {
-    this.#waiting.add(run);
-    this.#letIn();
-    return !this.#waiting.has(run);
+  /** Lets a message in once there is room, at once where there is. */
+  enter(user: GateUser, received: ReceivedMessage): void {
+    if (this.#roomCount > 0 && this.#waiting.length === 0) {
+      this.#roomCount -= 1;
+      user.letIn(received);
+    } else this.#waiting.push({ user, received });
   }
 
-  /** Does not want to enter any more. @returns whether it still waited. */
-  forget(run: () => void): boolean {
-    return this.#waiting.delete(run);
+  /** What of a user's still waits; it waits no more. */
+  takeBack(user: GateUser): readonly ReceivedMessage[] {
+    const taken = this.#waiting.filter((waiter) => waiter.user === user);
+    this.#waiting = this.#waiting.filter((waiter) => waiter.user !== user);
+    return taken.map(({ received }) => received);
   }
 
+  /** In a loop, not one from within the other: who is let in may leave at once, and thousands may wait. */
   leave(): void {
     this.#roomCount += 1;
-    this.#letIn();
-  }
-
-  /** In a loop, not one from within the other: who enters may leave at once, and thousands may wait. */
-  #letIn(): void {
     if (this.#isLetting) return;
     this.#isLetting = true;
-    for (const run of this.#waiting) {
-      if (this.#roomCount === 0) break;
-      this.#roomCount -= 1;
-      this.#waiting.delete(run);
-      run();
-    }
+    for (let next = this.#next(); next !== undefined; next = this.#next()) next.user.letIn(next.received);
     this.#isLetting = false;
+  }
+
+  #next(): Waiter | undefined {
+    const next = this.#roomCount > 0 ? this.#waiting.shift() : undefined;
+    if (next !== undefined) this.#roomCount -= 1;
+    return next;
   }
 }

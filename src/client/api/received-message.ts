@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { MessageProperty } from '../../remoting/message.ts';
 import { unwrapNamespace } from '../../remoting/topic-names.ts';
 import type { Receipt } from '../receipt.ts';
@@ -10,41 +11,63 @@ type Content = Omit<Received, 'receipt'> & {
 
 /** A message as a consumer gets it. */
 export class ReceivedMessage {
-  /** Made by the producer, the same in every delivery. */
-  readonly messageId: string;
   /** Without the namespace of the client. */
   readonly topic: string;
   /** As it was sent; compression is undone. */
   readonly body: Buffer;
-  readonly tag: string | undefined;
-  readonly keys: readonly string[];
-  readonly shardingKey: string | undefined;
-  /** All properties: the sender's and RocketMQ's own. */
-  readonly properties: ReadonlyMap<string, string>;
-  /** When it was sent, by the clock of the producer. */
-  readonly bornAt: Date;
   /** How often it has been delivered before: 0 the first time. */
   readonly reconsumeTimes: number;
   /** The broker and queue that it lies in. */
   readonly brokerName: string;
   readonly queueId: number;
   readonly queueOffset: bigint;
+  readonly #received: Content;
 
   /** Not for users: consumers make them. */
   constructor(received: Content, namespace: string) {
-    const { properties, receipt } = received;
-    this.messageId = received.messageId;
+    const { receipt } = received;
+    this.#received = received;
     this.topic = unwrapNamespace(namespace, received.topic);
     this.body = received.body;
-    this.tag = received.tag;
-    this.keys = (properties.get(MessageProperty.KEYS) ?? '').split(' ').filter((key) => key !== '');
-    this.shardingKey = properties.get(MessageProperty.SHARDING_KEY);
-    this.properties = properties;
-    this.bornAt = new Date(received.bornTimestampMs);
     this.reconsumeTimes = received.reconsumeTimes;
     this.brokerName = receipt.brokerName;
     this.queueId = receipt.queueId;
     this.queueOffset = receipt.queueOffset;
+  }
+
+  // What follows is read out of the message when it is asked for: few handlers look at all of it.
+
+  /** Made by the producer, the same in every delivery. */
+  get messageId(): string {
+    return this.#received.messageId;
+  }
+
+  get tag(): string | undefined {
+    return this.#received.tag;
+  }
+
+  get keys(): readonly string[] {
+    return (this.properties.get(MessageProperty.KEYS) ?? '').split(' ').filter((key) => key !== '');
+  }
+
+  get shardingKey(): string | undefined {
+    return this.properties.get(MessageProperty.SHARDING_KEY);
+  }
+
+  /** All properties: the sender's and RocketMQ's own. */
+  get properties(): ReadonlyMap<string, string> {
+    return this.#received.properties;
+  }
+
+  /** When it was sent, by the clock of the producer. */
+  get bornAt(): Date {
+    return new Date(this.#received.bornTimestampMs);
+  }
+
+  /** All of it, for `console.log`. */
+  [inspect.custom](): object {
+    const { messageId, tag, keys, shardingKey, properties, bornAt } = this;
+    return { ...this, messageId, tag, keys, shardingKey, properties, bornAt };
   }
 
   /** The body as UTF-8; what is none becomes U+FFFD. */

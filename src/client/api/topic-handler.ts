@@ -7,7 +7,7 @@ import type { ClientLog } from '../options.ts';
 import type { ReceivedMessage as Received } from '../received-message.ts';
 import { checkNumber } from './call.ts';
 import { HandlerCall } from './handler-call.ts';
-import type { HandlerGate } from './handler-gate.ts';
+import type { GateUser, HandlerGate } from './handler-gate.ts';
 import { type CheckedPushOptions, delayBounds, type HandlerResult } from './push-options.ts';
 import { ReceivedMessage } from './received-message.ts';
 import { toRocketMQError } from './rocketmq-error.ts';
@@ -33,7 +33,7 @@ export interface TopicHandlerParts {
 }
 
 /** Gives the messages of one topic to the handler. */
-export class TopicHandler {
+export class TopicHandler implements GateUser {
   readonly #consumer: Consumer;
   readonly #parts: TopicHandlerParts;
   readonly #demand = new Demand();
@@ -43,8 +43,6 @@ export class TopicHandler {
   #isHurrying = false;
   /** The stream ends. */
   readonly #ending = new AbortController();
-  /** Messages that wait for a handler, by what gives them to it. */
-  readonly #waiting = new Map<() => void, Received>();
   /** Handlers that run. */
   readonly #calls = new Set<HandlerCall>();
   /** Rings when the time of one of them is over. */
@@ -80,10 +78,7 @@ export class TopicHandler {
   async #close(): Promise<void> {
     this.#demand.set(0);
     this.#stopping.abort();
-    for (const [run, received] of this.#waiting) {
-      if (this.#parts.gate.forget(run)) void this.#giveBack(received);
-    }
-    this.#waiting.clear();
+    for (const received of this.#parts.gate.takeBack(this)) void this.#giveBack(received);
     await this.#idle(this.#parts.options.closeTimeoutMs);
     this.#isHurrying = true;
     for (const call of this.#calls) call.end('cancelled');
@@ -125,15 +120,8 @@ export class TopicHandler {
 
   #start(received: Received): void {
     this.#underWayCount += 1;
-    if (this.#stopping.signal.aborted) {
-      void this.#giveBack(received);
-      return;
-    }
-    const run = (): void => {
-      this.#waiting.delete(run);
-      void this.#process(received);
-    };
-    if (!this.#parts.gate.enter(run)) this.#waiting.set(run, received);
+    if (this.#stopping.signal.aborted) void this.#giveBack(received);
+    else this.#parts.gate.enter(this, received);
   }
 
   /** Never fails. */
@@ -147,15 +135,17 @@ export class TopicHandler {
     if (this.#underWayCount === 0) this.#onIdle();
   }
 
-  /** Has the handler work on a message, and says what became of it. Never fails. */
+  /** Has the handler work on a message, and says what became of it. */
+  letIn(received: Received): void {
+    void this.#process(received);
+  }
+
+  /** Never fails. */
   async #process(received: Received): Promise<void> {
-    try {
-      const delayMs = await this.#handle(received);
-      // What the end of the consumer cut short is given back with its stream.
-      if (delayMs !== 'cut short') await this.#settle(received, delayMs);
-    } finally {
-      this.#noteEnd();
-    }
+    const delayMs = await this.#handle(received);
+    // What the end of the consumer cut short is given back with its stream.
+    if (delayMs !== 'cut short') await this.#settle(received, delayMs);
+    this.#noteEnd();
   }
 
   /** Undefined: it is done; else when it is to come again, in ms. Never fails. */
@@ -219,18 +209,19 @@ export class TopicHandler {
   }
 
   /** Acknowledges, or gives back after a delay. Never fails: the message comes again when its time is over. */
-  async #settle({ receipt, messageId, topic }: Received, delayMs: number | undefined): Promise<void> {
+  async #settle(received: Received, delayMs: number | undefined): Promise<void> {
     for (let tryCount = 1; ; tryCount += 1) {
       try {
         const deadline = Deadline.after(this.#parts.settleTimeoutMs);
-        if (delayMs === undefined) await this.#consumer.ack(receipt, deadline);
-        else await this.#consumer.nack(receipt, delayMs, deadline);
+        if (delayMs === undefined) await this.#consumer.ack(received.receipt, deadline);
+        else await this.#consumer.nack(received.receipt, delayMs, deadline);
         return;
       } catch (error) {
         const { retryable } = toRocketMQError(error);
         if (retryable && tryCount < settleTriesMax && !this.#ending.signal.aborted) continue;
         const what =
           delayMs === undefined ? 'an ack failed; the message comes again' : 'a message could not be given back';
+        const { topic, messageId } = received;
         this.#parts.log.warn({ err: error, topic, messageId }, what);
         this.#tell(error);
         return;

@@ -6,7 +6,7 @@ import { changeInvisibleDuration } from '../../remoting/requests/change-invisibl
 import { notification } from '../../remoting/requests/notification.ts';
 import { PopInitMode, popMessage, popMessagesMax } from '../../remoting/requests/pop-message.ts';
 import { deadLetterDelayLevel, sendMessageBack } from '../../remoting/requests/send-message-back.ts';
-import { decodeStoredMessages, type StoredMessage } from '../../remoting/stored-message.ts';
+import { readStoredMessages, type StoredMessage } from '../../remoting/stored-message.ts';
 import type { BrokerClocks } from '../cluster/broker-clocks.ts';
 import { ClientError } from '../errors.ts';
 import type { MessageFilter } from '../message-filter.ts';
@@ -96,7 +96,7 @@ export async function takeMessages(
   const reply = await channel.invoke(request, Deadline.after(answerTimeoutMs));
   const fields = popMessage.decodeReply(reply, channel.address);
   if (fields.popTimeMs !== undefined && fields.popTimeMs > 0) clocks.learn(brokerName, fields.popTimeMs, sentAtMs);
-  const stored = decodeStoredMessages(reply.body, onDamaged);
+  const stored = readStoredMessages(reply.body, onDamaged);
   // An answer without messages may tell nothing else either.
   if (stored.length === 0) return [];
   const receipts = popReceipts(fields, brokerName, stored);

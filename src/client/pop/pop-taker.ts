@@ -1,8 +1,10 @@
+import { isCompressed } from '../../remoting/compression.ts';
 import { Deadline } from '../../remoting/deadline.ts';
-import { MessageProperty } from '../../remoting/message.ts';
 import type { PopReceipt } from '../../remoting/pop-receipt.ts';
+import type { StoredMessage } from '../../remoting/stored-message.ts';
 import type { ConsumerOptions } from '../consumer.ts';
-import { type ReceivedMessage, toReceivedMessage } from '../received-message.ts';
+import { isWanted } from '../message-filter.ts';
+import { type DeliveryOf, type ReceivedMessage, readMessage, toReceivedMessage } from '../received-message.ts';
 import type { PopParts } from './pop-options.ts';
 import {
   type PopAttempt,
@@ -42,8 +44,13 @@ export class PopTaker {
       this.#parts.log.error({ err: error, ...subscriber }, 'a stored message is damaged and cannot be delivered');
     });
     const reconsumeTimesMax = await this.#reconsumeTimesMax(source, popped);
-    const messages = await Promise.all(popped.map((message) => this.#receive(source, message, reconsumeTimesMax)));
-    return { poppedCount: popped.length, messages: messages.filter((message) => message !== undefined) };
+    const messages: ReceivedMessage<PopReceipt>[] = [];
+    for (const one of popped.map((message) => this.#receive(source, message, reconsumeTimesMax))) {
+      // Mostly there is nothing to wait for.
+      const message = one instanceof Promise ? await one : one;
+      if (message !== undefined) messages.push(message);
+    }
+    return { poppedCount: popped.length, messages };
   }
 
   /** Asked for only where one of the messages came again. */
@@ -54,23 +61,29 @@ export class PopTaker {
     return reconsumeTimesMax ?? this.#parts.groups.retryMaxTimes(subscriber.group, channel, deadline);
   }
 
-  async #receive(
+  /** A promise only where something is waited for. */
+  #receive(
     source: PopSource,
     popped: PoppedMessage,
     reconsumeTimesMax: number,
-  ): Promise<ReceivedMessage<PopReceipt> | undefined> {
+  ): ReceivedMessage<PopReceipt> | Promise<ReceivedMessage<PopReceipt> | undefined> {
     const { stored, receipt, reconsumeTimes } = popped;
-    const { subscriber } = source;
-    const tag = stored.properties.get(MessageProperty.TAGS);
     // Brokers compare hashes of tags only; what this group does not want is done with.
-    if (!source.filter.matches(tag)) return this.#finish(source, popped);
+    if (!isWanted(source.filter, stored)) return this.#finish(source, popped);
     if (reconsumeTimes > reconsumeTimesMax) return this.#bury(source, popped);
+    const delivery = { topic: source.subscriber.topic, reconsumeTimes, receipt };
+    return isCompressed(stored) ? this.#decompress(stored, delivery) : readMessage(stored, delivery, stored.body);
+  }
+
+  async #decompress(
+    stored: StoredMessage,
+    delivery: DeliveryOf<PopReceipt>,
+  ): Promise<ReceivedMessage<PopReceipt> | undefined> {
     try {
-      const delivery = { topic: subscriber.topic, reconsumeTimes, receipt };
       return await toReceivedMessage(stored, delivery, this.#parts.bodyBytesMax);
     } catch (error) {
       this.#parts.log.error(
-        { err: error, ...subscriber, receipt },
+        { err: error, ...this.#consumer.subscriber, receipt: delivery.receipt },
         'a message cannot be read; it comes again until it is dead',
       );
       return undefined;

@@ -152,7 +152,11 @@ export class Settler {
 
   async #ack(message: InFlightMessage, receipt: PopReceipt, key: string): Promise<void> {
     const { spentReceipts, acks } = this.#parts;
-    const spent = spentReceipts.find(this.#subscriber, key);
+    // What is in flight is not acknowledged.
+    const isInFlight = message.owner !== this.#guests && message.owner.has(message);
+    const spent = isInFlight
+      ? spentReceipts.findReturned(this.#subscriber, key)
+      : spentReceipts.find(this.#subscriber, key);
     if (spent === 'acknowledged') return;
     this.#checkOpen(message, spent);
     const channel = await this.#channelOf(message.receipt, this.#deadline());

@@ -18,7 +18,10 @@ export const acksMin = 8_192;
  */
 export class SpentReceipts {
   /** A cache with sizes grows with use; one with a `max` takes all of its memory at once, for every client. */
-  readonly #receipts = new LRUCache<string, Spent>({ maxSize: receiptsMax, sizeCalculation: () => 1 });
+  readonly #receipts = new LRUCache<string, Exclude<Spent, 'acknowledged'>>({
+    maxSize: receiptsMax,
+    sizeCalculation: () => 1,
+  });
   readonly #acks = new RecentSet(acksMin);
 
   /** Remembered until the receipt would be late anyway. */
@@ -37,9 +40,12 @@ export class SpentReceipts {
 
   /** Undefined for one that was not spent here, or long ago. */
   find(subscriber: Subscriber, key: string): Spent | undefined {
-    const name = nameOf(subscriber, key);
-    if (this.#acks.has(name)) return 'acknowledged';
-    return this.#receipts.size > 0 ? this.#receipts.get(name) : undefined;
+    return this.#acks.has(nameOf(subscriber, key)) ? 'acknowledged' : this.findReturned(subscriber, key);
+  }
+
+  /** As `find`, of a receipt that is surely not acknowledged. */
+  findReturned(subscriber: Subscriber, key: string): Exclude<Spent, 'acknowledged'> | undefined {
+    return this.#receipts.size > 0 ? this.#receipts.get(nameOf(subscriber, key)) : undefined;
   }
 }
 

@@ -1,7 +1,6 @@
 import type { Deadline } from '../../remoting/deadline.ts';
 import type { MessageQueue } from '../../remoting/message.ts';
-import { MessageProperty } from '../../remoting/message.ts';
-import type { MessageFilter } from '../message-filter.ts';
+import { isWanted, type MessageFilter } from '../message-filter.ts';
 import type { OffsetStore } from './local-offsets.ts';
 import type { PulledMessage } from './process-queue.ts';
 import type { PullParts } from './pull-options.ts';
@@ -110,9 +109,7 @@ export class LitePullQueue {
       isWanted: () => !this.#isPaused,
       // Brokers compare hashes of tags only.
       select: (messages) =>
-        messages
-          .filter(({ properties }) => filter.matches(properties.get(MessageProperty.TAGS)))
-          .map((stored) => ({ stored, topic: queue.topic })),
+        messages.filter((message) => isWanted(filter, message)).map((stored) => ({ stored, topic: queue.topic })),
       onChange,
       onMoved: () => {
         this.#handedOut = [];

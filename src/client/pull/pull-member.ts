@@ -5,7 +5,7 @@ import type { StoredMessage } from '../../remoting/stored-message.ts';
 import { retryTopic } from '../../remoting/topic-names.ts';
 import type { ConsumeFrom } from '../consume-from.ts';
 import { ClientError } from '../errors.ts';
-import type { MessageFilter } from '../message-filter.ts';
+import { isWanted, type MessageFilter } from '../message-filter.ts';
 import { type AllocationStrategy, averageAllocation } from './allocation.ts';
 import { Deliveries, type Delivery } from './deliveries.ts';
 import type { LocalOffsets, OffsetStore } from './local-offsets.ts';
@@ -292,12 +292,13 @@ export class PullMember {
   /** The messages of a pull that somebody of the group wants. Brokers compare hashes of tags only. */
   #select({ topic }: MessageQueue, messages: readonly StoredMessage[]): readonly ArrivedMessage[] {
     const isRetry = topic === this.#retryTopic;
-    return messages.flatMap((stored) => {
+    const arrived: ArrivedMessage[] = [];
+    for (const stored of messages) {
       const own = isRetry ? (stored.properties.get(MessageProperty.RETRY_TOPIC) ?? topic) : topic;
       const filter = this.#topics.get(own)?.filter;
-      const isWanted = filter === undefined || filter.matches(stored.properties.get(MessageProperty.TAGS));
-      return isWanted ? [{ stored, topic: own }] : [];
-    });
+      if (filter === undefined || isWanted(filter, stored)) arrived.push({ stored, topic: own });
+    }
+    return arrived;
   }
 
   #changed(reader: QueueReader): void {

@@ -3,7 +3,7 @@ import { Deadline } from '../../remoting/deadline.ts';
 import type { MessageQueue } from '../../remoting/message.ts';
 import { PullFlag, pullMessage } from '../../remoting/requests/pull-message.ts';
 import { ResponseCode } from '../../remoting/response-code.ts';
-import { decodeStoredMessages, type StoredMessage } from '../../remoting/stored-message.ts';
+import { readStoredMessages, type StoredMessage } from '../../remoting/stored-message.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { ClientError } from '../errors.ts';
 import { pullMessagesMax } from './pull-options.ts';
@@ -71,7 +71,7 @@ export async function pullMessages(
   const reply = await channel.invoke(request, Deadline.after(suspendDurationMs + answerTimeoutMs, signal));
   const { nextBeginOffset, maxOffset } = pullMessage.decodeReply(reply, channel.address);
   if (reply.code === ResponseCode.SUCCESS) {
-    const messages = decodeStoredMessages(reply.body, onDamaged);
+    const messages = readStoredMessages(reply.body, onDamaged);
     return { outcome: 'found', nextOffset: nextBeginOffset, maxOffset, messages };
   }
   const outcome = reply.code === ResponseCode.PULL_OFFSET_MOVED ? 'moved' : 'nothing';

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
 import { ReceivedMessage } from '../../../src/client/api/received-message.ts';
 
@@ -25,4 +26,5 @@ test('shows what was received as users know it', () => {
   expect(message.bornAt).toEqual(new Date(1_700_000_000_000));
   expect(message.text()).toBe('ü');
   expect(message.properties).toBe(properties);
+  expect(inspect(message)).toMatch(/topic: 'orders',[^]*messageId: 'ID',[^]*keys: \[ 'a', 'b' \]/);
 });

@@ -351,7 +351,12 @@ describe('PopStream', () => {
         return popAnswer(request, { messages: [{ queueOffset: BigInt(left), properties: new Map([['TAGS', tag]]) }] });
       });
       broker.on(NOTIFICATION, () => ({ extFields: { hasMsg: 'true' } }));
-      const filter = { type: 'TAG' as const, expression: 'Aa', matches: (tag: string | undefined) => tag === 'Aa' };
+      const filter = {
+        type: 'TAG' as const,
+        expression: 'Aa',
+        needsTag: true,
+        matches: (tag: string | undefined) => tag === 'Aa',
+      };
       const startedMs = performance.now();
       await read(streamOf({ filter }).stream, 1);
       expect(performance.now() - startedMs).toBeLessThan(1_500);
