@@ -35,8 +35,8 @@ export interface ConsumerLag {
 }
 
 /**
- * Asks one broker. Brokers of 4.x say 0 of a young queue in which the group has not begun; brokers of 5.x store the progress of POP some
- * seconds late, and count what they have handed out as done: until it comes again it is in no queue.
+ * Asks one broker. Brokers of 4.x say 0 of a young queue in which the group has not begun. What brokers have handed out by POP they count
+ * as done at once (seen with 5.5.0): it is in no queue until it lies in a retry topic.
  * @throws ResponseError TOPIC_NOT_EXIST; as a request fails.
  */
 export async function consumerLagAt(subscriber: Subscriber, broker: AskedBroker): Promise<ConsumerLag> {

@@ -1530,15 +1530,15 @@ export type GetConsumerLagResponse = Message$1<"rocketmq.GetConsumerLagResponse"
   message: string;
 
   /**
-   * Messages that the group is not done with, in all queues. What it receives by POP, brokers count as done some seconds after they
-   * have handed it out, and again when it comes again.
+   * Messages that the group is not done with, in all queues. What brokers have handed out by POP they count as done; those of RocketMQ
+   * count it again while it waits in a retry topic to come again. How much the consumers of a proxy have in flight, ListConsumers tells.
    *
    * @generated from field: int64 lag = 3;
    */
   lag: bigint;
 
   /**
-   * By broker name and queue id; those of the group's retry topics only where they ever had a message.
+   * By broker name and queue id; before them those of the group's retry topics, where these ever had a message.
    *
    * @generated from field: repeated rocketmq.QueueLag queues = 4;
    */
