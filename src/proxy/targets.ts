@@ -7,6 +7,7 @@ import { type EndpointPolicy, endpointText } from './endpoint-policy.ts';
 import type { EngineKey } from './engines.ts';
 import { failure, invalid } from './failures.ts';
 import { type InstanceNamespace, namespaceOf } from './names.ts';
+import { UnprovenEndpoints } from './unproven-endpoints.ts';
 
 /** Which cluster a session works with, and as whom. */
 export interface Target extends EngineKey {
@@ -28,11 +29,14 @@ export interface TargetsOptions {
 /** Longest access key id, secret and instance id, in characters. */
 export const credentialCharsMax = 1_024;
 
+const defaultEndpointName = 'the default endpoint of this proxy';
+
 const emptyRequest: TargetRequest = { endpoint: '', accessKeyId: '', accessKeySecret: '', instanceId: '' };
 
 /** Reads whom a client wants to talk to, and says so when nobody answers there. */
 export class Targets {
   readonly #options: TargetsOptions;
+  readonly #unproven = new UnprovenEndpoints();
 
   constructor(options: TargetsOptions) {
     this.#options = options;
@@ -67,7 +71,7 @@ export class Targets {
       accessKeySecret: request.accessKeySecret || defaults.accessKeySecret,
       namespace: namespaceOf(instanceId, instanceNamespace),
       owner: caller.name,
-      endpointName: asked.endpoint === '' ? 'the default endpoint of this proxy' : `endpoint ${asked.endpoint}`,
+      endpointName: asked.endpoint === '' ? defaultEndpointName : `endpoint ${asked.endpoint}`,
     };
   }
 
@@ -76,17 +80,25 @@ export class Targets {
     return endpointText(this.#options.policy.checkEndpoint(endpoint));
   }
 
-  /** Runs the first requests to a target. @throws ConnectError UNAVAILABLE naming the endpoint when nobody answers, or no name server. */
+  /**
+   * Runs the first requests to a target.
+   * @throws ConnectError UNAVAILABLE naming the endpoint when nobody answers, or no name server; RESOURCE_EXHAUSTED where the caller names
+   * one after the other that does not answer.
+   */
   async reach<T>(target: Target, work: () => Promise<T>): Promise<T> {
+    const { endpoint, endpointName, owner } = target;
+    // The operator's own is no door that a caller has found.
+    const isOwn = endpointName === defaultEndpointName;
+    const hasAnswered = (error: unknown): boolean => complaintOf(error) === undefined;
     try {
-      return await work();
+      return await (isOwn ? work() : this.#unproven.try(endpoint, owner, work, hasAnswered));
     } catch (error) {
       const complaint = complaintOf(error);
       if (complaint === undefined) throw error;
       throw failure(
         Code.Unavailable,
         'ENDPOINT_UNREACHABLE',
-        `${target.endpointName} ${complaint}: is it a RocketMQ name server, and is its broker up?`,
+        `${endpointName} ${complaint}: is it a RocketMQ name server, and is its broker up?`,
         error,
       );
     }
