@@ -38,7 +38,7 @@ beforeAll(() => {
   for (const name of ['lru-cache', '@bufbuild', '@connectrpc', '@grpc', '@types', '@opentelemetry', 'undici-types']) {
     symlinkSync(join(root, 'node_modules', name), join(user, 'node_modules', name), 'junction');
   }
-}, 120_000);
+}, 180_000);
 
 afterAll(() => rmSync(user, { recursive: true, force: true }));
 
