@@ -93,6 +93,7 @@ describe.skipIf(skipChromium())('a page in Chromium', { timeout: 240_000 }, () =
       onTestFinished(() => front.close());
       const topic = await stage.createTopic();
       const page = await open();
+      await page.log();
       const options = { baseUrl: `http://${front.address}`, protocol };
       await page.run('receive', options, { name: 'all', topic, group: 'g' });
       await page.run('publishAll', optionsOf(protocol), topic, 'before', 1_000);
