@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type RunningBroker, startBroker } from '../../src/broker/broker.ts';
 import { checkoutDirectory } from '../rocketmq/java.ts';
+import { skipChromium, startChromium } from '../support/chromium.ts';
 import { startProxyHere } from '../support/proxy-here.ts';
 import type { TestedProxy } from '../support/proxy-process.ts';
 
@@ -90,6 +91,24 @@ describe('examples that go through the proxy', () => {
     );
   });
 
+  test.skipIf(skipChromium())('browser-page sends and receives in Chromium', async () => {
+    const [browser, server] = [await startChromium(), new Started('browser-page', '0')];
+    onTestFinished(() => browser.close());
+    const page = await browser.newPage();
+    await page.goto(await server.saw(/^open (http:\S+)\n/));
+    await page.getByLabel('order').fill('order 4712');
+    await page.getByRole('button').click();
+    await page.getByRole('listitem').filter({ hasText: 'received order 4712' }).waitFor({ timeout: 60_000 });
+    await page
+      .getByRole('status')
+      .filter({ hasText: /^sent \w+$/ })
+      .waitFor({ timeout: 60_000 });
+    // Its own page may call, others may not.
+    const call = { method: 'POST', headers: { origin: 'http://other.example', 'content-type': 'application/json' } };
+    const url = new URL('/rocketmq.RocketMQProxy/HealthCheck', page.url());
+    expect((await fetch(url, { ...call, body: '{}' })).status).toBe(404);
+  });
+
   test('grpc-transaction commits, and answers the check for what was not', async () => {
     const lines = (await run('grpc-transaction')).split('\n');
     expect(lines).toEqual(expect.arrayContaining(['committed 1', 'checked 2 COMMIT']));
@@ -99,6 +118,7 @@ describe('examples that go through the proxy', () => {
     ['sdk-producer', ['127.0.0.1:1'], /^no proxy answers at 127\.0\.0\.1:1.*\n$/],
     ['sdk-consumer', ['127.0.0.1:1'], /^no proxy answers at 127\.0\.0\.1:1.*\n$/],
     ['sdk-consumer', ['nonsense'], /^grpcEndpoint .*nonsense.*\n$/],
+    ['browser-page', ['127.0.0.1:1'], /^no proxy answers at 127\.0\.0\.1:1: .*\n$/],
     ['grpc-transaction', ['127.0.0.1:1'], /^No connection established.*127\.0\.0\.1:1.*\n$/],
     ['performance-check', ['127.0.0.1:1'], /^no proxy answers at 127\.0\.0\.1:1.*\n$/],
     ['connection-check', ['127.0.0.1:1'], /^failed: a proxy answers: no proxy answers at 127\.0\.0\.1:1.*\n$/],
