@@ -8,7 +8,7 @@ import {
   type ServerHttp2Session,
 } from 'node:http2';
 import type { Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../log.ts';
 import { awaitProtocol, type WireProtocol } from './first-bytes.ts';
 import { Http2Guard, type Http2Limits } from './http2-guard.ts';
@@ -177,11 +177,14 @@ export class Listener {
   }
 
   async #drain(timeoutMs: number): Promise<void> {
+    for (const response of this.#http1Responses) announceClose(response);
+    // A listening socket takes with it what waits to be accepted, so that is accepted first: in the turn of the event loop before.
+    await nextTurn();
+    await nextTurn();
     const stopped = this.#stop();
     for (const { guard } of this.#connections) guard?.drain();
     // What a new connection is about to say may be a call already.
     setTimeout(() => this.#dropSilent(), this.#limits.closeGraceMs).unref();
-    for (const response of this.#http1Responses) announceClose(response);
     const given = new AbortController();
     await Promise.race([stopped, sleep(timeoutMs, undefined, given).catch(ignore)]);
     given.abort();
@@ -344,7 +347,7 @@ export class Listener {
       // Where the client could not be told any more, its connection counts as idle from the next turn on.
       if (this.#stopped !== undefined) setImmediate(() => this.#http1.closeIdleConnections());
     });
-    if (this.#stopped !== undefined) announceClose(response);
+    if (this.#drained !== undefined) announceClose(response);
     this.#handle(request, response);
   }
 
