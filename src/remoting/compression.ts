@@ -38,7 +38,8 @@ export function canCompress(type: CompressionType): boolean {
 }
 
 /**
- * Compresses a body; one that would not become smaller stays as it is. Zlib and ZSTD work on another thread, LZ4 here.
+ * Compresses a body; one that would not become smaller stays as it is. Zlib and ZSTD work on another thread, LZ4 here, a
+ * few ms at a time.
  * @param type One that `canCompress`.
  */
 export async function compressBody(body: Uint8Array, type: CompressionType): Promise<SentBody> {

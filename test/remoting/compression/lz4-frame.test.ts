@@ -34,25 +34,25 @@ describe('LZ4 frames', () => {
     expect(decompressLz4(compressedLines('lines-java.lz4'), 140_000).equals(lines())).toBe(true);
   });
 
-  test('begin as those of Java, whose reader takes no others', () => {
-    expect(compressLz4(Buffer.from('zip '.repeat(100))).subarray(0, 7)).toEqual(byJava.subarray(0, 7));
+  test('begin as those of Java, whose reader takes no others', async () => {
+    expect((await compressLz4(Buffer.from('zip '.repeat(100)))).subarray(0, 7)).toEqual(byJava.subarray(0, 7));
   });
 
-  test.each([0, 1, 400, 4 * mebibyte, 4 * mebibyte + 1, 9 * mebibyte])('of %i bytes come back', (length) => {
+  test.each([0, 1, 400, 4 * mebibyte, 4 * mebibyte + 1, 9 * mebibyte])('of %i bytes come back', async (length) => {
     const body = Buffer.alloc(length, 'some text, and some more of it; ');
-    expect(decompressLz4(compressLz4(body), length).equals(body)).toBe(true);
+    expect(decompressLz4(await compressLz4(body), length).equals(body)).toBe(true);
   });
 
-  test('that cannot be made smaller hold plain blocks', () => {
+  test('that cannot be made smaller hold plain blocks', async () => {
     const body = Buffer.from(Array.from({ length: 5_000 }, (_, index) => Math.imul(index, 0x9e3779b1) >>> 24));
     const noise = Buffer.concat([body, Buffer.from('x')]);
-    const written = compressLz4(Buffer.from('abc'));
+    const written = await compressLz4(Buffer.from('abc'));
     expect(written).toHaveLength(7 + 4 + 3 + 4);
-    expect(decompressLz4(compressLz4(noise), noise.length).equals(noise)).toBe(true);
+    expect(decompressLz4(await compressLz4(noise), noise.length).equals(noise)).toBe(true);
   });
 
-  test('one after the other are one body', () => {
-    expect(decompressLz4(Buffer.concat([compressLz4(Buffer.from('one ')), byJava]), 500)).toHaveLength(404);
+  test('one after the other are one body', async () => {
+    expect(decompressLz4(Buffer.concat([await compressLz4(Buffer.from('one ')), byJava]), 500)).toHaveLength(404);
   });
 
   test('whose blocks refer to those before can be read, others must not', () => {
@@ -110,8 +110,22 @@ describe('LZ4 frames', () => {
     }
   });
 
-  test('stop at the limit, also with plain blocks', () => {
-    const folded = compressLz4(Buffer.alloc(mebibyte));
+  test('are written block by block, and others get their turn after each', async () => {
+    let turnCount = 0;
+    let isWritten = false;
+    const countTurns = (): void => {
+      if (isWritten) return;
+      turnCount += 1;
+      setImmediate(countTurns);
+    };
+    setImmediate(countTurns);
+    await compressLz4(Buffer.alloc(4 * mebibyte, 'some text, and some more of it; '));
+    isWritten = true;
+    expect(turnCount).toBeGreaterThanOrEqual(15);
+  });
+
+  test('stop at the limit, also with plain blocks', async () => {
+    const folded = await compressLz4(Buffer.alloc(mebibyte));
     expect(decompressLz4(folded, mebibyte)).toHaveLength(mebibyte);
     expect(() => decompressLz4(folded, mebibyte - 1)).toThrow('more than');
     const plain = frame(0x60, [block([1, 2, 3], true), block([1, 2, 3], true), end]);
