@@ -1,18 +1,20 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type PublishRequest, PublishRequestSchema } from '../../src/gen/rocketmq/rocketmq_pb.ts';
 import type { Call } from '../../src/proxy/call.ts';
 import { failure } from '../../src/proxy/failures.ts';
 import { createPublishHandlers, publishBytesMax, publishRequestsMax } from '../../src/proxy/publish.ts';
 import type { SendOptions } from '../../src/proxy/send-options.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
+import { GrownClient } from '../support/grown-client.ts';
+import { failureOf } from '../support/grpc-client.ts';
 import { type ProxyParts, patientCall, proxyParts, refusalOf, sendOptions } from '../support/proxy-parts.ts';
 import { type ScriptedCluster, storedAt } from '../support/scripted-cluster.ts';
 import { type Answer, deferred } from '../support/scripted-peer.ts';
-import { startTestCluster } from '../support/started-proxy.ts';
+import { clientOf, startTestCluster, startTestProxy } from '../support/started-proxy.ts';
 
-const { SEND_BATCH_MESSAGE } = RequestCode;
+const { HEART_BEAT, SEND_BATCH_MESSAGE } = RequestCode;
 
 /** The requests of a stream, and how many of them have been asked for. */
 class Requests implements AsyncIterable<PublishRequest> {
@@ -194,5 +196,46 @@ describe('publishing by a stream', () => {
     const { askedCount } = requests;
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(requests.askedCount).toBe(askedCount);
+  });
+
+  it('is held to what its client may do, request by request', async () => {
+    const clientLimits = { clientCallsMax: 1, clientStreamsMax: 1, clientCallsPerSecond: 0 };
+    const { port, proxy, log } = await startTestProxy({ clientLimits });
+    const client = clientOf(port);
+    const endpoint = cluster.nameServer.address;
+    ({ producerId } = await client.createProducer({ endpoint, topic: 'topic' }));
+    const release = hold();
+    const bothAnswered = deferred<void>();
+    const requests = (async function* () {
+      yield request(1);
+      yield request(2);
+      await bothAnswered.promise;
+    })();
+    const answers = client.publish(requests)[Symbol.asyncIterator]();
+    // The first is under way, so there is no room for the second.
+    expect((await answers.next()).value).toMatchObject({ requestId: 2n, outcome: { reason: 'OVERLOADED' } });
+    release();
+    expect((await answers.next()).value).toMatchObject({ requestId: 1n, outcome: { success: true } });
+    bothAnswered.resolve();
+    expect((await answers.next()).done).toBe(true);
+    expect(proxy.metrics.snapshot()).toMatchObject({ messages_sent: 1, error_count: 1 });
+    const counts = { ResourceExhausted: 1 };
+    expect(log.lines.map(({ fields }) => fields)).toContainEqual({ rpc: 'Publish', counts });
+  });
+
+  it('lets the proxy shut down while nothing is asked of it', async () => {
+    const { port, proxy } = await startTestProxy();
+    const client = new GrownClient(`127.0.0.1:${port}`);
+    onTestFinished(() => client.close());
+    const created = await client.call('CreateProducer', { endpoint: cluster.nameServer.address, topic: 'topic' });
+    const { producer_id } = created;
+    const [answers, checks] = [client.converse('Publish'), client.open('ReceiveTransactionChecks', { producer_id })];
+    answers.call.write({ producer_id, messages: [{ message_body: 'body' }] });
+    await answers.take(1);
+    await cluster.broker.until(() =>
+      cluster.broker.requests(HEART_BEAT).some(({ body }) => body.toString().includes('{"groupName":"topic"}')),
+    );
+    await proxy.close(30_000);
+    for (const stream of [answers, checks]) expect((await failureOf(stream.ended())).code).toBe('UNAVAILABLE');
   });
 });
