@@ -64,7 +64,8 @@ export class ProxyCalls {
     open: (client: ProxyClient, options: ConnectCallOptions) => AsyncIterable<T>,
   ): AsyncGenerator<T, void, undefined> {
     try {
-      yield* open(this.#client, { signal, headers: headersOf(await this.#token()) });
+      const token = await this.inTime({ signal }, () => this.#token());
+      yield* open(this.#client, { signal, headers: headersOf(token) });
     } catch (error) {
       throw this.#failed(error);
     }

@@ -30,7 +30,12 @@ describe.skipIf(skipChromium())('a page in Chromium', { timeout: 240_000 }, () =
   }, 60_000);
 
   const open = () => TestPage.open(browser, server.origin);
-  const optionsOf = (protocol: (typeof protocols)[number]) => ({ baseUrl: `http://${proxy.address}`, protocol });
+  const optionsOf = (protocol: (typeof protocols)[number]) => ({
+    baseUrl: `http://${proxy.address}`,
+    protocol,
+    // A busy machine stands still for seconds.
+    timeoutMs: 100_000,
+  });
 
   it.each(protocols)('sends and receives 10,000 messages by %s, each once', async (protocol) => {
     const topic = await stage.createTopic();

@@ -30,9 +30,10 @@ describe.each(['connect', 'grpc-web'] as const)('a client by %s', { timeout: 60_
   });
 
   it('ends with all that it made, once', async () => {
-    const topic = await stage.createTopic();
     const client = createWebClient({ baseUrl, protocol });
-    const producer = client.producer(topic);
+    const producer = client.producer(await stage.createTopic());
+    // Of a topic without messages.
+    const topic = await stage.createTopic();
     const ended = client.consumer(topic, 'g').messages().next();
     await producer.publish('x');
     await Promise.all([client.close(), client.close()]);
