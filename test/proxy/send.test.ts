@@ -83,7 +83,8 @@ describe('sending', () => {
   it('stores a message and says under which id', async () => {
     const reply = await send({ tag: 't', properties: { properties: { a: '1' }, messageKey: 'k' } });
     const messageId = stored()['UNIQ_KEY'];
-    expect(reply).toEqual({ success: true, message: 'the message was stored', messageId, receiptHandle: messageId });
+    const ids = { messageId, receiptHandle: messageId, recallHandle: '' };
+    expect(reply).toEqual({ success: true, message: 'the message was stored', ...ids });
     expect(stored()).toEqual({ UNIQ_KEY: messageId, a: '1', TAGS: 't', KEYS: 'k' });
     expect(sentCount).toBe(1);
   });
