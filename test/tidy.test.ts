@@ -105,6 +105,8 @@ describe('the rules', () => {
     ['log.ts', `import { x } from './options.ts';`],
     ['gen/a.ts', `import { readFileSync } from 'node:fs';`],
     ['testing/a.ts', `import { x } from '../client/b.ts';`],
+    ['sdk/a.ts', `import { x } from '../remoting/b.ts';`],
+    ['sdk/a.ts', `import { x } from '../proxy/b.ts';`],
     ['server.ts', `import { x } from './broker/b.ts';`],
     ['web/a.ts', `import { once } from 'node:events';`],
     ['web/a.ts', `import { x } from '../proxy/b.ts';`],
@@ -121,6 +123,7 @@ describe('the rules', () => {
     ['options.ts', `import { Command } from 'commander'; import { text } from './option-kinds.ts';`],
     ['server.ts', `import { x } from './proxy/a.ts'; import { y } from './embedded.ts';`],
     ['embedded.ts', `import { x } from './broker/a.ts'; import { y } from './remoting/b.ts';`],
+    ['sdk/proxy/a.ts', `import { Client } from '@grpc/grpc-js'; import { x } from '../../gen/b.ts';`],
     ['testing/a.ts', `import { x } from '../broker/a.ts'; import { y } from '../remoting/b.ts';`],
     ['web/a.ts', `import { x } from '../gen/b.ts'; import { Code } from '@connectrpc/connect';`],
   ])('%s may hold: %s', (path, text) => {

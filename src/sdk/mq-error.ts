@@ -67,7 +67,7 @@ export class MQError extends Error {
     this.name = 'MQError';
     this.code = code;
     this.reason = reason;
-    this.retryable = reason !== 'CLOSED' && (retryableCodes.has(code) || reason === 'BROKER_FAILED');
+    this.retryable = retryableCodes.has(code) || reason === 'BROKER_FAILED';
   }
 }
 

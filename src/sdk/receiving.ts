@@ -54,6 +54,7 @@ export class Receiving {
   constructor(parts: ReceivingParts) {
     this.#parts = parts;
     this.#slots = new Slots(parts.concurrency);
+    this.#ending.signal.addEventListener('abort', () => this.#slots.end(), { once: true });
     const cancel = (): void => this.#ending.abort();
     this.stream = Object.assign(new EventEmitter(), { cancel, destroy: cancel });
     // Listeners of the stream can be added before the first event.
@@ -68,7 +69,7 @@ export class Receiving {
   async stop(timeoutMs: number): Promise<void> {
     this.#isStopping = true;
     const timer = setTimeout(() => this.#ending.abort(), timeoutMs);
-    await this.#handled();
+    await this.#slots.idle();
     clearTimeout(timer);
     this.#ending.abort();
     await this.ended;
@@ -81,7 +82,7 @@ export class Receiving {
       for await (const message of resumed(port, this.#ending.signal, onBroken)) {
         if (this.#isStopping) {
           // It goes back when the stream ends, which handlers at work still need for their acks.
-          await this.#handled();
+          await this.#slots.idle();
           break;
         }
         this.#slots.start(() => this.#handle(message));
@@ -90,25 +91,20 @@ export class Receiving {
     } catch (error) {
       this.#tell(toMQError(error));
     }
-    await this.#handled();
+    await this.#slots.idle();
     this.#ending.abort();
-    this.stream.emit('end');
-  }
-
-  /** Resolves when no handler is at work, or everything is over. */
-  async #handled(): Promise<void> {
-    const { signal } = this.#ending;
-    if (signal.aborted) return;
-    await Promise.race([
-      this.#slots.idle(),
-      new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true })),
-    ]);
+    this.#emit('end');
   }
 
   #tell(error: MQError, fields: object = {}): void {
     const text = error.retryable ? 'a stream of messages broke; another one is opened' : 'receiving messages failed';
     this.#parts.logger.warn({ err: error, ...fields }, text);
-    if (this.stream.listenerCount('error') > 0) this.stream.emit('error', error);
+    if (this.stream.listenerCount('error') > 0) this.#emit('error', error);
+  }
+
+  /** What a listener throws is nobody's but its own. */
+  #emit(event: 'error' | 'end', ...values: readonly MQError[]): void {
+    queueMicrotask(() => this.stream.emit(event, ...values));
   }
 
   /** Never fails. */

@@ -3,6 +3,7 @@ export class Slots {
   readonly #max: number;
   #usedCount = 0;
   #waiting: (() => void)[] = [];
+  #isOver = false;
 
   constructor(max: number) {
     this.#max = max;
@@ -13,10 +14,14 @@ export class Slots {
     this.#usedCount += 1;
     void work().finally(() => {
       this.#usedCount -= 1;
-      const waiting = this.#waiting;
-      this.#waiting = [];
-      for (const look of waiting) look();
+      this.#wake();
     });
+  }
+
+  /** Nobody waits any longer, now or later, whatever is still at work. */
+  end(): void {
+    this.#isOver = true;
+    this.#wake();
   }
 
   /** Resolves when there is room for more work. */
@@ -30,6 +35,12 @@ export class Slots {
   }
 
   async #until(isSo: () => boolean): Promise<void> {
-    while (!isSo()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (!this.#isOver && !isSo()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const look of waiting) look();
   }
 }

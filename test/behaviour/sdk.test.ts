@@ -337,6 +337,25 @@ const suite = (variant: Variant): void => {
       expect(next.bodies).toEqual(['next']);
     });
 
+    test.concurrent('closing waits no longer than the time of the client for handlers that never end', async () => {
+      const { topic, producer } = await open('stuck');
+      const client = clientOf({ timeoutMs: 3_000 });
+      const consumer = await client.getConsumer('', topic, `${topic}-stuck`, '*', {
+        concurrency: 1,
+        timeoutMs: 60_000,
+      });
+      const begun = new Promise<void>((resolve) => {
+        consumer.onMessage(() => {
+          resolve();
+          return new Promise(() => {});
+        });
+      });
+      consumer.startReceiving();
+      await producer.publishMessage('for ever');
+      await begun;
+      await consumer.close();
+    });
+
     test.concurrent('a closed client refuses everything, and its publishes have all been made', async () => {
       const { client, producer, topic } = await open('closed');
       const sends = ['1', '2', '3'].map((body) => producer.publishMessage(body));

@@ -20,3 +20,11 @@ test('work has its slots: there is room again when one ends, and nothing to do w
   ends[1]?.();
   expect(await state()).toBe('free yes, idle yes');
 });
+
+test('nobody waits for what is at work once it is over', async () => {
+  const slots = new Slots(1);
+  slots.start(() => new Promise(() => {}));
+  const waiting = [slots.free(), slots.idle()];
+  slots.end();
+  await Promise.all([...waiting, slots.free(), slots.idle()]);
+});

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type {
   DescMessage,
   DescMethodServerStreaming,
@@ -80,7 +81,10 @@ export class ProxyChannel {
         },
       );
       const abort = (): void => call.cancel();
-      signal?.addEventListener('abort', abort, { once: true });
+      if (signal === undefined) return;
+      // Any number of calls may share a signal. Each takes its listener back, so there is no leak for Node to warn of.
+      setMaxListeners(0, signal);
+      signal.addEventListener('abort', abort, { once: true });
     });
   }
 
