@@ -29,7 +29,14 @@ describe('SendBack', () => {
   afterEach(() => cluster.stop());
 
   function pulled(changes: Parameters<typeof storedAt>[1] = {}): PulledMessage {
-    return { stored: storedAt(3, changes), topic: 'topic', place: 0, distance: 3, localReconsumeTimes: 0, notBeforeMs: 0 };
+    return {
+      stored: storedAt(3, changes),
+      topic: 'topic',
+      place: 0,
+      distance: 3,
+      localReconsumeTimes: 0,
+      notBeforeMs: 0,
+    };
   }
 
   const requests = (code: number) => cluster.broker.requests(code).map(({ extFields }) => extFields);
