@@ -192,7 +192,7 @@ function createWays(metrics: ProxyMetrics, log: Log, { tokens, limits }: Access)
 function createImplementation(
   service: Service,
   { unary, stream }: ReturnType<typeof createWays>,
-): Partial<ServiceImpl<typeof RocketMQProxy>> {
+): ServiceImpl<typeof RocketMQProxy> {
   return {
     createProducer: unary('CreateProducer', service.createProducer),
     sendMessage: unary('SendMessage', service.sendMessage),

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { PopConsumer } from '../../../src/client/pop/pop-consumer.ts';
 import { changedDurationMsMax } from '../../../src/client/pop/settler.ts';
 import type { ReceivedMessage } from '../../../src/client/received-message.ts';
@@ -154,6 +154,24 @@ describe('acks', () => {
     await acked;
     await consumer.close();
     expect(releasedOffsets(broker)).toEqual([Number(other?.receipt.queueOffset)]);
+  });
+
+  test('that are answered after the invisible duration do not count, whatever the broker says', async () => {
+    const messages = await receive({ queueOffset: 1n }, { queueOffset: 2n });
+    vi.useFakeTimers({ toFake: ['Date'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const answerLate = () => {
+      vi.setSystemTime(Date.now() + 30_001);
+      return {};
+    };
+    // A batch is answered with success where one of its receipts was good.
+    broker.on(BATCH_ACK_MESSAGE, answerLate);
+    const acks = messages.map(({ receipt }) => consumer.ack(receipt, soon()));
+    const expired = { status: 'rejected', reason: expect.objectContaining({ kind: 'expired' }) };
+    expect(await Promise.allSettled(acks)).toEqual([expired, expired]);
+    expect(broker.requests(BATCH_ACK_MESSAGE).length).toBe(1);
+    expect(consumer.inFlightCount).toBe(0);
+    await expect(consumer.ack(messages[0]?.receipt ?? raise(), soon())).rejects.toMatchObject({ kind: 'expired' });
   });
 
   test('that the broker knows to be worth nothing are late', async () => {
