@@ -171,6 +171,8 @@ export class Settler {
       spentReceipts.add(this.#subscriber, receipt, 'replaced');
       throw lostRenewal(message.renewalLost);
     }
+    // Brokers take acks that come too late as any others: those of a batch, and Java's all of them.
+    if (this.#isVisible(message.receipt)) throw late(message.receipt);
     spentReceipts.addAcknowledged(this.#subscriber, key);
   }
 
@@ -209,11 +211,7 @@ export class Settler {
       case undefined:
         break;
     }
-    if (!this.#isVisible(receipt)) return;
-    throw new ClientError(
-      'expired',
-      `the receipt came after the ${receipt.invisibleDurationMs} ms that a receiver has; the message is delivered again`,
-    );
+    if (this.#isVisible(receipt)) throw late(receipt);
   }
 
   async #release(receipt: PopReceipt, deadline: Deadline): Promise<void> {
@@ -267,6 +265,13 @@ function isOutcomeUnknown(error: unknown): boolean {
 function refused(error: unknown): unknown {
   if (!(error instanceof ResponseError) || error.code !== ResponseCode.NO_MESSAGE) return error;
   return new ClientError('expired', 'the broker has no message by this receipt any more; it is delivered again', error);
+}
+
+function late({ invisibleDurationMs }: PopReceipt): ClientError {
+  return new ClientError(
+    'expired',
+    `the receipt came after the ${invisibleDurationMs} ms that a receiver has; the message is delivered again`,
+  );
 }
 
 function lostRenewal(cause: unknown): RemotingError {
