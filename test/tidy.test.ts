@@ -22,7 +22,6 @@ const testedElsewhere: ReadonlyMap<string, string> = new Map([
   ['client/errors.ts', 'classes that hold facts: whoever throws them is tested for it'],
   ['proxy/worker.ts', 'a process of its own: tested with workers.ts, which starts it'],
   ['sdk/message-properties.ts', 'tested with the messages that they are part of: test/sdk/message.test.ts'],
-  ['sdk/closing.ts', 'what is closed and waited for: tested with each that has it, in test/behaviour/sdk.test.ts'],
   ['sdk/each-turn.ts', 'tested with the queues that use it: test/sdk/send-queue.test.ts'],
   ['sdk/mq-client.ts', sdkSuite],
   ['sdk/producer.ts', sdkSuite],

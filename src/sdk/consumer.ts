@@ -1,10 +1,10 @@
 import { setMaxListeners } from 'node:events';
-import { Closing } from './closing.ts';
+import { Closing } from '../client/closing.ts';
 import { Deliveries } from './deliveries.ts';
 import type { ConsumerPort, ReceiveOptions, SettleResult } from './gateway.ts';
 import type { CallOptions, MessageData } from './message.ts';
 import { checkNumber, checkTimeout, type Logger } from './mq-config.ts';
-import { invalid } from './mq-error.ts';
+import { closedError, invalid } from './mq-error.ts';
 import { type HandlingOptions, type MessageHandler, type ReceiveStream, Receiving } from './receiving.ts';
 import { resumed } from './resumed.ts';
 
@@ -56,9 +56,15 @@ export class Consumer<Body extends string | Buffer = string> implements AsyncDis
   readonly #handlers: MessageHandler<string | Buffer>[] = [];
   /** Ends iterations. */
   readonly #ending = new AbortController();
-  readonly #closing = new Closing('the consumer', () => this.#close());
+  readonly #closing = new Closing(
+    () => closedError('the consumer'),
+    () => this.#close(),
+  );
   /** Handlers that are at work may still settle while the consumer is closing. */
-  readonly #settling: Closing = new Closing('the consumer', () => this.#settling.ended());
+  readonly #settling: Closing = new Closing(
+    () => closedError('the consumer'),
+    () => this.#settling.ended(),
+  );
   #receiving: Receiving | undefined;
 
   /** Not for users: `MQClient.getConsumer` makes them. */

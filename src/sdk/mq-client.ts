@@ -1,4 +1,4 @@
-import { Closing } from './closing.ts';
+import { Closing } from '../client/closing.ts';
 import { Consumer, type ConsumerOptions, checkConsumerOptions } from './consumer.ts';
 import { DirectGateway } from './direct/direct-gateway.ts';
 import type {
@@ -11,6 +11,7 @@ import type {
 } from './gateway.ts';
 import type { CallOptions } from './message.ts';
 import { type CheckedConfig, checkConfig, checkTimeout, type MQConfig } from './mq-config.ts';
+import { closedError } from './mq-error.ts';
 import { Producer } from './producer.ts';
 import { ProxyGateway } from './proxy/proxy-gateway.ts';
 
@@ -27,7 +28,10 @@ export class MQClient implements AsyncDisposable {
   readonly #config: CheckedConfig;
   readonly #gateway: Gateway;
   readonly #made = new Set<Closable>();
-  readonly #closing = new Closing('the client', () => this.#close());
+  readonly #closing = new Closing(
+    () => closedError('the client'),
+    () => this.#close(),
+  );
 
   /** Connects to nothing yet. @throws MQError INVALID_ARGUMENT, naming the option. */
   constructor(config: MQConfig) {

@@ -1,4 +1,4 @@
-import { Closing } from './closing.ts';
+import { Closing } from '../client/closing.ts';
 import type { ProducerPort } from './gateway.ts';
 import {
   type CallOptions,
@@ -11,6 +11,7 @@ import {
 } from './message.ts';
 import type { MessageProperties } from './message-properties.ts';
 import { checkTimeout } from './mq-config.ts';
+import { closedError } from './mq-error.ts';
 
 /** What a message has besides body and tag; null and undefined for nothing. */
 export type SentProperties = Partial<MessageProperties> | null | undefined;
@@ -28,12 +29,15 @@ export class Producer implements AsyncDisposable {
   /** Not for users: `MQClient.getProducer` makes them. @param onClosed told when it is closed. */
   constructor(port: ProducerPort, onClosed: () => void) {
     this.#port = port;
-    this.#closing = new Closing('the producer', async () => {
-      await this.#closing.ended();
-      // What cannot be told goes by itself when it is idle.
-      await this.#port.close().catch(() => {});
-      onClosed();
-    });
+    this.#closing = new Closing(
+      () => closedError('the producer'),
+      async () => {
+        await this.#closing.ended();
+        // What cannot be told goes by itself when it is idle.
+        await this.#port.close().catch(() => {});
+        onClosed();
+      },
+    );
   }
 
   /** As proxies name it; opaque. */

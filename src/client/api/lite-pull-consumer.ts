@@ -1,6 +1,7 @@
 import type { Deadline } from '../../remoting/deadline.ts';
 import type { MessageQueue } from '../../remoting/message.ts';
 import type { ClusterClient } from '../client.ts';
+import { Closing } from '../closing.ts';
 import { type ClientObserver, observeReceive } from '../observer.ts';
 import { type AllocationStrategy, averageAllocation } from '../pull/allocation.ts';
 import { type LitePullConsumer as Core, litePullSuspendDurationMs } from '../pull/lite-pull-consumer.ts';
@@ -8,10 +9,9 @@ import { checkStrategy } from './allocation.ts';
 import { broadcastOf, type LocalOffsets } from './broadcast.ts';
 import { type CallOptions, checkNumber } from './call.ts';
 import { type ClientParts, runOnCluster } from './client-parts.ts';
-import { Closing } from './closing.ts';
 import { ObservedWork } from './observed-work.ts';
 import { ReceivedMessage } from './received-message.ts';
-import { RocketMQError, toRocketMQError } from './rocketmq-error.ts';
+import { closedError, RocketMQError, toRocketMQError } from './rocketmq-error.ts';
 import { type ConsumeFrom, checkConsumeFrom, type Filter, parseFilter } from './subscription.ts';
 
 /** Options of a lite pull consumer. */
@@ -63,7 +63,10 @@ export class LitePullConsumer implements AsyncDisposable {
     checkConsumeFrom(options.consumeFrom);
     checkStrategy(options.allocationStrategy);
     broadcastOf(options.broadcast);
-    this.#closing = new Closing('the consumer', () => this.#close());
+    this.#closing = new Closing(
+      () => closedError('the consumer'),
+      () => this.#close(),
+    );
   }
 
   /** The queues that are read now, those too that are paused. */

@@ -1,13 +1,13 @@
 import type { Deadline } from '../../remoting/deadline.ts';
 import type { ClusterClient } from '../client.ts';
+import { Closing } from '../closing.ts';
 import { BatchError } from '../send/batches.ts';
 import type { Reply } from '../send/request-reply.ts';
 import type { CallOptions } from './call.ts';
 import { type ClientParts, runOnCluster } from './client-parts.ts';
-import { Closing } from './closing.ts';
 import { type Message, toOutgoing } from './message.ts';
 import type { ReceivedMessage } from './received-message.ts';
-import { RocketMQError, toRocketMQError } from './rocketmq-error.ts';
+import { closedError, RocketMQError, toRocketMQError } from './rocketmq-error.ts';
 import { type SendResult, toSendOutcomes, toSendResult } from './send-result.ts';
 
 /** Sends messages. Make one for as long as the program runs; any number of sends may be under way at once. */
@@ -18,10 +18,13 @@ export class Producer implements AsyncDisposable {
   /** Not for users: `RocketMQClient.producer` makes them. */
   constructor(parts: ClientParts) {
     this.#parts = parts;
-    this.#closing = new Closing('the producer', async () => {
-      await this.#closing.ended();
-      parts.onClosed(this);
-    });
+    this.#closing = new Closing(
+      () => closedError('the producer'),
+      async () => {
+        await this.#closing.ended();
+        parts.onClosed(this);
+      },
+    );
   }
 
   /**

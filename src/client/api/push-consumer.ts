@@ -1,9 +1,9 @@
+import { Closing } from '../closing.ts';
 import type { CallOptions } from './call.ts';
 import { type ClientParts, runOnCluster } from './client-parts.ts';
-import { Closing } from './closing.ts';
 import { HandlerGate } from './handler-gate.ts';
 import { type CheckedPushOptions, checkPushOptions, delayBounds, type PushConsumerOptions } from './push-options.ts';
-import { invalidArgument } from './rocketmq-error.ts';
+import { closedError, invalidArgument } from './rocketmq-error.ts';
 import { type Filter, openConsumer, parseFilter } from './subscription.ts';
 import { TopicHandler } from './topic-handler.ts';
 
@@ -23,7 +23,10 @@ export class PushConsumer implements AsyncDisposable {
     this.#group = parts.fullGroup(options.group);
     this.#options = checkPushOptions(options);
     this.#gate = new HandlerGate(this.#options.concurrency);
-    this.#closing = new Closing('the consumer', () => this.#close());
+    this.#closing = new Closing(
+      () => closedError('the consumer'),
+      () => this.#close(),
+    );
   }
 
   /**

@@ -1,15 +1,16 @@
 import { unwrapNamespace } from '../../remoting/topic-names.ts';
 import { ClusterClient } from '../client.ts';
+import { Closing } from '../closing.ts';
 import { Admin } from './admin.ts';
 import { type CheckedOptions, checkOptions, type RocketMQClientOptions } from './client-options.ts';
 import type { ClientParts, Closable } from './client-parts.ts';
-import { Closing } from './closing.ts';
 import { LitePullConsumer, type LitePullConsumerOptions } from './lite-pull-consumer.ts';
 import { fullGroup, fullTopic } from './names.ts';
 import { Producer } from './producer.ts';
 import { PushConsumer } from './push-consumer.ts';
 import type { PushConsumerOptions } from './push-options.ts';
 import { Queries } from './queries.ts';
+import { closedError } from './rocketmq-error.ts';
 import { SimpleConsumer, type SimpleConsumerOptions } from './simple-consumer.ts';
 import { TransactionProducer, type TransactionProducerOptions } from './transaction-producer.ts';
 
@@ -21,7 +22,10 @@ export class RocketMQClient implements AsyncDisposable {
   readonly #options: CheckedOptions;
   readonly #parts: ClientParts;
   readonly #made = new Set<Closable>();
-  readonly #closing = new Closing('the client', () => this.#close());
+  readonly #closing = new Closing(
+    () => closedError('the client'),
+    () => this.#close(),
+  );
   #cluster: ClusterClient | undefined;
 
   /** Connects to nothing yet. @throws RocketMQError `INVALID_ARGUMENT`, naming the option. */

@@ -1,15 +1,15 @@
 import { Deadline } from '../../remoting/deadline.ts';
 import { RemotingError } from '../../remoting/errors.ts';
+import { Closing } from '../closing.ts';
 import { type ClientObserver, observeReceive, observeSettle, type Settlement } from '../observer.ts';
 import type { Receipt } from '../receipt.ts';
 import type { ReceivedMessage as Received } from '../received-message.ts';
 import { type CallOptions, checkNumber, runCall, timeoutMsMax } from './call.ts';
 import { type ClientParts, runOnCluster } from './client-parts.ts';
-import { Closing } from './closing.ts';
 import { ObservedWork } from './observed-work.ts';
 import { delayBounds } from './push-options.ts';
 import type { ReceivedMessage } from './received-message.ts';
-import { invalidArgument, RocketMQError, toRocketMQError } from './rocketmq-error.ts';
+import { closedError, invalidArgument, RocketMQError, toRocketMQError } from './rocketmq-error.ts';
 import {
   checkConsumeFrom,
   checkInvisibleDuration,
@@ -71,7 +71,10 @@ export class SimpleConsumer implements AsyncDisposable {
     this.#work = new ObservedWork(() => this.#observer, this.#group);
     checkConsumeFrom(options.consumeFrom);
     checkInvisibleDuration('invisibleDurationMs', this.#invisibleDurationMs({}));
-    this.#closing = new Closing('the consumer', () => this.#close());
+    this.#closing = new Closing(
+      () => closedError('the consumer'),
+      () => this.#close(),
+    );
   }
 
   /**

@@ -4,14 +4,14 @@ import { MessageProperty } from '../../remoting/message.ts';
 import { TransactionOutcome } from '../../remoting/requests/end-transaction.ts';
 import type { StoredMessage } from '../../remoting/stored-message.ts';
 import type { ClusterClient } from '../client.ts';
+import { Closing } from '../closing.ts';
 import type { TransactionGroup } from '../send/transaction-groups.ts';
 import type { DecidedOutcome } from '../send/transactions.ts';
 import { type CallOptions, checkNumber } from './call.ts';
 import { type ClientParts, runOnCluster } from './client-parts.ts';
-import { Closing } from './closing.ts';
 import { type Message, toOutgoing } from './message.ts';
 import { ReceivedMessage } from './received-message.ts';
-import { invalidArgument, RocketMQError, toRocketMQError } from './rocketmq-error.ts';
+import { closedError, invalidArgument, RocketMQError, toRocketMQError } from './rocketmq-error.ts';
 import { type SendResult, toSendResult } from './send-result.ts';
 
 /** The message of a transaction whose end the brokers do not know. */
@@ -101,7 +101,10 @@ export class TransactionProducer implements AsyncDisposable {
     if (checkImmunitySeconds !== undefined)
       checkNumber('checkImmunitySeconds', checkImmunitySeconds, { min: 1, max: 86_400 });
     for (const topic of topics) this.#topics.add(parts.rules.fullTopic(topic));
-    this.#closing = new Closing('the producer', () => this.#close());
+    this.#closing = new Closing(
+      () => closedError('the producer'),
+      () => this.#close(),
+    );
     this.#timer = setInterval(() => this.#connect(), connectIntervalMs).unref();
     if (this.#topics.size > 0) this.#connect();
   }

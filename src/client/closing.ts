@@ -1,15 +1,13 @@
-import { closedError } from './rocketmq-error.ts';
-
 /** Whether something is open, what of it is under way, and the one end that all who close it wait for. */
 export class Closing {
-  readonly #what: string;
+  readonly #closedError: () => Error;
   readonly #close: () => Promise<void>;
   readonly #underWay = new Set<Promise<unknown>>();
   #closed: Promise<void> | undefined;
 
-  /** @param what such as `the producer`. @param close called once. */
-  constructor(what: string, close: () => Promise<void>) {
-    this.#what = what;
+  /** @param closedError what is thrown at those who come too late. @param close called once, when nothing new may begin. */
+  constructor(closedError: () => Error, close: () => Promise<void>) {
+    this.#closedError = closedError;
     this.#close = close;
   }
 
@@ -17,12 +15,12 @@ export class Closing {
     return this.#closed !== undefined;
   }
 
-  /** @throws RocketMQError `CLOSED`. */
+  /** @throws what it was made with, once it is closed. */
   check(): void {
-    if (this.isClosed) throw closedError(this.#what);
+    if (this.isClosed) throw this.#closedError();
   }
 
-  /** Does work that `ended` waits for. @throws RocketMQError `CLOSED`, and whatever the work throws. */
+  /** Does work that `ended` waits for. @throws as `check`, and whatever the work throws. */
   async during<T>(work: () => Promise<T>): Promise<T> {
     this.check();
     const running = work();
