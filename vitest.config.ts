@@ -15,6 +15,9 @@ export default defineConfig({
           env: { ROCKETMQ_TARGET: 'embedded' },
           // Tests that may run side by side mostly wait.
           maxConcurrency: 12,
+          // Nothing here is judged by how long it takes, on a machine that may stand still for seconds.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {

@@ -64,6 +64,7 @@ const defaults = {
   renewalDurationMs: 0,
   keepaliveIntervalMs: 10_000,
   keepaliveTimeoutMs: 20_000,
+  connectionAgeMsMax: 0,
   drainTimeoutMs: 10_000,
   enableMetrics: true,
   ignored: [],

@@ -294,7 +294,7 @@ const suite = (variant: Variant): void => {
       const failure = await refused(client.callRaw('SendMessage', request));
       expect(failure).toEqual({ code: 'INTERNAL', details: expect.stringMatching(/^parse binary/) });
     }
-    expect((await refused(client.callRaw('RecallMessage', good))).code).toBe('UNIMPLEMENTED');
+    expect((await refused(client.callRaw('NoSuchCall', good))).code).toBe('UNIMPLEMENTED');
     await holdsOnly({ message_body: 'the only one' });
   });
 

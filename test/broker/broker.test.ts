@@ -118,7 +118,7 @@ describe('the broker', () => {
     const client = await connectEngine(broker.brokerAddress);
     await client.send('orders', 'first');
     const held = client.pull('orders', { offset: 1, suspendMs: 30_000 });
-    await vi.waitFor(() => expect(broker.engine.held.count).toBe(1));
+    await vi.waitFor(() => expect(broker.engine.held.count).toBe(1), 20_000);
     await broker.close();
     expect((await held).code).toBe(ResponseCode.PULL_NOT_FOUND);
     expect(await isOpen(broker.brokerAddress)).toBe(false);
@@ -152,7 +152,7 @@ describe('a restart', () => {
     const broker = await startTestEngine();
     const { brokerAddress } = broker;
     const restarted = broker.restart(100);
-    await vi.waitFor(async () => expect(await isOpen(brokerAddress)).toBe(false), { interval: 1 });
+    await vi.waitFor(async () => expect(await isOpen(brokerAddress)).toBe(false), { interval: 1, timeout: 20_000 });
     await restarted;
     expect(await isOpen(brokerAddress)).toBe(true);
   });

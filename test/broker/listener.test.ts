@@ -33,7 +33,7 @@ const countOf = ({ connections }: Listener): number => [...connections].length;
 
 /** Waits until the listener has so many connections. */
 function hasConnections(listener: Listener, count: number): Promise<void> {
-  return vi.waitFor(() => expect(countOf(listener)).toBe(count), { interval: 2 });
+  return vi.waitFor(() => expect(countOf(listener)).toBe(count), { interval: 2, timeout: 20_000 });
 }
 
 describe('a port of the engine', () => {

@@ -116,7 +116,7 @@ describe('an engine that starts again', () => {
     const folder = temporaryFolder();
     const first = await start(folder, { checkpointIntervalMs: 1 });
     await first.engine.topics.put(newTopic('before', 1), first.engine.state);
-    await vi.waitFor(() => expect(readdirSync(folder)).toContain('checkpoint.json'), { interval: 1 });
+    await vi.waitFor(() => expect(readdirSync(folder)).toContain('checkpoint.json'), { interval: 1, timeout: 20_000 });
     const second = await start(crashed(folder));
     expect(second.engine.topics.get('before')).toEqual(newTopic('before', 1));
     await fill(second);

@@ -169,7 +169,7 @@ describe('streams', { timeout: 30_000 }, () => {
           `content-type: application/connect+json\r\ncontent-length: ${message.length + 5}\r\n\r\n${prefix.toString('latin1')}${message}`,
         'latin1',
       );
-      await vi.waitFor(() => expect(metrics().messages_received).toBeGreaterThan(0), { interval: 5 });
+      await vi.waitFor(() => expect(metrics().messages_received).toBeGreaterThan(0), { interval: 5, timeout: 20_000 });
       socket.destroy();
       await cluster.broker.request(CHANGE_MESSAGE_INVISIBLE_TIME, 7);
       await becomesIdle();
@@ -242,7 +242,7 @@ describe('streams', { timeout: 30_000 }, () => {
     const handles: string[] = [];
     for (let count = 0; count < 3; count += 1) handles.push((await stream.next()).value.receiptHandle);
     const fourth = stream.next();
-    await vi.waitFor(() => expect(metrics().channel_full_events).toBe(1), { interval: 5 });
+    await vi.waitFor(() => expect(metrics().channel_full_events).toBe(1), { interval: 5, timeout: 20_000 });
     expect(pop.takenCount).toBe(3);
     await client.ackMessage({ consumerId, receiptHandle: handles[1] ?? '' });
     expect((await fourth).value.messageBody).toBe('4');

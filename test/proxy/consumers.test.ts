@@ -94,13 +94,13 @@ describe('consumers', () => {
   describe('leave nothing behind', () => {
     it('when the topic does not exist', async () => {
       expect((await refusalOf(createConsumer({ ...wanted, topic: 'other' })))[0]).toBe('TOPIC_NOT_FOUND');
-      await vi.waitUntil(() => heldCount() === 0);
+      await vi.waitUntil(() => heldCount() === 0, 20_000);
     });
 
     it('when the brokers refuse the group', async () => {
       cluster.broker.on(GET_SUBSCRIPTION_GROUP_CONFIG, () => ({ code: ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST }));
       expect((await refusalOf(createConsumer(wanted)))[0]).toBe('GROUP_NOT_FOUND');
-      await vi.waitUntil(() => heldCount() === 0);
+      await vi.waitUntil(() => heldCount() === 0, 20_000);
     });
 
     it('when their caller has gone', async () => {
@@ -110,13 +110,13 @@ describe('consumers', () => {
       await cluster.broker.request(GET_SUBSCRIPTION_GROUP_CONFIG);
       caller.abort();
       expect((await creating)[0]).toBe('CANCELLED');
-      await vi.waitUntil(() => heldCount() === 0);
+      await vi.waitUntil(() => heldCount() === 0, 20_000);
     });
 
     it('when nobody answers', async () => {
       await cluster.nameServer.stop();
       expect((await refusalOf(createConsumer(wanted)))[0]).toBe('ENDPOINT_UNREACHABLE');
-      await vi.waitUntil(() => heldCount() === 0);
+      await vi.waitUntil(() => heldCount() === 0, 20_000);
     });
   });
 

@@ -41,7 +41,7 @@ describe('a proxy', { timeout: 30_000 }, () => {
   it('is ready once its default endpoint has answered', async () => {
     const { proxy } = await startTestProxy({ defaults: defaults() });
     expect(proxy.ready().ready).toBe(false);
-    await vi.waitFor(() => expect(proxy.ready()).toEqual({ ready: true }), { interval: 5 });
+    await vi.waitFor(() => expect(proxy.ready()).toEqual({ ready: true }), { interval: 5, timeout: 20_000 });
   });
 
   it('that cannot listen says so, and leaves nothing behind', async () => {

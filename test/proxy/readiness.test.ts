@@ -91,6 +91,6 @@ describe('ReadinessProbe', () => {
   it('is not ready when the proxy is closing and no engine can be had', async () => {
     await parts.engines.close();
     const probe = start();
-    await vi.waitFor(() => expect(probe.state).toEqual(unreachable), { interval: 1 });
+    await vi.waitFor(() => expect(probe.state).toEqual(unreachable), { interval: 1, timeout: 20_000 });
   });
 });

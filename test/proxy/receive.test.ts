@@ -225,7 +225,7 @@ describe('receiving', { timeout: 30_000 }, () => {
       await next(stream);
       const third = next(stream);
       // Later on it stops once more, sooner or later.
-      await vi.waitFor(() => expect(pausedCount).toBe(1));
+      await vi.waitFor(() => expect(pausedCount).toBeGreaterThan(0), 20_000);
       pop.arriveOffsets(3);
       await ack(receiptHandle);
       expect((await third).messageBody).toBe('3');

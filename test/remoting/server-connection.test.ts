@@ -130,7 +130,7 @@ describe('a server’s side of a connection', () => {
         }),
     });
     near.write(bytesOf({ code: 1 }));
-    await vi.waitFor(() => expect(finish).toBeDefined());
+    await vi.waitFor(() => expect(finish).toBeDefined(), 20_000);
     connection.close();
     expect(connection.isOpen).toBe(false);
     expect((await connection.closed).message).toBe(`${peer} was told to go`);

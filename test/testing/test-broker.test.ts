@@ -124,7 +124,7 @@ describe('a broker for tests', () => {
     const { client } = await start({ clock });
     await client.send('orders', 'later', { properties: { DELAY: '18' } });
     const held = client.pull('orders', { suspendMs: 30_000 });
-    await vi.waitFor(() => expect(client.channel.inFlightCount).toBe(1));
+    await vi.waitFor(() => expect(client.channel.inFlightCount).toBe(1), 20_000);
     await clock.advance(7_200_000);
     expect((await held).bodies).toEqual(['later']);
   });

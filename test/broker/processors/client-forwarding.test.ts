@@ -74,7 +74,7 @@ test('a consumer that does not answer in 10 s is given up', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   try {
     const reply = tool.invoke(getConsumerRunningInfo.encode(whom), 60_000);
-    await vi.waitUntil(() => asked.mock.calls.length > 0);
+    await vi.waitUntil(() => asked.mock.calls.length > 0, 20_000);
     vi.advanceTimersByTime(10_001);
     expect(await reply).toMatchObject({ code: 207, remark: 'the consumer <g> <c> did not answer: timeout' });
   } finally {

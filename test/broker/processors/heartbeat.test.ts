@@ -97,7 +97,7 @@ describe('a heartbeat', () => {
     expect(heard).toEqual([]);
     await beat(client, 'a', [], ['p']);
     await clock.advance(0);
-    await vi.waitFor(() => expect(heard.map(({ code }) => code)).toEqual([39]));
+    await vi.waitFor(() => expect(heard.map(({ code }) => code)).toEqual([39]), 20_000);
   });
 });
 
@@ -107,10 +107,10 @@ describe('members of a group', () => {
     const [a, b] = [await listen(broker), await listen(broker)];
     await beat(a.client, 'a', [consumer('g')]);
     await beat(b.client, 'b', [consumer('g')]);
-    await vi.waitFor(() => expect([a.heard.length, b.heard.length]).toEqual([2, 1]));
+    await vi.waitFor(() => expect([a.heard.length, b.heard.length]).toEqual([2, 1]), 20_000);
     expect(a.heard[0]).toMatchObject({ code: 40, flag: 2, extFields: { consumerGroup: 'g' } });
     b.client.channel.close();
-    await vi.waitFor(() => expect(a.heard).toHaveLength(3));
+    await vi.waitFor(() => expect(a.heard).toHaveLength(3), 20_000);
     expect(await idsIn(a.client, 'g')).toEqual(['a']);
   });
 
@@ -122,7 +122,7 @@ describe('members of a group', () => {
     await groups.put({ ...group, notifyConsumerIdsChanged: false }, state);
     await beat(client, 'a', [consumer('quiet')]);
     await beat(client, 'a', [consumer('loud')]);
-    await vi.waitFor(() => expect(heard).toHaveLength(1));
+    await vi.waitFor(() => expect(heard).toHaveLength(1), 20_000);
     expect(heard[0]?.extFields).toMatchObject({ consumerGroup: 'loud' });
   });
 
@@ -179,7 +179,7 @@ describe('UNREGISTER_CLIENT', () => {
     const queues = [{ topic: 'T', brokerName: 'broker-a', queueId: 0 }];
     await a.invoke(encodeLockBatch({ consumerGroup: 'g', clientId: 'a', queues }));
     a.channel.close();
-    await vi.waitFor(async () => expect(await idsIn(b, 'g')).toEqual([]));
+    await vi.waitFor(async () => expect(await idsIn(b, 'g')).toEqual([]), 20_000);
     const reply = await b.invoke(encodeLockBatch({ consumerGroup: 'g', clientId: 'b', queues }));
     expect(decodeLockedQueues(reply, 'engine')).toEqual([]);
   });

@@ -94,7 +94,7 @@ describe('holdPoll', () => {
     const { connection } = memoryConnection({ unsentBytesMax: 1 }, false);
     const answer = holdPoll(poll, connection, { held });
     connection.sendOneWay({ code: 1, extFields: {} });
-    await vi.waitFor(() => expect(connection.isBackedUp).toBe(true));
+    await vi.waitFor(() => expect(connection.isBackedUp).toBe(true), 20_000);
     held.wake('t');
     expect([looks(), held.count]).toEqual([0, 1]);
     held.close();

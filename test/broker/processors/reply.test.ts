@@ -116,7 +116,7 @@ test('a requester that does not say that it has the reply is given up after 3 s'
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   try {
     const answer = reply(responder);
-    await vi.waitUntil(() => onServerRequest.mock.calls.length > 0);
+    await vi.waitUntil(() => onServerRequest.mock.calls.length > 0, 20_000);
     vi.advanceTimersByTime(3_001);
     expect(await answer).toMatchObject({ code: 1, remark: 'push reply message to <requester> fail: timeout.' });
   } finally {

@@ -134,7 +134,7 @@ describe('to delete a topic', () => {
     for (const body of ['old 1', 'old 2', 'old 3']) await client.send('T', body);
     await reader.pull('T', { offset: 3, commitOffset: 3 });
     const held = reader.pull('T', { offset: 3, suspendMs: 30_000 });
-    await vi.waitUntil(() => engine.held.count === 1);
+    await vi.waitUntil(() => engine.held.count === 1, 20_000);
     await client.ask(deleteTopic, { topic: 'T' });
     // It hears of it at once.
     expect(await held).toMatchObject({ code: ResponseCode.PULL_OFFSET_MOVED, nextBeginOffset: 0 });

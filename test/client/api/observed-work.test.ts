@@ -64,7 +64,7 @@ test('a simple consumer: each receive, the work from its coming to its ack or na
   expect(await consumer.receive(1, { timeoutMs: 20 })).toEqual([]);
   expect(told()).toEqual(['receive orders']);
   await client.close();
-  await vi.waitFor(() => expect(traced(broker)).toEqual(['true', 'false']));
+  await vi.waitFor(() => expect(traced(broker)).toEqual(['true', 'false']), 20_000);
 });
 
 test('a simple consumer: work whose time is over when it is acknowledged', async () => {
@@ -78,7 +78,7 @@ test('a simple consumer: work whose time is over when it is acknowledged', async
   await expect(consumer.ack(message)).rejects.toMatchObject({ code: 'RECEIPT_EXPIRED' });
   expect(told()).toEqual(['ack orders: ERROR', 'process orders: ERROR']);
   await client.close();
-  await vi.waitFor(() => expect(traced(broker)).toEqual(['false']));
+  await vi.waitFor(() => expect(traced(broker)).toEqual(['false']), 20_000);
 });
 
 test('a lite pull consumer: each poll, and the work until the next poll, the commit, or the end', async () => {
@@ -95,5 +95,5 @@ test('a lite pull consumer: each poll, and the work until the next poll, the com
   await consumer.poll(1);
   await client.close();
   expect(told()).toEqual(['receive orders', 'process orders: ERROR']);
-  await vi.waitFor(() => expect(traced(broker)).toEqual(['true', 'true', 'false']));
+  await vi.waitFor(() => expect(traced(broker)).toEqual(['true', 'true', 'false']), 20_000);
 });

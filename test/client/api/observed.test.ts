@@ -27,7 +27,7 @@ test('what a producer sends and a handler works on is traced, failures too', asy
       .messages('traces')
       .flatMap(({ body }) => body.toString().split('\u0002'))
       .map((line) => line.split('\u0001'));
-  await vi.waitFor(() => expect(lines().filter(([type]) => type === 'SubAfter')).toHaveLength(3));
+  await vi.waitFor(() => expect(lines().filter(([type]) => type === 'SubAfter')).toHaveLength(3), 20_000);
   expect(lines().find(([type]) => type === 'Pub')?.[5]).toBe(messageId);
   expect(lines().flatMap(([type, , , , success]) => (type === 'SubAfter' ? [success] : []))).toEqual([
     'false',

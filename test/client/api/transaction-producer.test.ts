@@ -24,7 +24,7 @@ describe('TransactionProducer', () => {
     expect(() => committed.rollback()).toThrow(
       expect.objectContaining({ name: 'RocketMQError', code: 'INVALID_ARGUMENT' }),
     );
-    await vi.waitFor(() => expect(broker.messages('orders').length).toBe(1));
+    await vi.waitFor(() => expect(broker.messages('orders').length).toBe(1), 20_000);
     const [stored] = broker.messages('orders');
     expect(stored).toMatchObject({ messageId: committed.messageId, tag: 'created', keys: ['4711'] });
   });
@@ -47,7 +47,10 @@ describe('TransactionProducer', () => {
       throw new RocketMQError('OUTCOME_UNKNOWN', 'the database did not answer');
     });
     await expect(unknown).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' });
-    await vi.waitFor(() => expect(broker.messages('orders').map(({ messageId }) => messageId)).toEqual([result]));
+    await vi.waitFor(
+      () => expect(broker.messages('orders').map(({ messageId }) => messageId)).toEqual([result]),
+      20_000,
+    );
     await clock.advance(60_000);
     const [half] = await asked.count(1);
     expect(half).toMatchObject({ topic: 'orders', tag: 'created', keys: ['4711'] });
@@ -62,7 +65,7 @@ describe('TransactionProducer', () => {
     await producer.sendInTransaction(message, async () => {
       await clock.advance(60_000);
     });
-    await vi.waitFor(() => expect(broker.messages('orders').length).toBe(1));
+    await vi.waitFor(() => expect(broker.messages('orders').length).toBe(1), 20_000);
     expect(check).not.toHaveBeenCalled();
   });
 

@@ -78,7 +78,7 @@ describe('NameServerDiscovery', () => {
     expect(await discovery.addresses(soon())).toEqual(first);
     answer('10.0.0.9:9876');
     vi.advanceTimersByTime(discoveryIntervalMs);
-    await vi.waitFor(async () => expect(await discovery.addresses(soon())).toEqual(['10.0.0.9:9876']));
+    await vi.waitFor(async () => expect(await discovery.addresses(soon())).toEqual(['10.0.0.9:9876']), 20_000);
     expect(askedFor.length).toBe(3);
   });
 

@@ -356,7 +356,7 @@ describe('PopConsumer', () => {
     await broker.request(NOTIFICATION);
     await consumer.close();
     expect((await next).done).toBe(true);
-    await vi.waitFor(() => expect(consumer.streamCount).toBe(0));
+    await vi.waitFor(() => expect(consumer.streamCount).toBe(0), 20_000);
   });
 });
 

@@ -150,7 +150,7 @@ describe('PopStream', () => {
       expect(pausedCount).toBe(0);
       pop.arriveOffsets(4);
       const next = read(stream, 1);
-      await vi.waitFor(() => expect(pausedCount).toBe(1));
+      await vi.waitFor(() => expect(pausedCount).toBe(1), 20_000);
       await settled();
       expect(askedCounts()).toEqual([3, 1]);
       for (const { receipt } of messages.slice(0, 2)) await consumer.ack(receipt, soon());
@@ -410,7 +410,7 @@ describe('PopStream', () => {
         'waits after a failure',
         async (peer) => {
           peer.on(POP_MESSAGE, () => ({ code: ResponseCode.SYSTEM_ERROR }));
-          await vi.waitFor(() => expect(cluster.log.troubles.length).toBeGreaterThan(0));
+          await vi.waitFor(() => expect(cluster.log.troubles.length).toBeGreaterThan(0), 20_000);
         },
       ],
       [
@@ -476,7 +476,7 @@ describe('PopStream', () => {
     await vi.waitFor(() => {
       collectGarbage();
       expect(handedOut.filter((ref) => ref.deref() !== undefined).length).toBeLessThan(5);
-    });
+    }, 20_000);
   });
 });
 

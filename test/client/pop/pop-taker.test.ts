@@ -175,10 +175,12 @@ describe('PopTaker', () => {
     broker.on(ACK_MESSAGE, () => ({ code: ResponseCode.SYSTEM_ERROR }));
     pop.arrive([tagged(1n, 'BB'), tagged(2n, 'Aa')]);
     expect(bodies(await take(1, parseTagFilter('Aa')))).toEqual(['2']);
-    await vi.waitFor(() =>
-      expect(cluster.log.lines.map(({ message }) => message)).toContain(
-        'an ack of our own failed; the message comes again',
-      ),
+    await vi.waitFor(
+      () =>
+        expect(cluster.log.lines.map(({ message }) => message)).toContain(
+          'an ack of our own failed; the message comes again',
+        ),
+      20_000,
     );
   });
 });

@@ -66,13 +66,13 @@ describe('Offsets', () => {
     let asked = 0;
     cluster.broker.on(UPDATE_CONSUMER_OFFSET, () => answers[asked++]?.promise ?? {});
     const stores = [0, 1, 2].map((queueId) => offsets.store({ ...queue, queueId }, 5n, soon()));
-    await vi.waitUntil(() => asked === 1);
+    await vi.waitUntil(() => asked === 1, 20_000);
     // What was sent before this request is there with it.
     await offsets.first(queue, soon());
     expect(stored()).toHaveLength(1);
     answers[0]?.resolve({ code: ResponseCode.SYSTEM_ERROR });
     await expect(stores[0]).rejects.toMatchObject({ code: ResponseCode.SYSTEM_ERROR });
-    await vi.waitUntil(() => asked === 3);
+    await vi.waitUntil(() => asked === 3, 20_000);
     for (const { resolve } of answers) resolve({});
     await Promise.all(stores.slice(1));
     expect(stored()).toHaveLength(3);

@@ -16,7 +16,7 @@ test('hands out so many messages as may be without an ack, says that it stops, a
   const stream = consumer.stream({ messagesMax: 2, signal: ending.signal, onPaused });
   const [one, two] = [await stream.next(), await stream.next()];
   const third = stream.next();
-  await vi.waitUntil(() => pausedCount === 1);
+  await vi.waitUntil(() => pausedCount === 1, 20_000);
   expect(consumer.inFlightCount).toBe(2);
   if (one.done !== true) await consumer.ack(one.value.receipt);
   expect(await third).toMatchObject({ done: false });

@@ -103,7 +103,7 @@ describe('QueueReader', () => {
   test('stops where nobody wants more, or enough waits, and goes on when it is woken', async () => {
     answer(found(5, 32), found(37, 1));
     const reader = startReader();
-    await vi.waitUntil(() => reader.messages?.freshCount === 32);
+    await vi.waitUntil(() => reader.messages?.freshCount === 32, 20_000);
     expect(pulls()).toHaveLength(1);
     reader.messages?.take('topic', 0);
     reader.wake();
@@ -168,7 +168,7 @@ describe('QueueReader', () => {
   ])('%s: says so and stops', async (_, code) => {
     answer({ code });
     startReader();
-    await vi.waitUntil(() => refusals.length > 0);
+    await vi.waitUntil(() => refusals.length > 0, 20_000);
     // Who may not do it is told so in our own words.
     const refusal = code === ResponseCode.NO_PERMISSION ? { kind: 'denied' } : { name: 'ResponseError', code };
     expect(refusals).toMatchObject([refusal]);
@@ -193,7 +193,7 @@ describe('QueueReader', () => {
     cluster.broker.on(QUERY_CONSUMER_OFFSET, () => ({ code, extFields: { offset: '8' } }));
     answer();
     startReader();
-    await vi.waitUntil(() => cluster.log.troubles.length > 0);
+    await vi.waitUntil(() => cluster.log.troubles.length > 0, 20_000);
     expect(pulls()).toEqual([]);
     code = ResponseCode.SUCCESS;
     await asked(1);

@@ -116,7 +116,7 @@ describe('TransactionGroups', () => {
     const checker = vi.fn(async () => COMMIT).mockRejectedValueOnce(new Error('no database'));
     transactionGroups.join('orders', checker);
     check('orders', 1);
-    await vi.waitFor(() => expect(cluster.log.troubles).toContainEqual(expect.stringContaining('check')));
+    await vi.waitFor(() => expect(cluster.log.troubles).toContainEqual(expect.stringContaining('check')), 20_000);
     check('orders', 2);
     await cluster.broker.request(END_TRANSACTION);
     expect(checker).toHaveBeenCalledTimes(2);

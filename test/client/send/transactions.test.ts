@@ -109,7 +109,10 @@ describe('Transactions', () => {
     const { producer, transactions } = cluster.client();
     const pending = await transactions.begin(message, undefined, soon());
     transactions.end(pending, COMMIT);
-    await vi.waitFor(() => expect(cluster.log.troubles).toContainEqual(expect.stringContaining('not confirmed')));
+    await vi.waitFor(
+      () => expect(cluster.log.troubles).toContainEqual(expect.stringContaining('not confirmed')),
+      20_000,
+    );
     expect(ends().length).toBe(1);
     cluster.broker.on(END_TRANSACTION, () => ({}));
     await producer.send(message, soon());
@@ -164,7 +167,7 @@ describe('Transactions', () => {
       check(pending.sent, 100);
       await producer.send(message, soon());
       expect(ends().length).toBeGreaterThan(1);
-    });
+    }, 20_000);
     for (const end of ends().slice(1)) {
       expect(end).toMatchObject({ commitOrRollback: String(ROLLBACK), fromTransactionCheck: 'true' });
     }
@@ -175,7 +178,7 @@ describe('Transactions', () => {
     const { transactions } = cluster.client();
     const pending = await transactions.begin(message, undefined, soon());
     transactions.end(pending, ROLLBACK);
-    await vi.waitFor(() => expect(cluster.log.troubles.length).toBe(1));
+    await vi.waitFor(() => expect(cluster.log.troubles.length).toBe(1), 20_000);
     check(pending.sent, 100);
     await cluster.broker.request(END_TRANSACTION, 1);
     expect(ends()[1]).toMatchObject({ commitOrRollback: String(ROLLBACK), fromTransactionCheck: 'true' });
@@ -264,7 +267,7 @@ describe('Transactions', () => {
       });
       await producer.send(message, soon());
       check(half, 7);
-      await vi.waitFor(() => expect(cluster.log.troubles).toContainEqual(expect.stringContaining('check')));
+      await vi.waitFor(() => expect(cluster.log.troubles).toContainEqual(expect.stringContaining('check')), 20_000);
       expect(ends()).toEqual([]);
     });
 

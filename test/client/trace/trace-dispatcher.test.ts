@@ -32,7 +32,7 @@ test('records go together, by their ids and keys, once there are enough or one h
   expect(sent).toHaveLength(1);
   expect(sent[0]).toMatchObject({ topic: 'traces', keys: 'a b key x', delivery: { kind: 'now' } });
   dispatcher.append(record('c'));
-  await vi.waitFor(() => expect(bodies()).toEqual(['a;b;', 'c;']));
+  await vi.waitFor(() => expect(bodies()).toEqual(['a;b;', 'c;']), 20_000);
 });
 
 test('no more wait than are allowed, and no more are under way than four messages; the rest is counted', async () => {
@@ -41,7 +41,7 @@ test('no more wait than are allowed, and no more are under way than four message
   expect(bodies()).toHaveLength(4);
   expect(dispatcher.droppedCount).toBe(75 - 40 - 30);
   ends[0]?.resolve();
-  await vi.waitFor(() => expect(bodies()).toHaveLength(5));
+  await vi.waitFor(() => expect(bodies()).toHaveLength(5), 20_000);
   expect(bodies()[4]).toContain('id40;');
 });
 
@@ -59,7 +59,7 @@ test('what brokers do not take is counted, and nobody hears of it but the log', 
   const { dispatcher, ends, log } = startDispatcher({ batchCountMax: 2 });
   for (const id of ids(2)) dispatcher.append(record(id));
   ends[0]?.reject(new Error('no broker'));
-  await vi.waitFor(() => expect(dispatcher.droppedCount).toBe(2));
+  await vi.waitFor(() => expect(dispatcher.droppedCount).toBe(2), 20_000);
   expect(log.lines.map(({ level }) => level)).toEqual(['debug']);
 });
 
