@@ -350,6 +350,14 @@ export const settings = {
     max: '1h',
     about: 'How long the answer may take before the connection is closed.',
   }),
+  connectionAgeMsMax: duration({
+    env: 'PROXY_CONNECTION_AGE_MAX',
+    fallback: '0s',
+    min: '0s',
+    max: '24h',
+    about:
+      'Age, give or take a tenth, at which HTTP/2 clients are told to open a new connection, so that load spreads to new instances; calls and streams in progress go on where they are; 0s: any age.',
+  }),
   drainTimeoutMs: duration({
     env: 'PROXY_DRAIN_TIMEOUT',
     fallback: '10s',

@@ -11,6 +11,8 @@ export interface Http2Limits {
   readonly readTimeoutMs: number;
   /** Longest it stays open without a stream. */
   readonly idleMs: number;
+  /** How old it gets from its first stream on, give or take a tenth, before its client is told to open another one; 0: any age. */
+  readonly ageMsMax: number;
   /** Streams younger than this count as abuse when they are reset: no caller gives up on an answer that fast. */
   readonly youngStreamMs: number;
   /** Most such resets at once; after that, `youngResetsPerSecond`. */
@@ -33,6 +35,9 @@ interface OpenStream {
 const pingBytes = 17;
 const settingsAckBytes = 9;
 
+/** Connections that were opened together, as after a restart, do not end together. */
+const ageJitter = 0.1;
+
 /**
  * Watches over one HTTP/2 connection: is the peer alive, does it send its requests in time, does it abuse the protocol, may it be
  * closed. Node's own guards send GOAWAY and then leave the socket open; here it is destroyed.
@@ -43,6 +48,8 @@ export class Http2Guard {
   readonly #limits: Http2Limits;
   readonly #abused: (what: string) => void;
   readonly #streams = new Set<OpenStream>();
+  readonly #ageMsMax: number;
+  #firstUsedMs: number | undefined;
   #lastUsedMs: number;
   #lastPingMs: number;
   /** When the peer began to owe a sign of life; undefined when it owes none. */
@@ -65,6 +72,7 @@ export class Http2Guard {
     this.#lastUsedMs = performance.now();
     this.#lastPingMs = this.#lastUsedMs;
     this.#youngResetsAtMs = this.#lastUsedMs;
+    this.#ageMsMax = limits.ageMsMax * (1 + ageJitter * (2 * Math.random() - 1));
     session.on('stream', (stream) => this.#watch(stream));
     session.on('ping', () => this.#controlFrame(pingBytes));
     session.on('remoteSettings', () => this.#controlFrame(settingsAckBytes));
@@ -82,7 +90,8 @@ export class Http2Guard {
     this.#checkLife(nowMs);
     this.#checkRequests(nowMs);
     if (this.#streams.size > 0) this.#lastUsedMs = nowMs;
-    else if (nowMs - this.#lastUsedMs >= this.#limits.idleMs) this.#session.close();
+    else if (nowMs - this.#lastUsedMs >= this.#limits.idleMs) this.drain();
+    if (this.#isAged(nowMs)) this.drain();
   }
 
   /**
@@ -94,8 +103,14 @@ export class Http2Guard {
     this.#session.close();
   }
 
+  /** From its first stream on: clients begin a call anew once only, so the connection that they then open must take it. */
+  #isAged(nowMs: number): boolean {
+    return this.#ageMsMax > 0 && this.#firstUsedMs !== undefined && nowMs - this.#firstUsedMs >= this.#ageMsMax;
+  }
+
   #watch(stream: ServerHttp2Stream): void {
     const open: OpenStream = { stream, openedMs: performance.now(), requestWhole: stream.endAfterHeaders };
+    this.#firstUsedMs ??= open.openedMs;
     this.#streams.add(open);
     stream.on('error', ignore);
     stream.once('close', () => {

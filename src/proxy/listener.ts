@@ -33,7 +33,7 @@ export interface ConnectionCounter {
 
 /** What no setting changes. Times in milliseconds. */
 export interface ListenerLimits
-  extends Omit<Http2Limits, 'keepaliveIntervalMs' | 'keepaliveTimeoutMs' | 'readTimeoutMs'> {
+  extends Omit<Http2Limits, 'ageMsMax' | 'keepaliveIntervalMs' | 'keepaliveTimeoutMs' | 'readTimeoutMs'> {
   /** Longest a new connection may take to show whether it speaks HTTP/1.1 or HTTP/2. */
   readonly firstBytesMs: number;
   /** Longest an HTTP/1.1 client may take for its headers. */
@@ -82,6 +82,8 @@ export interface ListenerOptions {
   readonly readTimeoutMs: number;
   readonly keepaliveIntervalMs: number;
   readonly keepaliveTimeoutMs: number;
+  /** How old an HTTP/2 connection gets, give or take a tenth, before its client is told to open another one. Default 0: any age. */
+  readonly connectionAgeMsMax?: number | undefined;
   /** Unset: cleartext. */
   readonly tls?: TlsMaterial | undefined;
   readonly handler: RequestHandler;
@@ -130,8 +132,8 @@ export class Listener {
   private constructor(options: ListenerOptions) {
     this.#options = options;
     this.#limits = { ...listenerLimits, ...options.limits };
-    const { keepaliveIntervalMs, keepaliveTimeoutMs, readTimeoutMs } = options;
-    this.#http2Limits = { ...this.#limits, keepaliveIntervalMs, keepaliveTimeoutMs, readTimeoutMs };
+    const { connectionAgeMsMax: ageMsMax = 0, keepaliveIntervalMs, keepaliveTimeoutMs, readTimeoutMs } = options;
+    this.#http2Limits = { ...this.#limits, ageMsMax, keepaliveIntervalMs, keepaliveTimeoutMs, readTimeoutMs };
     this.#http1 = this.#createHttp1();
     this.#http2 = this.#createHttp2();
     this.#tls = this.#createTls();

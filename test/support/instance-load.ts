@@ -8,10 +8,19 @@ const workMs = 30;
 const tickMs = 10;
 const clientCount = 4;
 
+/** How long after a kill a connection to what was killed may still take a call, in ms. */
+const unnoticedMs = 2_000;
+
 /** What became of one message, in ms on one clock. */
 interface Trace {
   readonly deliveredMs: number[];
   acknowledgedMs: number | undefined;
+}
+
+interface FailedCall {
+  readonly text: string;
+  readonly startMs: number;
+  readonly endMs: number;
 }
 
 /** What was seen of a run. */
@@ -19,8 +28,11 @@ export interface LoadVerdict {
   readonly sentCount: number;
   readonly lost: readonly string[];
   readonly duplicateCount: number;
-  /** Came again although acknowledged, and no instance was killed between its delivery and its ack. */
+  /** Came again although acknowledged, and no instance was killed between its delivery and its ack; each with its times. */
   readonly unexpectedDuplicates: readonly string[];
+  readonly failureCount: number;
+  /** Calls that failed though no instance was killed while they were under way, nor shortly before. */
+  readonly unexpectedFailures: readonly string[];
 }
 
 /**
@@ -31,8 +43,7 @@ export class InstanceLoad {
   readonly #clients: readonly ProxyClient[];
   readonly #perSecond: number;
   readonly #traces = new Map<string, Trace>();
-  /** Calls that failed. */
-  readonly failures: string[] = [];
+  readonly #failures: FailedCall[] = [];
   readonly #killsMs: number[] = [];
   readonly #streams = new Set<MessageStream>();
   readonly #work = new Set<Promise<void>>();
@@ -88,17 +99,22 @@ export class InstanceLoad {
 
   #judge(): LoadVerdict {
     const traces = [...this.#traces];
+    const wasKilled = (fromMs: number, toMs: number): boolean =>
+      this.#killsMs.some((killMs) => killMs >= fromMs && killMs <= toMs);
     const isUnexpected = ({ deliveredMs, acknowledgedMs }: Trace): boolean => {
       const [firstMs = 0, ...again] = deliveredMs;
-      const wasKilled = this.#killsMs.some((killMs) => killMs >= firstMs && killMs <= (acknowledgedMs ?? 0));
-      return acknowledgedMs !== undefined && !wasKilled && again.some((atMs) => atMs > acknowledgedMs);
+      if (acknowledgedMs === undefined || wasKilled(firstMs, acknowledgedMs)) return false;
+      return again.some((atMs) => atMs > acknowledgedMs);
     };
+    const failures = this.#failures.filter(({ startMs, endMs }) => !wasKilled(startMs - unnoticedMs, endMs));
     const again = traces.filter(([, { deliveredMs }]) => deliveredMs.length > 1);
     return {
       sentCount: traces.length,
       lost: traces.filter(([, { deliveredMs }]) => deliveredMs.length === 0).map(([id]) => id),
       duplicateCount: again.length,
-      unexpectedDuplicates: again.filter(([, trace]) => isUnexpected(trace)).map(([id]) => id),
+      unexpectedDuplicates: again.filter(([, trace]) => isUnexpected(trace)).map((each) => JSON.stringify(each)),
+      failureCount: this.#failures.length,
+      unexpectedFailures: failures.map(({ text, startMs, endMs }) => `${startMs} to ${endMs}: ${text}`),
     };
   }
 
@@ -123,11 +139,22 @@ export class InstanceLoad {
   }
 
   async #send(id: string): Promise<void> {
+    const { producerId } = this.#ids;
+    const sent = await this.#call('send', (client) =>
+      client.send('SendMessage', { producer_id: producerId, message_body: id }),
+    );
+    if (sent) this.#traceOf(id);
+  }
+
+  /** Whether it succeeded. */
+  async #call(name: string, call: (client: ProxyClient) => Promise<unknown>): Promise<boolean> {
+    const startMs = performance.now();
     try {
-      await this.#client().send('SendMessage', { producer_id: this.#ids.producerId, message_body: id });
-      this.#traceOf(id);
+      await call(this.#client());
+      return true;
     } catch (error) {
-      this.failures.push(`send: ${String(error)}`);
+      this.#failures.push({ text: `${name}: ${String(error)}`, startMs, endMs: performance.now() });
+      return false;
     }
   }
 
@@ -160,11 +187,7 @@ export class InstanceLoad {
     const trace = this.#traceOf(id);
     trace.deliveredMs.push(performance.now());
     await sleep(workMs);
-    try {
-      await this.#client().ack(this.#ids.consumerId, { receipt_handle });
-      trace.acknowledgedMs ??= performance.now();
-    } catch (error) {
-      this.failures.push(`ack: ${String(error)}`);
-    }
+    const acknowledged = await this.#call('ack', (client) => client.ack(this.#ids.consumerId, { receipt_handle }));
+    if (acknowledged) trace.acknowledgedMs ??= performance.now();
   }
 }

@@ -5,17 +5,22 @@ import { startTestBroker } from '../../src/testing/testing.ts';
 import type { CompiledServer, ServerProcess } from './server-process.ts';
 import { TcpBalancer } from './tcp-balancer.ts';
 
-/** Two instances of one seal key behind a balancer, each on a port that it keeps. */
-export async function startInstances(compiled: CompiledServer, invisibleDuration: string) {
+/** The name server of an engine of its own, which ends with the test. */
+export async function startEngine(): Promise<string> {
   const broker = await startTestBroker();
   onTestFinished(() => broker.close());
+  return broker.nameServer;
+}
+
+/** Two instances of one seal key behind a balancer, each on a port that it keeps. */
+export async function startInstances(compiled: CompiledServer, nameServer: string, invisibleDuration = '30s') {
   const key = randomBytes(32).toString('hex');
   const port = (): Promise<number> => findPort({ host: '127.0.0.1', port: 0, portSetting: 'GRPC_PORT' });
   const ports = [await port(), await port()];
   const start = async (index: number): Promise<ServerProcess> => {
     const server = compiled.start({
       GRPC_PORT: String(ports[index]),
-      ROCKETMQ_ENDPOINT: broker.nameServer,
+      ROCKETMQ_ENDPOINT: nameServer,
       PROXY_SEAL_KEY: key,
       PROXY_INVISIBLE_DURATION: invisibleDuration,
     });
