@@ -92,7 +92,7 @@ describe('sending several messages at once', () => {
     cluster.broker.on(SEND_BATCH_MESSAGE, () => undefined);
     // More than one request stores: what is behind the one without an answer was not sent.
     const large = { messageBody: 'x'.repeat(600_000) };
-    const outcomes = await send([large, large, { messageBody: '' }], 500);
+    const outcomes = await send([large, large, { messageBody: '' }], 3_000);
     expect(outcomes.map(({ success, reason }) => [success, reason])).toEqual([
       [false, 'OUTCOME_UNKNOWN'],
       [false, 'NOT_STORED'],

@@ -167,9 +167,9 @@ describe.skipIf(skipChromium())('a page in Chromium', { timeout: 240_000 }, () =
       });
       expect(await page.run('publish', own, topic, 'right')).toBe('stored');
     }
-    expect(await page.run('echo', { baseUrl: `http://${address}`, token: 't-page' }, topic, [0, 255])).toMatchObject({
-      tag: 'new',
-    });
+    // Whichever of the topic's queues is asked first.
+    const received = await page.run('echo', { baseUrl: `http://${address}`, token: 't-page' }, topic, [0, 255]);
+    expect(received).toMatchObject({ tag: expect.stringMatching(/^(new|raw)$/) });
   });
 
   it.each(protocols)('that is closed gives by %s what it did not acknowledge to others', async (protocol) => {
