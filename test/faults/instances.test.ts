@@ -12,7 +12,7 @@ const killIntervalMs = 10_000;
 const killCount = 12;
 const restartsMs = 60_000;
 /** Longer than what a killed instance held stays invisible. */
-const settleMs = 90_000;
+const settleMs = 60_000;
 
 async function startApache(): Promise<string> {
   const cluster = await startRocketMQ();
