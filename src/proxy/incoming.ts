@@ -1,16 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ReceivedMessage } from '../client/received-message.ts';
+import { shownProperties } from '../client/shown-properties.ts';
 import type { MessageSchema } from '../gen/rocketmq/rocketmq_pb.ts';
-import { isReservedProperty, MessageProperty } from '../remoting/message.ts';
 import { rpcBytesMax } from './call.ts';
-
-/** RocketMQ's own properties that receivers see; the others hold plain receipts, addresses and the broker's bookkeeping. */
-const shownProperties: ReadonlySet<string> = new Set([
-  MessageProperty.KEYS,
-  MessageProperty.TAGS,
-  MessageProperty.UNIQ_KEY,
-  MessageProperty.SHARDING_KEY,
-]);
 
 /** What the rest of a message takes at most: properties of 32,767 bytes, each with its headers, in which every byte is no UTF-8. */
 const aroundBodyBytesMax = 262_144;
@@ -27,16 +19,12 @@ export function toMessage(
 ): MessageInitShape<typeof MessageSchema> | undefined {
   const body = binaryBodies ? { binaryBody: message.body } : { messageBody: message.body.toString() };
   if (!fits(message.body, body.messageBody)) return undefined;
-  const properties: Record<string, string> = Object.create(null);
-  for (const [name, value] of message.properties) {
-    if (shownProperties.has(name) || !isReservedProperty(name)) properties[name] = value;
-  }
   return {
     messageId: message.messageId,
     receiptHandle,
     ...body,
     tag: message.tag ?? '',
-    properties,
+    properties: shownProperties(message.properties),
     bornTimestamp: BigInt(message.bornTimestampMs),
     reconsumeTimes: message.reconsumeTimes,
   };

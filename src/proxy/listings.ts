@@ -7,7 +7,6 @@ import type {
   ListProducersRequest,
   ListProducersResponseSchema,
 } from '../gen/rocketmq/rocketmq_pb.ts';
-import { isRetryTopic } from '../remoting/topic-names.ts';
 import { type Call, createTimeoutMs, deadlineOf } from './call.ts';
 import type { Caller } from './caller.ts';
 import type { Engines } from './engines.ts';
@@ -72,13 +71,13 @@ export function createListingHandlers(targets: Targets, engines: Engines, sessio
         success: true,
         message: `group ${request.groupId} is ${lag} messages behind in topic ${request.topic}`,
         lag,
-        queues: queues.map(({ queue, maxOffset, committedOffset = -1n, lagCount }) => ({
+        queues: queues.map(({ queue, maxOffset, committedOffset = -1n, lagCount, isRetry }) => ({
           brokerName: queue.brokerName,
           queueId: queue.queueId,
           maxOffset,
           committedOffset,
           lag: lagCount,
-          retry: isRetryTopic(queue.topic),
+          retry: isRetry,
         })),
         members: members.map(({ clientId, language }) => ({ clientId, language })),
       };

@@ -1,14 +1,14 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
+import { CheckedGroups } from '../client/send/checked-groups.ts';
+import { encodeHalf } from '../client/send/half-messages.ts';
 import type { TransactionCheck } from '../client/send/transaction-checks.ts';
 import type { ReceiveTransactionChecksRequest, TransactionCheckSchema } from '../gen/rocketmq/rocketmq_pb.ts';
 import { type Call, createTimeoutMs, deadlineOf } from './call.ts';
-import { CheckedGroups } from './checked-groups.ts';
 import { failure } from './failures.ts';
 import { toMessage } from './incoming.ts';
 import type { SendOptions, SendParts } from './send-options.ts';
 import { streamEnding } from './stream-ending.ts';
-import { encodeHalf } from './transaction-handles.ts';
 import { groupOf } from './transactions.ts';
 
 /** How often a stream that waits asks whether its producer is still good, in ms. */

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { clientDefaults } from '../client/options.ts';
-import type { OutgoingMessage, SendResult } from '../client/send/outgoing-message.ts';
-import type { HalfMessage } from '../client/send/transaction-ends.ts';
+import { decodeHalf, encodeHalf, halfMessageOf } from '../client/send/half-messages.ts';
+import type { OutgoingMessage } from '../client/send/outgoing-message.ts';
 import type { DecidedOutcome } from '../client/send/transactions.ts';
 import {
   type EndTransactionRequest,
@@ -10,7 +10,6 @@ import {
   type SendTransactionMessageRequest,
   type SendTransactionMessageResponseSchema,
 } from '../gen/rocketmq/rocketmq_pb.ts';
-import { decodeOffsetMessageId } from '../remoting/message-id.ts';
 import { TransactionOutcome } from '../remoting/requests/end-transaction.ts';
 import { type Call, deadlineOf } from './call.ts';
 import { invalid } from './failures.ts';
@@ -19,7 +18,6 @@ import { storedReply } from './outcomes.ts';
 import { toCheckImmunity, toOutgoing } from './outgoing.ts';
 import type { SendOptions, SendParts } from './send-options.ts';
 import type { ProducerSpec } from './session-specs.ts';
-import { decodeHalf, encodeHalf } from './transaction-handles.ts';
 
 type TransactionReply = MessageInitShape<typeof SendTransactionMessageResponseSchema>;
 
@@ -78,7 +76,7 @@ export function createTransactionHandlers(parts: SendParts, options: SendOptions
       const half = { producerGroup, checkImmunitySeconds };
       const sent = await engines.get(spec).producer.sendHalf(message, half, deadlineOf(call, writeTimeoutMs));
       onSent(1);
-      const pending = halfOf(sent, producerGroup);
+      const pending = halfMessageOf(sent, producerGroup);
       const { messageId, transactionId } = pending;
       const transactionHandle = handles.seal('transaction', spec, encodeHalf(pending));
       const text = 'the half message was stored and waits for EndTransaction';
@@ -109,14 +107,6 @@ export function groupOf(producerGroup: string, topic: string): string {
     throw invalid(`producer_group ${group} is this proxy's own, which commits at once: name another one`);
   }
   return group;
-}
-
-function halfOf(sent: SendResult, producerGroup: string): HalfMessage {
-  const { messageId, queue, queueOffset, bornTimestampMs, transactionId = messageId } = sent;
-  const { commitLogOffset } = decodeOffsetMessageId(sent.offsetMessageId);
-  const { topic, brokerName } = queue;
-  const place = { topic, brokerName, queueOffset, commitLogOffset };
-  return { ...place, messageId, transactionId, producerGroup, bornTimestampMs, isChecked: false };
 }
 
 function toOutcome(outcome: RequestedOutcome): DecidedOutcome {

@@ -1,8 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { decodeHalf } from '../../src/client/send/half-messages.ts';
 import { ReceiveTransactionChecksRequestSchema } from '../../src/gen/rocketmq/rocketmq_pb.ts';
 import { createTransactionCheckHandlers, type TransactionCheckHandlers } from '../../src/proxy/transaction-checks.ts';
-import { decodeHalf } from '../../src/proxy/transaction-handles.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { encodeStoredMessage } from '../../src/remoting/stored-message.ts';
 import { type ProxyParts, patientCall, proxyParts, refusalOf, sendOptions } from '../support/proxy-parts.ts';

@@ -7,7 +7,7 @@ import {
 import { queryConsumerOffset } from '../../remoting/requests/consumer-offset.ts';
 import { decodeTopicStats, getTopicStats, type QueueStats } from '../../remoting/requests/get-topic-stats.ts';
 import { ResponseCode } from '../../remoting/response-code.ts';
-import { popRetryTopicV1, popRetryTopicV2, retryTopic } from '../../remoting/topic-names.ts';
+import { isRetryTopic, popRetryTopicV1, popRetryTopicV2, retryTopic } from '../../remoting/topic-names.ts';
 import { eachAtOnce } from '../each-at-once.ts';
 import type { Subscriber } from '../subscriber.ts';
 import type { AskedBroker } from './offset-reset.ts';
@@ -25,6 +25,8 @@ export interface QueueLag {
   readonly committedOffset: bigint | undefined;
   /** Messages that the queue has and the group is not done with; all where it has not begun. */
   readonly lagCount: bigint;
+  /** Whether it is of a retry topic, where messages are that come again; by pull also those of the group's other topics. */
+  readonly isRetry: boolean;
 }
 
 /** How far a group is behind in a topic, and who is in it. */
@@ -83,5 +85,6 @@ async function queueLag(consumerGroup: string, stats: QueueStats, broker: AskedB
     maxOffset: BigInt(maxOffset),
     committedOffset: offset,
     lagCount: BigInt(Math.max(0, maxOffset - begin)),
+    isRetry: isRetryTopic(topic),
   };
 }

@@ -6,7 +6,7 @@ import type { StoredMessage } from '../../remoting/stored-message.ts';
 import type { ClusterClient } from '../client.ts';
 import { Closing } from '../closing.ts';
 import type { TransactionGroup } from '../send/transaction-groups.ts';
-import type { DecidedOutcome } from '../send/transactions.ts';
+import { type DecidedOutcome, decidedOutcomes } from '../send/transactions.ts';
 import { type CallOptions, checkNumber } from './call.ts';
 import { type ClientParts, runOnCluster } from './client-parts.ts';
 import { type Message, toOutgoing } from './message.ts';
@@ -213,8 +213,7 @@ async function done<T>(transaction: Transaction, work: (transaction: Transaction
 }
 
 const outcomes: Readonly<Partial<Record<string, TransactionOutcome>>> = {
-  commit: TransactionOutcome.COMMIT,
-  rollback: TransactionOutcome.ROLLBACK,
+  ...decidedOutcomes,
   unknown: TransactionOutcome.UNKNOWN,
 } satisfies Record<TransactionState, TransactionOutcome>;
 

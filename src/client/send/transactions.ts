@@ -32,6 +32,12 @@ export interface PendingTransaction {
 /** How a transaction ends. */
 export type DecidedOutcome = Exclude<TransactionOutcome, typeof TransactionOutcome.UNKNOWN>;
 
+/** As programs name them. */
+export const decidedOutcomes = {
+  commit: TransactionOutcome.COMMIT,
+  rollback: TransactionOutcome.ROLLBACK,
+} as const satisfies Readonly<Record<string, DecidedOutcome>>;
+
 /** A broker that wants to know, and the copy of the half message that it asks about. */
 interface Check {
   readonly request: Command;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { HalfMessage } from '../../src/client/send/transaction-ends.ts';
-import { decodeHalf, encodeHalf } from '../../src/proxy/transaction-handles.ts';
+import { decodeHalf, encodeHalf } from '../../../src/client/send/half-messages.ts';
+import type { HalfMessage } from '../../../src/client/send/transaction-ends.ts';
 
 const half: HalfMessage = {
   topic: 'topic',

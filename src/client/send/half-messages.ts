@@ -1,4 +1,15 @@
-import type { HalfMessage } from '../client/send/transaction-ends.ts';
+import { decodeOffsetMessageId } from '../../remoting/message-id.ts';
+import type { SendResult } from './outgoing-message.ts';
+import type { HalfMessage } from './transaction-ends.ts';
+
+/** What was sent, as its end names it. */
+export function halfMessageOf(sent: SendResult, producerGroup: string): HalfMessage {
+  const { messageId, queue, queueOffset, bornTimestampMs, transactionId = messageId } = sent;
+  const { commitLogOffset } = decodeOffsetMessageId(sent.offsetMessageId);
+  const { topic, brokerName } = queue;
+  const place = { topic, brokerName, queueOffset, commitLogOffset };
+  return { ...place, messageId, transactionId, producerGroup, bornTimestampMs, isChecked: false };
+}
 
 /** What a transaction handle holds, short: the topic is the producer's, and names that mostly agree stand there once. */
 export function encodeHalf(half: HalfMessage): string {
@@ -10,7 +21,7 @@ export function encodeHalf(half: HalfMessage): string {
   return JSON.stringify([isChecked, ...offsets, bornTimestampMs, brokerName, messageId, transactionId, producerGroup]);
 }
 
-/** Reads what `encodeHalf` wrote; only to be given what was sealed here. @param topic of the producer that uses it. */
+/** Reads what `encodeHalf` wrote, which is not looked at: it is for who wrote it to know that it is that. @param topic of the producer that uses it. */
 export function decodeHalf(text: string, topic: string): HalfMessage {
   const [isChecked, queueOffset, commitLogOffset, bornTimestampMs, brokerName, messageId, transactionId, group] =
     JSON.parse(text);

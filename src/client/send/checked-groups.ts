@@ -1,13 +1,14 @@
-import type { ClusterClient } from '../client/client.ts';
-import type { TransactionCheck } from '../client/send/transaction-checks.ts';
-import type { CheckedGroup } from '../client/send/transaction-groups.ts';
-import type { Log } from '../log.ts';
-import { Deadline } from '../remoting/deadline.ts';
-import { createTimeoutMs } from './call.ts';
+import { Deadline } from '../../remoting/deadline.ts';
+import type { ClusterClient } from '../client.ts';
+import type { ClientLog } from '../options.ts';
+import type { TransactionCheck } from './transaction-checks.ts';
+import type { CheckedGroup } from './transaction-groups.ts';
 import { WaitingChecks } from './waiting-checks.ts';
 
 /** How often the brokers of a topic are looked for again, in ms: they ask nobody whose connection was lost. */
 export const reachIntervalMs = 5_000;
+/** Longest time of such a look, in ms. */
+const reachTimeoutMs = 14_000;
 
 /** One stream of checks. */
 export interface OpenChecks {
@@ -31,11 +32,11 @@ interface Group {
 
 /** The producer groups whose checks somebody receives: each is joined with its first stream and left with its last. */
 export class CheckedGroups {
-  readonly #log: Log;
+  readonly #log: ClientLog;
   readonly #groups = new Map<ClusterClient, Map<string, Group>>();
   readonly #leaving = new Map<ClusterClient, Promise<void>>();
 
-  constructor(log: Log) {
+  constructor(log: ClientLog) {
     this.#log = log;
   }
 
@@ -74,7 +75,7 @@ export class CheckedGroups {
     const known = topics.get(topic);
     if (known !== undefined) return known;
     const reach = (): void => {
-      member.reach(topic, Deadline.after(createTimeoutMs)).catch((error: unknown) => {
+      member.reach(topic, Deadline.after(reachTimeoutMs)).catch((error: unknown) => {
         this.#log.debug({ err: error, topic }, 'no broker can be told that its transaction checks are received here');
       });
     };

@@ -1,4 +1,4 @@
-import type { TransactionCheck } from '../client/send/transaction-checks.ts';
+import type { TransactionCheck } from './transaction-checks.ts';
 
 /** Checks of one group and topic that may wait for a stream with room; brokers ask again for what is over that. */
 export const waitingChecksMax = 1_000;

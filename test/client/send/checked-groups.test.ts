@@ -1,11 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { ClusterClient } from '../../src/client/client.ts';
-import { CheckedGroups } from '../../src/proxy/checked-groups.ts';
-import { RequestCode } from '../../src/remoting/request-code.ts';
-import { encodeStoredMessage } from '../../src/remoting/stored-message.ts';
-import { soon } from '../support/real-client.ts';
-import { routesScript, type ScriptedCluster, storedMessage } from '../support/scripted-cluster.ts';
-import { startTestCluster } from '../support/started-proxy.ts';
+import type { ClusterClient } from '../../../src/client/client.ts';
+import { CheckedGroups } from '../../../src/client/send/checked-groups.ts';
+import { RequestCode } from '../../../src/remoting/request-code.ts';
+import { encodeStoredMessage } from '../../../src/remoting/stored-message.ts';
+import { soon } from '../../support/real-client.ts';
+import { routesScript, type ScriptedCluster, storedMessage } from '../../support/scripted-cluster.ts';
+import { startTestCluster } from '../../support/started-proxy.ts';
 
 const { CHECK_TRANSACTION_STATE, GET_ROUTEINFO_BY_TOPIC, UNREGISTER_CLIENT } = RequestCode;
 const never = new AbortController().signal;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { TransactionCheck } from '../../src/client/send/transaction-checks.ts';
-import { WaitingChecks, waitingCheckBytesMax, waitingChecksMax } from '../../src/proxy/waiting-checks.ts';
+import type { TransactionCheck } from '../../../src/client/send/transaction-checks.ts';
+import { WaitingChecks, waitingCheckBytesMax, waitingChecksMax } from '../../../src/client/send/waiting-checks.ts';
 
 function check(messageId: string, commitLogOffset = 1n, bytes = 1): TransactionCheck {
   return {
