@@ -77,7 +77,7 @@ export class ClusterClient {
 
   /** @param checkTransaction asked when a broker wants to know how a transaction ended that this client has not ended. */
   constructor(options: ClientOptions, checkTransaction: TransactionChecker = () => TransactionOutcome.UNKNOWN) {
-    const { log, producerGroup } = options;
+    const { log, producerGroup, brokerAllowed, nameServerAllowed } = options;
     const clientId = createClientId();
     const createMessageId = createMessageIds();
     const heartbeats = new Heartbeats(clientId, producerGroup, log);
@@ -91,15 +91,19 @@ export class ClusterClient {
     const frameBytesMax = popReplyBytesMax(options.bodyBytesMax);
     this.#credentials = new CredentialsKeeper(options);
     const connections = { ...options, credentials: this.#credentials };
-    const brokers = new Channels({ ...connections, onServerRequest, frameBytesMax }, (channel) =>
+    const ipAllowed = (ip: string, address: string): boolean => brokerAllowed(address, ip);
+    const brokers = new Channels({ ...connections, ipAllowed, onServerRequest, frameBytesMax }, (channel) =>
       heartbeats.greet(channel),
     );
-    this.#nameServerChannels = new Channels(connections);
+    this.#nameServerChannels = new Channels({
+      ...connections,
+      ipAllowed: (ip, address) => nameServerAllowed(address, ip),
+    });
     const { nameServers, nameServerUrl: url } = options;
     this.#discovery = url === undefined ? undefined : new NameServerDiscovery({ ...options, url });
     this.#nameServers = new NameServers(this.#discovery ?? nameServers, this.#nameServerChannels);
     const routes = new Routes(this.#nameServers, options.routesMax);
-    this.#cluster = createCluster({ clientId, routes, heartbeats, pullGroups, brokers }, options.brokerAllowed);
+    this.#cluster = createCluster({ clientId, routes, heartbeats, pullGroups, brokers }, brokerAllowed);
     const send: Producer['send'] = (message, deadline) => this.producer.send(message, deadline);
     this.#tracing = startTracing({ ...options, createMessageId, send });
     this.observer = this.#tracing?.observer ?? options.observer;
@@ -165,11 +169,11 @@ export class ClusterClient {
   consumer(options: ConsumerOptions, chosen: ConsumeMode = this.#consumeMode): Consumer {
     const { requestTimeoutMs } = this.#pullParts;
     const mode = options.broadcast === undefined ? chosen : 'pull';
-    const pop = new PopConsumer(this.#popParts, options);
-    const pull = new PullConsumer(this.#pullParts, this.#pullMembers, options);
+    const createPop = (): PopConsumer => new PopConsumer(this.#popParts, options);
+    const createPull = (): PullConsumer => new PullConsumer(this.#pullParts, this.#pullMembers, options);
     const { topic } = options.subscriber;
     const onClosed = (): boolean => this.#consumers.delete(consumer);
-    const parts = { cluster: this.#cluster, requestTimeoutMs, topic, mode, pop, pull, onClosed };
+    const parts = { cluster: this.#cluster, requestTimeoutMs, topic, mode, createPop, createPull, onClosed };
     const consumer = new ChosenConsumer(parts);
     this.#consumers.add(consumer);
     return consumer;

@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net';
 import type { ServerRequestHandler } from '../remoting/channel.ts';
 import type { CompressionType } from '../remoting/compression.ts';
 import { connectTimeoutMsDefault, type TlsOptions } from '../remoting/dial.ts';
@@ -41,15 +42,17 @@ export interface ClientOptions {
    * 2 min. `nameServers` may then be empty; they are used until it answers. Default: none.
    */
   readonly nameServerUrl?: string | undefined;
-  /** May a name server be dialled that the web server listed? */
-  readonly nameServerAllowed: (address: string) => boolean;
+  /** May a name server be dialled that the web server listed? With `ip`: may any be dialled whose name stands for that IP address now? */
+  readonly nameServerAllowed: (address: string, ip?: string) => boolean;
   /** What every request is signed with, or who gives it; unset: requests are not signed. */
   readonly credentials?: Credentials | CredentialsProvider | undefined;
   /** TLS on every connection. */
   readonly tls?: TlsOptions | undefined;
   readonly vendor: Vendor;
-  /** May a broker address that a name server gave be dialled? */
-  readonly brokerAllowed: (address: string) => boolean;
+  /** May a broker address that a name server gave be dialled? Asked again with the IP addresses that its name stands for now. */
+  readonly brokerAllowed: (address: string, ip?: string) => boolean;
+  /** Finds the addresses of a name, anew for each connection. Default: the system's way. */
+  readonly lookup?: LookupFunction | undefined;
   readonly log: ClientLog;
   /** Group under which messages are sent and transactions are checked. */
   readonly producerGroup: string;
@@ -113,7 +116,9 @@ export const clientDefaults = {
 } as const satisfies Partial<ClientOptions>;
 
 /** What of the options a connection needs, and who answers the server's requests on it. */
-export type ConnectionOptions = Pick<ClientOptions, 'tls' | 'connectTimeoutMs'> & {
+export type ConnectionOptions = Pick<ClientOptions, 'tls' | 'connectTimeoutMs' | 'lookup'> & {
+  /** As `DialOptions` say. */
+  readonly ipAllowed?: ((ip: string, address: string) => boolean) | undefined;
   readonly credentials?: CredentialsKeeper | undefined;
   /** Largest frame, in bytes; what official clients and servers allow by default. */
   readonly frameBytesMax?: number;

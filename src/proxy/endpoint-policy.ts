@@ -7,6 +7,7 @@ import {
   splitAddresses,
 } from '../client/cluster/addresses.ts';
 import { ClientError } from '../client/errors.ts';
+import { isGuarded } from './guarded-addresses.ts';
 
 /**
  * Why an address was not taken:
@@ -49,11 +50,14 @@ interface Rules {
   /** `*.suffix` as `.suffix`, or `.suffix:port`. */
   readonly suffixes: readonly string[];
   readonly ranges: BlockList;
+  /** As `hosts`, those that the operator works with himself: their names may lead anywhere. */
+  readonly own: ReadonlySet<string>;
 }
 
 /**
  * Where a client may point the proxy, since an endpoint in a request is a door to whatever network the proxy stands in. What is allowed
- * is listed; the rest is refused. A name is allowed as a name: it is not resolved here, so a range allows no names.
+ * is listed; the rest is refused. A name is allowed as a name, so a range allows no names; what it stands for is looked at anew whenever a
+ * connection is made: loopback, link-local and metadata addresses must be listed themselves, or be those of the default endpoint.
  */
 export class EndpointPolicy {
   readonly #endpoints: Rules;
@@ -88,7 +92,8 @@ export class EndpointPolicy {
       );
     }
     const listed = isOwnOnly ? [] : splitRules(allowedEndpoints ?? '*', 'PROXY_ALLOWED_ENDPOINTS');
-    const endpoints = parseRules([...listed, ...own], 'PROXY_ALLOWED_ENDPOINTS');
+    const rules = parseRules([...listed, ...own], 'PROXY_ALLOWED_ENDPOINTS');
+    const endpoints = { ...rules, own: new Set(own) };
     if (allowedBrokers !== undefined) {
       const brokers = parseRules(splitRules(allowedBrokers, 'PROXY_ALLOWED_BROKERS'), 'PROXY_ALLOWED_BROKERS');
       return new EndpointPolicy(endpoints, brokers);
@@ -111,10 +116,14 @@ export class EndpointPolicy {
     );
   }
 
-  /** Whether a `host:port` out of a route may be connected to. */
-  brokerAllowed(address: string): boolean {
-    const parsed = parseAddress(address.trim());
-    return parsed !== undefined && allows(this.#brokers, parsed);
+  /** Whether a `host:port` of a name server may be connected to; with `ip`, at that address, which its name stands for now. */
+  nameServerAllowed(address: string, ip?: string): boolean {
+    return mayConnect(this.#endpoints, address, ip);
+  }
+
+  /** The same of a `host:port` out of a route. */
+  brokerAllowed(address: string, ip?: string): boolean {
+    return mayConnect(this.#brokers, address, ip);
   }
 }
 
@@ -175,7 +184,7 @@ function parseRules(texts: readonly string[], setting: string): Rules {
     if (suffix !== undefined) suffixes.push(suffix.toLowerCase());
     else if (!addRange(ranges, text)) hosts.add(parseHostRule(text, setting));
   }
-  return { anything: texts.includes('*'), hosts, suffixes, ranges };
+  return { anything: texts.includes('*'), hosts, suffixes, ranges, own: new Set() };
 }
 
 /** Adds `10.0.0.0/8` or `fd00::/8`; false for anything else. */
@@ -198,10 +207,25 @@ function parseHostRule(text: string, setting: string): string {
 
 /** The same hosts on every port: brokers listen on ports other than their name servers. */
 function withoutPorts(rules: Rules): Rules {
-  const hosts = [...rules.hosts].map((rule) =>
-    isIPv6(rule) ? rule : rule.replace(/:\d+$/, '').replace(/^\[|\]$/g, ''),
-  );
-  return { ...rules, hosts: new Set(hosts), suffixes: rules.suffixes.map((suffix) => suffix.replace(/:\d+$/, '')) };
+  const hostsOf = (hosts: ReadonlySet<string>): ReadonlySet<string> =>
+    new Set([...hosts].map((rule) => (isIPv6(rule) ? rule : rule.replace(/:\d+$/, '').replace(/^\[|\]$/g, ''))));
+  const suffixes = rules.suffixes.map((suffix) => suffix.replace(/:\d+$/, ''));
+  return { ...rules, hosts: hostsOf(rules.hosts), own: hostsOf(rules.own), suffixes };
+}
+
+function mayConnect(rules: Rules, address: string, ip: string | undefined): boolean {
+  const named = parseAddress(address.trim());
+  if (named === undefined || !allows(rules, named)) return false;
+  return ip === undefined || mayStandFor(rules, named, ip);
+}
+
+/** Whether a name that is allowed may be connected to at an address. */
+function mayStandFor(rules: Rules, named: ServerAddress, ip: string): boolean {
+  if (rules.anything || rules.own.has(named.host) || rules.own.has(named.address)) return true;
+  const found = parseAddress(`${isIPv6(ip) ? `[${ip}]` : ip}:${named.port}`);
+  // An address in a spelling that only resolvers read is no name.
+  if (found === undefined || isIP(named.host) !== 0) return found !== undefined && allows(rules, found);
+  return !isGuarded(found.host) || allows(rules, found) || (named.host === 'localhost' && isLoopback(found.host));
 }
 
 function allows(rules: Rules, { host, port, address }: ServerAddress): boolean {

@@ -24,7 +24,7 @@ export interface EnginesOptions {
   readonly vendor: Vendor | 'auto';
   /** Throws when the endpoint is not allowed. */
   readonly checkEndpoint: (endpoint: string) => void;
-  readonly brokerAllowed: (address: string) => boolean;
+  readonly brokerAllowed: ClientOptions['brokerAllowed'];
   readonly log: ClientLog;
   /** Changes of the client's defaults. */
   readonly client?: Partial<ClientOptions>;

@@ -168,9 +168,12 @@ function createEngines({ log, policy, vendor, client = {} }: ProxyOptions): Engi
   return new Engines({
     vendor,
     checkEndpoint: (endpoint) => policy.checkEndpoint(endpoint),
-    brokerAllowed: guardBrokers(policy, log),
+    brokerAllowed: guard((address, ip) => policy.brokerAllowed(address, ip), 'PROXY_ALLOWED_BROKERS', log),
     log,
-    client,
+    client: {
+      nameServerAllowed: guard((address, ip) => policy.nameServerAllowed(address, ip), 'PROXY_ALLOWED_ENDPOINTS', log),
+      ...client,
+    },
   });
 }
 
@@ -221,19 +224,24 @@ function createService(options: ProxyOptions, parts: ServiceParts): Service {
   };
 }
 
-/** Refused addresses that are told to the log; each is told once. */
-const refusedBrokersMax = 1_000;
+/** Refused addresses of servers that are told to the log; each is told once. */
+const refusedMax = 1_000;
 
-function guardBrokers(policy: EndpointPolicy, log: Log): (address: string) => boolean {
+type Guard = (address: string, ip?: string) => boolean;
+
+/** Tells the log what is refused, and the setting that could allow it. */
+function guard(allowed: Guard, setting: string, log: Log): Guard {
   const told = new Set<string>();
-  return (address) => {
-    const isAllowed = policy.brokerAllowed(address);
-    if (!isAllowed && !told.has(address) && told.size < refusedBrokersMax) {
-      told.add(address);
-      log.warn(
-        { address },
-        'a name server sent us to a broker that is not allowed: add its address to PROXY_ALLOWED_BROKERS',
-      );
+  return (address, ip) => {
+    const isAllowed = allowed(address, ip);
+    const key = `${address} ${ip ?? ''}`;
+    if (!isAllowed && !told.has(key) && told.size < refusedMax) {
+      told.add(key);
+      const text =
+        ip === undefined
+          ? 'a name server sent us to a broker that is not allowed: add its address to'
+          : 'a name stands for an address inside, which is not connected to: add that IP address to';
+      log.warn({ address, ip }, `${text} ${setting}`);
     }
     return isAllowed;
   };

@@ -1,3 +1,4 @@
+import { lookup as systemLookup } from 'node:dns';
 import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { Channel, type ChannelOptions } from './channel.ts';
@@ -23,6 +24,11 @@ export interface DialOptions extends ChannelOptions {
   readonly tls?: TlsOptions | undefined;
   /** Finds the addresses of a name; all are tried, one after the other. Default: the system's way. */
   readonly lookup?: LookupFunction | undefined;
+  /**
+   * May an IP address be connected to that the name in `address` stands for now? Asked for each, whenever a connection is made, and not
+   * where `address` has an IP address itself. Default: any may.
+   */
+  readonly ipAllowed?: ((ip: string, address: string) => boolean) | undefined;
 }
 
 export const connectTimeoutMsDefault = 3_000;
@@ -37,11 +43,11 @@ const addressTimeoutMs = 500;
  */
 export async function dial(address: string, options: DialOptions, deadline: Deadline): Promise<Channel> {
   const { host, port } = splitAddress(address);
-  const { tls, connectTimeoutMs, lookup } = options;
+  const { tls, connectTimeoutMs } = options;
   deadline.check(`connecting to ${address}`);
   const target = {
     ...{ host, port, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: addressTimeoutMs },
-    ...(lookup === undefined ? {} : { lookup }),
+    lookup: allowedLookup(address, options),
   };
   const socket = tls === undefined ? connect(target) : connectTls({ ...tlsDefaults(host), ...tls, ...target });
   try {
@@ -56,6 +62,21 @@ export async function dial(address: string, options: DialOptions, deadline: Dead
   socket.setNoDelay(true);
   socket.setKeepAlive(true, keepAliveDelayMs);
   return new Channel(socket, address, options);
+}
+
+/** Finds addresses and leaves out those that are not allowed: the socket connects to what this returns and looks up nothing itself. */
+function allowedLookup(
+  address: string,
+  { lookup = systemLookup, ipAllowed = () => true }: Pick<DialOptions, 'lookup' | 'ipAllowed'>,
+): LookupFunction {
+  return (name, options, done) =>
+    lookup(name, { ...options, all: true }, (error, found, family) => {
+      if (error !== null) return done(error, []);
+      const all = typeof found === 'string' ? [{ address: found, family: family ?? isIP(found) }] : found;
+      const allowed = all.filter((each) => ipAllowed(each.address, address));
+      if (allowed.length > 0 || all.length === 0) return done(null, allowed);
+      done(new RemotingError('connect', 'its name stands for addresses that are not allowed', { address }), []);
+    });
 }
 
 function tlsDefaults(host: string): ConnectionOptions {
@@ -73,7 +94,8 @@ function connected(socket: Socket, event: 'connect' | 'secureConnect'): Promise<
 }
 
 function reasonOf(cause: unknown): string {
-  return cause instanceof RemotingError ? 'no answer in time' : connectionFailure(cause);
+  if (!(cause instanceof RemotingError)) return connectionFailure(cause);
+  return cause.kind === 'timeout' ? 'no answer in time' : cause.message;
 }
 
 /** @throws RemotingError `malformed` when the text is not `host:port`. */

@@ -164,6 +164,56 @@ describe('EndpointPolicy', () => {
     expect(addresses.map((address) => own.brokerAllowed(address))).toEqual([true, true, false, false, false]);
   });
 
+  it.each<[string, string, boolean]>([
+    // Pods and machines of private networks are what names are for.
+    ['mq.example.com:9876', '10.9.9.9', true],
+    ['mq.example.com:9876', '203.0.113.7', true],
+    ['a.cloud.example:1', 'fd12::7', true],
+    ...[
+      ...['127.0.0.1', '127.8.9.1', '0.0.0.0', '169.254.169.254', '100.100.100.200', '::1', '::', 'fe80::1'],
+      ...['fe80::1%eth0', 'fd00:ec2::254', '::ffff:127.0.0.1', '::ffff:a9fe:a9fe', '64:ff9b::7f00:1', '2002:7f00:1::'],
+      ...['::127.0.0.1', '224.0.0.1', '255.255.255.255', 'no address'],
+    ].map((ip): [string, string, boolean] => ['a.cloud.example:1', ip, false]),
+    // What is not allowed as a name is not for what it stands for.
+    ['other.example:9876', '10.9.9.9', false],
+    ['other.example:9876', '10.1.9.9', false],
+    // Listed itself, on its port.
+    ['mq.example.com:9876', '127.0.0.3', true],
+    ['a.cloud.example:9877', '127.0.0.3', false],
+    ['a.cloud.example:1', '169.254.7.7', true],
+    ['a.cloud.example:1', '::ffff:169.254.7.7', true],
+    // What the operator works with himself may be this machine.
+    ['home:9999', '127.0.1.1', true],
+    ['home:1', '127.0.1.1', false],
+    ['localhost:1', '127.0.0.1', true],
+    ['localhost:1', '::1', true],
+    ['localhost:1', '169.254.169.254', false],
+    // Numbers that only resolvers take for addresses.
+    ['167838211:1', '10.1.2.3', true],
+    ['167838211:1', '10.2.2.3', false],
+  ])('%s may stand for %s: %s', (address, ip, allowed) => {
+    const allowedEndpoints = 'mq.example.com:9876,*.cloud.example,10.1.0.0/16,localhost,127.0.0.3:9876,169.254.7.0/24';
+    const inside = policy({ allowedEndpoints, defaultEndpoint: 'home:9999' });
+    expect(inside.nameServerAllowed(address, ip)).toBe(allowed);
+  });
+
+  it('looks at what names of brokers stand for as well', () => {
+    const inside = policy({ allowedEndpoints: 'mq:9876,127.0.0.3:9876', defaultEndpoint: 'home:9999' });
+    const at = (address: string, ip: string): boolean => inside.brokerAllowed(address, ip);
+    expect([at('mq:10911', '10.0.0.1'), at('mq:10911', '127.0.0.3'), at('home:10911', '127.0.1.1')]).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect([at('mq:10911', '127.0.0.1'), at('other:10911', '10.0.0.1')]).toEqual([false, false]);
+    expect(policy({ allowedEndpoints: '*' }).brokerAllowed('mq:1', '127.0.0.1')).toBe(true);
+    const own = policy({ allowedEndpoints: 'none', defaultEndpoint: 'mq:9876' });
+    expect([own.nameServerAllowed('mq:9876', '127.0.0.1'), own.brokerAllowed('b:1', '127.0.0.1')]).toEqual([
+      true,
+      true,
+    ]);
+  });
+
   it.each([
     [{ allowedEndpoints: 'a b:x' }, 'PROXY_ALLOWED_ENDPOINTS: "b:x"'],
     [{ allowedEndpoints: ' , ' }, 'PROXY_ALLOWED_ENDPOINTS lists nothing'],

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { AddressInfo, LookupFunction } from 'node:net';
+import { type AddressInfo, isIP, type LookupFunction } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions as TlsServerOptions } from 'node:tls';
 import type { GenerateResult } from 'selfsigned';
@@ -57,6 +57,66 @@ describe('dial', () => {
     const channel = await dial(`localhost:${server.port}`, options, soon());
     await exchange(channel, new ServerSide(await server.accept()));
     channel.close();
+  });
+
+  describe('to a name', () => {
+    const inner = '169.254.169.254';
+    let asked: string[];
+    beforeEach(() => {
+      asked = [];
+    });
+
+    /** Answers with the next of these, and with the last for ever. */
+    function resolver(...answers: readonly (readonly string[])[]): LookupFunction {
+      const rest = [...answers];
+      return (name, _, done) => {
+        asked.push(name);
+        const ips = (rest.length > 1 ? rest.shift() : rest[0]) ?? [];
+        const found = ips.map((address) => ({ address, family: isIP(address) }));
+        done(null, found);
+      };
+    }
+
+    const named = (): string => `mq.example:${server.port}`;
+    const ipAllowed = (ip: string, address: string): boolean => address === named() && ip !== inner;
+
+    test('connects to what was checked, however the answers change: one look-up for each connection', async () => {
+      const lookup = resolver(['127.0.0.1'], [inner]);
+      const channel = await dial(named(), { ...options, lookup, ipAllowed }, soon());
+      const peer = new ServerSide(await server.accept());
+      await exchange(channel, peer);
+      expect(asked).toEqual(['mq.example']);
+      await expect(dial(named(), { ...options, lookup, ipAllowed }, soon())).rejects.toMatchObject({
+        kind: 'connect',
+        message: `cannot connect to ${named()}: its name stands for addresses that are not allowed`,
+      });
+      await exchange(channel, peer);
+      expect(asked).toHaveLength(2);
+      channel.close();
+    });
+
+    test('leaves out addresses that are not allowed, and follows a name that has moved', async () => {
+      const lookup = resolver(['127.0.0.9'], [inner, '127.0.0.1']);
+      await expect(dial(named(), { ...options, lookup, ipAllowed }, soon())).rejects.toMatchObject({ kind: 'connect' });
+      const channel = await dial(named(), { ...options, lookup, ipAllowed }, soon());
+      await exchange(channel, new ServerSide(await server.accept()));
+      channel.close();
+    });
+
+    test('takes one address alone, as resolvers give that do not know of many', async () => {
+      const lookup: LookupFunction = (_, __, done) => done(null, '127.0.0.1', 4);
+      const channel = await dial(named(), { ...options, lookup, ipAllowed }, soon());
+      await exchange(channel, new ServerSide(await server.accept()));
+      channel.close();
+    });
+
+    test('fails as the look-up does', async () => {
+      const failure = Object.assign(new Error('not known'), { code: 'ENOTFOUND' });
+      const lookup: LookupFunction = (_, __, done) => done(failure, []);
+      await expect(dial(named(), { ...options, lookup }, soon())).rejects.toMatchObject({
+        message: `cannot connect to ${named()}: ENOTFOUND`,
+      });
+    });
   });
 
   test('names the address and the reason where nobody listens', async () => {

@@ -84,7 +84,7 @@ export class NameServerDiscovery {
       if (response.status !== 200) throw new Error(`it answered with status ${response.status}`);
       const [line = ''] = (await readText(response)).trim().split(/[\r\n]/, 1);
       const listed = parseNameServers(line).map(({ address }) => address);
-      const allowed = listed.filter(nameServerAllowed);
+      const allowed = listed.filter((address) => nameServerAllowed(address));
       if (allowed.length === 0) throw new Error('none of the name servers that it lists is allowed');
       this.#known = allowed;
       return allowed;
