@@ -36,6 +36,7 @@ const testedElsewhere: ReadonlyMap<string, string> = new Map([
   ['sdk/proxy/proxy-producer.ts', sdkProxies],
   ['sdk/proxy/proxy-consumer.ts', sdkProxies],
   ['sdk/proxy/ack-queue.ts', sdkProxies],
+  ['http2/hpack/hpack-error.ts', 'a class that holds nothing: whoever throws it is tested for it'],
   ['remoting/errors.ts', 'classes that hold facts: whoever throws them is tested for it'],
 ]);
 

@@ -25,6 +25,7 @@ const browserRooms = new Set(['gen', 'web']);
 const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   ['remoting', { rooms: ['remoting'] }],
   ['http2', { rooms: ['http2'] }],
+  ['grpc', { rooms: ['grpc', 'http2'] }],
   ['client', { rooms: ['client', 'remoting'], types: ['log'], packages: ['lru-cache'] }],
   ['broker', { rooms: ['broker', 'remoting'], types: ['log'] }],
   [
