@@ -1,5 +1,5 @@
-import { createServer } from 'node:net';
-import { afterEach, beforeEach, expect, it, onTestFinished } from 'vitest';
+import { createServer, isIP, type LookupFunction } from 'node:net';
+import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { EndpointPolicy } from '../../src/proxy/endpoint-policy.ts';
 import { triesPerSecondMax } from '../../src/proxy/unproven-endpoints.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
@@ -60,10 +60,16 @@ const insideHosts = [
   ],
 ];
 
-async function startClient(allowedEndpoints: string | undefined): Promise<ProxyClient> {
+interface More {
+  readonly allowedBrokers?: string;
+  readonly lookup?: LookupFunction;
+}
+
+async function startClient(allowedEndpoints: string | undefined, more: More = {}): Promise<ProxyClient> {
+  const { allowedBrokers, lookup } = more;
   const settings = { host: allowedEndpoints === undefined ? '127.0.0.1' : '0.0.0.0', allowedEndpoints };
-  const policy = EndpointPolicy.create({ ...settings, allowedBrokers: undefined, defaultEndpoint: undefined });
-  const { port } = await startTestProxy({ policy });
+  const policy = EndpointPolicy.create({ ...settings, allowedBrokers, defaultEndpoint: undefined });
+  const { port } = await startTestProxy({ policy, client: { lookup } });
   const client = new ProxyClient(`127.0.0.1:${port}`);
   onTestFinished(() => client.close());
   return client;
@@ -113,6 +119,73 @@ it('R-60: a name server that names inner addresses as brokers leads nobody there
   row
     .tell('brokers of a hostile name server', insideHosts.length)
     .exactly('connections made to them', canary.visitCount, 0)
+    .judge();
+  expect(new Set(codes)).toEqual(new Set(['UNAVAILABLE']));
+});
+
+/** What names stand for, as a test changes it, and how often each was asked for. */
+class ChangingNames {
+  readonly askedCounts = new Map<string, number>();
+  readonly #ips = new Map<string, string>();
+
+  /** From now on a name stands for this. @returns its `host:port`. */
+  called(name: string, ip: string, port: number | string): string {
+    this.#ips.set(`${name}.mq.example`, ip);
+    return `${name}.mq.example:${port}`;
+  }
+
+  readonly lookup: LookupFunction = (name, _, done) => {
+    this.askedCounts.set(name, (this.askedCounts.get(name) ?? 0) + 1);
+    const ip = this.#ips.get(name) ?? '';
+    done(null, [{ address: ip, family: isIP(ip) }]);
+  };
+}
+
+/** What an allowed name may not stand for, and which of these lead to the canary. */
+const insideIps = [
+  ...['127.0.0.1', '127.0.0.2', '0.0.0.0', '::1', '::', '::ffff:127.0.0.1', '::ffff:7f00:2'],
+  ...['169.254.169.254', '::ffff:169.254.169.254', 'fe80::1', 'fd00:ec2::254', '100.100.100.200', '64:ff9b::7f00:1'],
+];
+
+it('R-60: names that are allowed lead nobody inside, however their addresses change', { timeout: 60_000 }, async () => {
+  const cluster = await startScriptedCluster();
+  onTestFinished(() => cluster.stop());
+  const { nameServer, broker } = cluster;
+  const names = new ChangingNames();
+  const listed = `*.mq.example, ${nameServer.address}`;
+  const client = await startClient(listed, { allowedBrokers: `*.mq.example, ${broker.address}`, lookup: names.lookup });
+  const create = (topic: string, endpoint: string): Promise<string> => client.createProducer(topic, { endpoint });
+  const codes: string[] = [];
+  const endpoints = insideIps.map((ip, index) => names.called(`n${index}`, ip, canary.port));
+  codes.push((await failureOf(create('topic', endpoints.join(';')))).code);
+
+  // A good name server, which names brokers that live inside, and one that does not.
+  const [, port = ''] = nameServer.address.split(':');
+  const good = names.called('good', '127.0.0.1', port);
+  const inside = insideIps.map((ip, index) => ({
+    brokerName: `b${index}`,
+    address: names.called(`b${index}`, ip, canary.port),
+  }));
+  const topics = Object.fromEntries(inside.map((each, index) => [`t${index}`, [each]]));
+  nameServer.on(RequestCode.GET_ROUTEINFO_BY_TOPIC, routesScript({ ...topics, topic: cluster.queues }));
+  // At once, since who tries an endpoint again and again is told to wait.
+  const failures = await Promise.all(Object.keys(topics).map((topic) => failureOf(create(topic, good))));
+  codes.push(...failures.map(({ code }) => code));
+  await create('topic', good);
+  row.exactly('look-ups of a name whose connection lives', names.askedCounts.get('good.mq.example') ?? 0, 1);
+
+  // It moves inside: the connection stays where it is, and the next one is not made until it is back.
+  names.called('good', '127.0.0.2', port);
+  nameServer.dropConnections();
+  await nameServer.until(() => nameServer.openConnections.length === 0);
+  const connectionCount = nameServer.connections.length;
+  codes.push((await failureOf(create('new-topic', good))).code);
+  expect(nameServer.connections).toHaveLength(connectionCount);
+  names.called('good', '127.0.0.1', port);
+  await vi.waitFor(() => create('topic', good), { timeout: 20_000 });
+  row
+    .tell('addresses inside that allowed names stood for', insideIps.length)
+    .exactly('connections made to them, of name servers and of brokers', canary.visitCount, 0)
     .judge();
   expect(new Set(codes)).toEqual(new Set(['UNAVAILABLE']));
 });
