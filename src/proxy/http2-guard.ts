@@ -1,4 +1,4 @@
-import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import { constants, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 
 /** What one HTTP/2 connection may do. Times in milliseconds. */
@@ -9,6 +9,8 @@ export interface Http2Limits {
   readonly keepaliveTimeoutMs: number;
   /** Longest a client may take to send one request whole. */
   readonly readTimeoutMs: number;
+  /** Path of requests that have no end, and so no such limit. Default: there are none. */
+  readonly endlessPath?: string | undefined;
   /** Longest it stays open without a stream. */
   readonly idleMs: number;
   /** How old it gets from its first stream on, give or take a tenth, before its client is told to open another one; 0: any age. */
@@ -27,7 +29,7 @@ export interface Http2Limits {
 interface OpenStream {
   readonly stream: ServerHttp2Stream;
   readonly openedMs: number;
-  /** True once nothing more is expected from the client. */
+  /** True once nothing more is expected from the client by a certain time. */
   requestWhole: boolean;
 }
 
@@ -73,7 +75,7 @@ export class Http2Guard {
     this.#lastPingMs = this.#lastUsedMs;
     this.#youngResetsAtMs = this.#lastUsedMs;
     this.#ageMsMax = limits.ageMsMax * (1 + ageJitter * (2 * Math.random() - 1));
-    session.on('stream', (stream) => this.#watch(stream));
+    session.on('stream', (stream, headers) => this.#watch(stream, headers));
     session.on('ping', () => this.#controlFrame(pingBytes));
     session.on('remoteSettings', () => this.#controlFrame(settingsAckBytes));
     session.on('error', ignore);
@@ -108,8 +110,9 @@ export class Http2Guard {
     return this.#ageMsMax > 0 && this.#firstUsedMs !== undefined && nowMs - this.#firstUsedMs >= this.#ageMsMax;
   }
 
-  #watch(stream: ServerHttp2Stream): void {
-    const open: OpenStream = { stream, openedMs: performance.now(), requestWhole: stream.endAfterHeaders };
+  #watch(stream: ServerHttp2Stream, { ':path': path }: IncomingHttpHeaders): void {
+    const isEndless = path !== undefined && path === this.#limits.endlessPath;
+    const open: OpenStream = { stream, openedMs: performance.now(), requestWhole: stream.endAfterHeaders || isEndless };
     this.#firstUsedMs ??= open.openedMs;
     this.#streams.add(open);
     stream.on('error', ignore);
@@ -172,11 +175,21 @@ export class Http2Guard {
 
   #checkRequests(nowMs: number): void {
     for (const open of this.#streams) {
+      if (open.stream.writableFinished) stopRequest(open.stream);
       if (open.requestWhole || nowMs - open.openedMs < this.#limits.readTimeoutMs) continue;
       open.requestWhole = open.stream.state.remoteClose === 1;
       if (!open.requestWhole) open.stream.close(constants.NGHTTP2_CANCEL);
     }
   }
+}
+
+/**
+ * Behind the whole answer a client need not send the rest of its request (RFC 9113, section 8.1), for which Node would wait. nghttp2 drops
+ * trailers that wait to be written.
+ */
+function stopRequest(stream: ServerHttp2Stream): void {
+  const { localClose, remoteClose } = stream.state;
+  if (localClose === 1 && remoteClose !== 1) stream.close(constants.NGHTTP2_NO_ERROR);
 }
 
 function ignore(): void {}

@@ -33,7 +33,10 @@ export interface ConnectionCounter {
 
 /** What no setting changes. Times in milliseconds. */
 export interface ListenerLimits
-  extends Omit<Http2Limits, 'ageMsMax' | 'keepaliveIntervalMs' | 'keepaliveTimeoutMs' | 'readTimeoutMs'> {
+  extends Omit<
+    Http2Limits,
+    'ageMsMax' | 'keepaliveIntervalMs' | 'keepaliveTimeoutMs' | 'readTimeoutMs' | 'endlessPath'
+  > {
   /** Longest a new connection may take to show whether it speaks HTTP/1.1 or HTTP/2. */
   readonly firstBytesMs: number;
   /** Longest an HTTP/1.1 client may take for its headers. */
@@ -80,6 +83,8 @@ export interface ListenerOptions {
   /** Most of them from one address. Unset: any number. */
   readonly maxConnectionsPerAddress?: number | undefined;
   readonly readTimeoutMs: number;
+  /** Path of requests that have no end, and so no such limit, over HTTP/2. Default: there are none. */
+  readonly endlessPath?: string | undefined;
   readonly keepaliveIntervalMs: number;
   readonly keepaliveTimeoutMs: number;
   /** How old an HTTP/2 connection gets, give or take a tenth, before its client is told to open another one. Default 0: any age. */
@@ -132,8 +137,10 @@ export class Listener {
   private constructor(options: ListenerOptions) {
     this.#options = options;
     this.#limits = { ...listenerLimits, ...options.limits };
-    const { connectionAgeMsMax: ageMsMax = 0, keepaliveIntervalMs, keepaliveTimeoutMs, readTimeoutMs } = options;
-    this.#http2Limits = { ...this.#limits, ageMsMax, keepaliveIntervalMs, keepaliveTimeoutMs, readTimeoutMs };
+    const { connectionAgeMsMax: ageMsMax = 0, keepaliveIntervalMs, keepaliveTimeoutMs } = options;
+    const { readTimeoutMs, endlessPath } = options;
+    const set = { ageMsMax, keepaliveIntervalMs, keepaliveTimeoutMs, readTimeoutMs, endlessPath };
+    this.#http2Limits = { ...this.#limits, ...set };
     this.#http1 = this.#createHttp1();
     this.#http2 = this.#createHttp2();
     this.#tls = this.#createTls();

@@ -9,7 +9,7 @@ import type { Log } from '../log.ts';
 import { Deadline } from '../remoting/deadline.ts';
 import type { TargetRequest } from './caller.ts';
 import { type ClientLimitSettings, ClientLimits } from './client-limits.ts';
-import { createRequestHandler } from './connect.ts';
+import { createRequestHandler, endlessPath } from './connect.ts';
 import type { DeliverySettings } from './consumer-session.ts';
 import { createConsumerHandlers } from './consumers.ts';
 import { DrainGrace } from './drain-grace.ts';
@@ -127,7 +127,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const limits = clientLimits === undefined ? undefined : new ClientLimits(clientLimits);
   const handler = createRequestHandler(service, metrics, log, { tokens: files.tokens(), corsOrigins, limits });
   const tls = files.tls((material) => listener.renewTls(material));
-  const listener = await Listener.start({ ...options.listener, handler, counter: metrics, log, tls }).catch((error) => {
+  const serving = { ...options.listener, endlessPath, handler, counter: metrics, log, tls };
+  const listener = await Listener.start(serving).catch((error) => {
     files.close();
     throw error;
   });

@@ -1,9 +1,12 @@
+import { once } from 'node:events';
+import { connect, constants } from 'node:http2';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type PublishRequest, PublishRequestSchema } from '../../src/gen/rocketmq/rocketmq_pb.ts';
-import type { Call } from '../../src/proxy/call.ts';
+import { type Call, rpcBytesMax } from '../../src/proxy/call.ts';
 import { failure } from '../../src/proxy/failures.ts';
+import { listenerLimits } from '../../src/proxy/listener.ts';
 import { createPublishHandlers, publishBytesMax, publishRequestsMax } from '../../src/proxy/publish.ts';
 import type { SendOptions } from '../../src/proxy/send-options.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
@@ -12,7 +15,7 @@ import { failureOf } from '../support/grpc-client.ts';
 import { type ProxyParts, patientCall, proxyParts, refusalOf, sendOptions } from '../support/proxy-parts.ts';
 import { type ScriptedCluster, storedAt } from '../support/scripted-cluster.ts';
 import { type Answer, deferred } from '../support/scripted-peer.ts';
-import { clientOf, startTestCluster, startTestProxy } from '../support/started-proxy.ts';
+import { clientOf, proxyOptions, startTestCluster, startTestProxy } from '../support/started-proxy.ts';
 
 const { HEART_BEAT, SEND_BATCH_MESSAGE } = RequestCode;
 
@@ -237,5 +240,79 @@ describe('publishing by a stream', () => {
     );
     await proxy.close(30_000);
     for (const stream of [answers, checks]) expect((await failureOf(stream.ended())).code).toBe('UNAVAILABLE');
+  });
+
+  describe('on the wire', () => {
+    const longMs = 3_600_000;
+    const quick = {
+      listener: { ...proxyOptions().listener, readTimeoutMs: 50, limits: { ...listenerLimits, sweepMs: 10 } },
+    };
+
+    function grownClientOf(port: number): GrownClient {
+      const client = new GrownClient(`127.0.0.1:${port}`);
+      onTestFinished(() => client.close());
+      return client;
+    }
+
+    const createProducer = async (port: number) =>
+      (await clientOf(port).createProducer({ endpoint: cluster.nameServer.address, topic: 'topic' })).producerId;
+
+    it('tells what became of all that came before a request that is too large', async () => {
+      const { port } = await startTestProxy();
+      const client = grownClientOf(port);
+      const producer_id = await createProducer(port);
+      const release = hold();
+      const stream = client.converse('Publish');
+      stream.call.write({ request_id: 1, producer_id, messages: [{ message_body: 'good' }] });
+      await cluster.broker.request(SEND_BATCH_MESSAGE);
+      stream.call.write({ request_id: 2, messages: [{ binary_body: Buffer.alloc(rpcBytesMax) }] });
+      // One connection: when this is answered, the head of the request before has come.
+      for (let call = 0; call < 3; call += 1) await client.call('HealthCheck', {});
+      release();
+      expect((await failureOf(stream.ended())).code).toBe('RESOURCE_EXHAUSTED');
+      expect(stream.received).toMatchObject([{ request_id: '1', outcomes: [{ outcome: { success: true } }] }]);
+    });
+
+    it('ends when the proxy shuts down, behind its answers, also by a client that never ends its requests', async () => {
+      const { port, proxy } = await startTestProxy(quick);
+      const id = await createProducer(port);
+      const release = hold();
+      const never = deferred<void>();
+      const requests = (async function* () {
+        yield { ...request(1), producerId: id };
+        await never.promise;
+      })();
+      const answers = clientOf(port).publish(requests)[Symbol.asyncIterator]();
+      const first = answers.next();
+      await cluster.broker.request(SEND_BATCH_MESSAGE);
+      const closed = proxy.close(longMs);
+      release();
+      expect((await first).value).toMatchObject({ requestId: 1n, outcome: { success: true } });
+      expect(await refusalOf(answers.next())).toEqual(['SHUTTING_DOWN', expect.stringContaining('another instance')]);
+      await closed;
+      never.resolve();
+    });
+
+    it('lasts longer than a client may take to send a request of one message', async () => {
+      const { port } = await startTestProxy(quick);
+      const client = grownClientOf(port);
+      const producer_id = await createProducer(port);
+      const stream = client.converse('Publish');
+      stream.call.write({ request_id: 1, producer_id, messages: [{ message_body: 'one' }] });
+      await stream.take(1);
+      const slow = connect(`http://127.0.0.1:${port}`);
+      onTestFinished(() => slow.destroy());
+      const unended = slow.request(
+        { ':method': 'POST', ':path': '/rocketmq.RocketMQProxy/HealthCheck', 'content-type': 'application/grpc' },
+        { endStream: false },
+      );
+      unended.on('error', () => {});
+      await once(unended, 'close');
+      expect(unended.rstCode).toBe(constants.NGHTTP2_CANCEL);
+      stream.call.write({ request_id: 2, messages: [{ message_body: 'two' }] });
+      expect(await stream.take(1)).toMatchObject([{ request_id: '2', outcome: { success: true } }]);
+      stream.call.end();
+      await stream.ended();
+    });
   });
 });
