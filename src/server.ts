@@ -11,6 +11,7 @@ import { EndpointPolicy, PolicyError } from './proxy/endpoint-policy.ts';
 import { Instance, reachableHost } from './proxy/instance.ts';
 import { findPort, ListenError } from './proxy/listen.ts';
 import { type RunningProxy, startProxy } from './proxy/proxy.ts';
+import { unknownKeyReporter } from './proxy/reports.ts';
 import { Sealer } from './proxy/seal.ts';
 import { loadSealKeys, SealKeyError } from './proxy/seal-keys.ts';
 import { type StatusServer, startStatusServer } from './proxy/status-server.ts';
@@ -136,7 +137,7 @@ function start(options: ServerOptions, { keys, instance, log }: StartParts): Pro
     listener: { ...options, port: options.grpcPort },
     tls: options,
     clientLimits: options,
-    sealer: new Sealer(keys),
+    sealer: new Sealer(keys, unknownKeyReporter(log)),
     instance,
     policy: EndpointPolicy.create({ ...options, defaultEndpoint: options.endpoint }),
     defaults: { ...options, endpoint: options.endpoint ?? '' },

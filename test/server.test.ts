@@ -138,6 +138,7 @@ describe('the server', { timeout: 60_000 }, () => {
         { PROXY_TLS_CERT_FILE: '/nowhere', PROXY_TLS_KEY_FILE: '/no' },
         '/nowhere',
       ],
+      ['as one of several instances without a seal key', { PROXY_PEER_HOST: '10.0.0.1' }, 'PROXY_PEER_HOST is set, so'],
       ['with a seal key file that is not there', { PROXY_SEAL_KEY_FILE: '/nowhere' }, '/nowhere'],
     ])('%s: ends with 1 and says what to set', async (_, environment, text) => {
       const server = compiled.start(environment);

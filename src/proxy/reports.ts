@@ -1,6 +1,9 @@
 import { Code, type ConnectError } from '@connectrpc/connect';
 import type { Log } from '../log.ts';
 
+/** After the log has heard of texts under a key that is not ours, how long it hears nothing more of that, in ms. */
+export const unknownKeyIntervalMs = 60_000;
+
 type Level = 'error' | 'warn' | 'debug';
 
 /** Our own failures are told loudly; what a caller did wrong, or cancelled, only to who listens closely. */
@@ -31,4 +34,23 @@ export function reportOutcomes(log: Log, rpc: string, failures: readonly Connect
   }
   const fields = { rpc, counts, ...(first.cause === undefined ? {} : { err: first.cause }) };
   log[level](fields, `${failures.length} messages of a request failed, the worst of them: ${first.rawMessage}`);
+}
+
+/**
+ * Tells the log that ids or handles come which were sealed under another key, at most once in `unknownKeyIntervalMs`: instances with
+ * different keys refuse what the others gave out, and their callers are told no more than of any bad id.
+ * @param now a clock in ms that is never set back.
+ */
+export function unknownKeyReporter(log: Log, now: () => number = () => performance.now()): (keyId: string) => void {
+  let quietUntilMs = Number.NEGATIVE_INFINITY;
+  return (keyId) => {
+    const nowMs = now();
+    if (nowMs < quietUntilMs) return;
+    quietUntilMs = nowMs + unknownKeyIntervalMs;
+    log.warn(
+      { keyId },
+      'an id or receipt handle came that was sealed under a key which is not among ours: check that all instances have the same ' +
+        'PROXY_SEAL_KEY or PROXY_SEAL_KEY_FILE, and that no key was taken out while ids of it are in use',
+    );
+  };
 }

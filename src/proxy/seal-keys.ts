@@ -10,6 +10,8 @@ export interface SealKeySettings {
   readonly sealKeyFile: string | undefined;
   /** A folder, or `memory` for nothing on disk. */
   readonly dataDir: string;
+  /** Set where there are other instances. */
+  readonly peerHost?: string | undefined;
 }
 
 /** Keys for a `Sealer`. */
@@ -46,16 +48,23 @@ const madeKeyFile = 'seal.key';
 
 /**
  * The keys that are set; or the one in the data directory, made when it is not there yet; or a random one.
- * @throws SealKeyError for a key that is malformed or weak and for a file that cannot be read.
+ * @throws SealKeyError for a key that is malformed or weak, for a file that cannot be read, and where no key is set although there are
+ * other instances.
  */
 export function loadSealKeys(settings: SealKeySettings): SealKeys {
-  const { sealKey, sealKeyFile, dataDir } = settings;
+  const { sealKey, sealKeyFile, dataDir, peerHost } = settings;
   if (sealKey !== undefined && sealKeyFile !== undefined) {
     throw new SealKeyError('PROXY_SEAL_KEY and PROXY_SEAL_KEY_FILE are both set: set one of them');
   }
   if (sealKey !== undefined) return { keys: parseKeys(sealKey.split(','), 'PROXY_SEAL_KEY'), warning: undefined };
   if (sealKeyFile !== undefined) {
     return { keys: readKeys(sealKeyFile, `PROXY_SEAL_KEY_FILE (${sealKeyFile})`), warning: undefined };
+  }
+  if (peerHost !== undefined) {
+    throw new SealKeyError(
+      'PROXY_PEER_HOST is set, so there are other instances, which would not know ids and receipt handles that are sealed under a key ' +
+        `made here: set PROXY_SEAL_KEY or PROXY_SEAL_KEY_FILE to the same for all of them; ${howToMake}`,
+    );
   }
   if (dataDir === 'memory') return randomKey('PROXY_DATA_DIR is memory');
   const path = join(dataDir, madeKeyFile);

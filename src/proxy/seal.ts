@@ -47,14 +47,17 @@ export class Sealer {
   #sealingKey: KeyObject;
   /** By key id and salt, as they stand in the text. Only what opened is kept, so that forged texts push nothing out. */
   readonly #derivedKeys = new LRUCache<string, KeyObject>({ max: derivedKeysMax });
+  readonly #onUnknownKey: (keyId: string) => void;
   /** Texts sealed so far, the next nonce: below 2^53 for as long as a process can live. */
   #sealedCount = 0;
 
   /**
    * @param keys the first seals, all of them open; 32 bytes each.
+   * @param onUnknownKey hears the id, as hex, of a key that it does not have, whenever a text seems to be sealed under one.
    * @throws RangeError for no key or one of another length.
    */
-  constructor(keys: readonly Uint8Array[]) {
+  constructor(keys: readonly Uint8Array[], onUnknownKey: (keyId: string) => void = () => {}) {
+    this.#onUnknownKey = onUnknownKey;
     this.#header[0] = version;
     randomBytes(saltBytes).copy(this.#header, saltAt);
     this.#sealingKey = this.#use(keys);
@@ -104,8 +107,12 @@ export class Sealer {
     const sealed = Buffer.from(text, 'base64url');
     // The decoder skips what it does not know: only the one spelling that `seal` writes counts.
     if (sealed.length < headerBytes + tagBytes || sealed.toString('base64url') !== text) throw new SealError();
-    const masterKey = sealed[0] === version ? this.#keys.get(sealed.readUInt32BE(1)) : undefined;
-    if (masterKey === undefined) throw new SealError();
+    if (sealed[0] !== version) throw new SealError();
+    const masterKey = this.#keys.get(sealed.readUInt32BE(1));
+    if (masterKey === undefined) {
+      this.#onUnknownKey(sealed.toString('hex', 1, saltAt));
+      throw new SealError();
+    }
     const cached = cacheKey(sealed);
     const known = this.#derivedKeys.get(cached);
     const key = known ?? deriveKey(masterKey, sealed.subarray(saltAt, counterAt));

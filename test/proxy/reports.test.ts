@@ -1,7 +1,7 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { expect, it } from 'vitest';
 import { failure, invalid } from '../../src/proxy/failures.ts';
-import { reportFailure, reportOutcomes } from '../../src/proxy/reports.ts';
+import { reportFailure, reportOutcomes, unknownKeyIntervalMs, unknownKeyReporter } from '../../src/proxy/reports.ts';
 import { MemoryLog } from '../support/scripted-cluster.ts';
 
 const ours = failure(Code.Internal, 'INTERNAL', 'internal error', new Error('why'));
@@ -31,4 +31,21 @@ it('failures of several messages are one line, as loud as the worst, with how ma
       fields: { rpc: 'SendMessages', counts: { InvalidArgument: 2, Unavailable: 1 } },
     },
   ]);
+});
+
+it('texts under another key are told once a minute', () => {
+  const log = new MemoryLog();
+  let nowMs = 0;
+  const report = unknownKeyReporter(log, () => nowMs);
+  for (const atMs of [0, 1, unknownKeyIntervalMs - 1, unknownKeyIntervalMs, unknownKeyIntervalMs + 1]) {
+    nowMs = atMs;
+    report(`key-${atMs}`);
+  }
+  expect(log.lines).toEqual(
+    ['key-0', `key-${unknownKeyIntervalMs}`].map((keyId) => ({
+      level: 'warn',
+      message: expect.stringContaining('check that all instances have the same PROXY_SEAL_KEY'),
+      fields: { keyId },
+    })),
+  );
 });

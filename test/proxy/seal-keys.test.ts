@@ -54,6 +54,17 @@ describe('loadSealKeys', () => {
     },
   );
 
+  it('makes no key where there are other instances, which would not know it', () => {
+    for (const dataDir of ['memory', join(folder, 'data')]) {
+      const { message } = failure({ dataDir, peerHost: '10.0.0.1' });
+      expect(message).toMatch(
+        /^PROXY_PEER_HOST is set, so there are other instances, .*set PROXY_SEAL_KEY or PROXY_SEAL/,
+      );
+    }
+    expect(existsSync(join(folder, 'data'))).toBe(false);
+    expect(loadSealKeys(settings({ sealKey: hex, peerHost: '10.0.0.1' })).keys).toHaveLength(1);
+  });
+
   it('takes several keys in their order, from the variable and from a file', () => {
     const expected = [bytes, Buffer.from(otherHex, 'hex')];
     const fromVariable = loadSealKeys(settings({ sealKey: `${hex},${otherHex}` })).keys;

@@ -100,6 +100,17 @@ describe('Sealer', () => {
     expect(() => new Sealer([key]).open('producer', text)).toThrow(SealError);
   });
 
+  it('says which key a text is sealed under that it does not hold, and nothing of what is no such text', () => {
+    const told: string[] = [];
+    const sealer = new Sealer([key], (keyId) => told.push(keyId));
+    const strange = new Sealer([randomBytes(32)]);
+    const texts = [strange.seal('producer', payload), strange.seal('receipt', payload)];
+    for (const text of [...texts, sealer.seal('receipt', payload), '', 'x'.repeat(200)])
+      refusal(() => sealer.open('producer', text));
+    const [keyId] = texts.map((text) => Buffer.from(text, 'base64url').toString('hex', 1, 5));
+    expect(told).toEqual([keyId, keyId]);
+  });
+
   it('rotates: the old key still opens, the new one seals', () => {
     const newKey = randomBytes(32);
     const before = new Sealer([key]);
