@@ -16,8 +16,8 @@ export interface ChosenConsumerParts {
   readonly requestTimeoutMs: number;
   readonly topic: string;
   readonly mode: ConsumeMode;
-  readonly pop: PopConsumer;
-  readonly pull: PullConsumer;
+  readonly createPop: () => PopConsumer;
+  readonly createPull: () => PullConsumer;
   readonly onClosed: () => void;
 }
 
@@ -28,6 +28,9 @@ export interface ChosenConsumerParts {
 export class ChosenConsumer implements Consumer {
   readonly #parts: ChosenConsumerParts;
   #chosen: PopConsumer | PullConsumer | undefined;
+  #pop: PopConsumer | undefined;
+  #pull: PullConsumer | undefined;
+  #isClosed = false;
 
   constructor(parts: ChosenConsumerParts) {
     this.#parts = parts;
@@ -42,7 +45,12 @@ export class ChosenConsumer implements Consumer {
   }
 
   async open(deadline: Deadline): Promise<boolean> {
-    this.#chosen ??= this.#parts[await this.#choose(deadline)];
+    if (this.#chosen === undefined) {
+      const way = await this.#choose(deadline);
+      // Nobody would close what is made now.
+      if (this.#isClosed) throw new ClientError('closed', 'the consumer has been closed');
+      this.#chosen = way === 'pop' ? this.#byPop : this.#byPull;
+    }
     return this.#chosen.open(deadline);
   }
 
@@ -52,24 +60,33 @@ export class ChosenConsumer implements Consumer {
   }
 
   ack(receipt: Receipt, deadline: Deadline): Promise<void> {
-    const { pull, pop } = this.#parts;
-    return isPullReceipt(receipt) ? pull.ack(receipt) : pop.ack(receipt, deadline);
+    return isPullReceipt(receipt) ? this.#byPull.ack(receipt) : this.#byPop.ack(receipt, deadline);
   }
 
   async nack(receipt: Receipt, delayMs: number, deadline: Deadline): Promise<void> {
-    if (isPullReceipt(receipt)) await this.#parts.pull.nack(receipt, delayMs, deadline);
-    else await this.#parts.pop.nack(receipt, delayMs, deadline);
+    if (isPullReceipt(receipt)) await this.#byPull.nack(receipt, delayMs, deadline);
+    else await this.#byPop.nack(receipt, delayMs, deadline);
   }
 
   async changeInvisibleDuration(receipt: Receipt, durationMs: number, deadline: Deadline): Promise<Receipt> {
-    if (isPullReceipt(receipt)) return this.#parts.pull.changeInvisibleDuration(receipt, durationMs);
-    return this.#parts.pop.changeInvisibleDuration(receipt, durationMs, deadline);
+    if (isPullReceipt(receipt)) return this.#byPull.changeInvisibleDuration(receipt, durationMs);
+    return this.#byPop.changeInvisibleDuration(receipt, durationMs, deadline);
   }
 
   async close(): Promise<void> {
-    const { pop, pull, onClosed } = this.#parts;
-    await Promise.all([pop.close(), pull.close()]);
-    onClosed();
+    this.#isClosed = true;
+    await Promise.all([this.#pop?.close(), this.#pull?.close()]);
+    this.#parts.onClosed();
+  }
+
+  get #byPop(): PopConsumer {
+    this.#pop ??= this.#parts.createPop();
+    return this.#pop;
+  }
+
+  get #byPull(): PullConsumer {
+    this.#pull ??= this.#parts.createPull();
+    return this.#pull;
   }
 
   async #choose(deadline: Deadline): Promise<'pop' | 'pull'> {

@@ -75,11 +75,12 @@ export class ConsumerSession {
     const { group, topic, tagExpression, choices = {} } = this.fields;
     const { sqlCondition, consumeFrom = consumeFromDefault, orderly = false, consumeMode } = choices;
     const { invisibleDurationMs = this.#settings.invisibleDurationMs } = choices;
+    const { renewalDurationMs, pollDurationMs } = this.#settings;
     const filter = sqlCondition === undefined ? parseTagFilter(tagExpression) : sqlFilter(sqlCondition);
     const subscriber = { group, topic };
-    return this.#engines
-      .get(this.fields)
-      .consumer({ ...this.#settings, subscriber, filter, consumeFrom, orderly, invisibleDurationMs }, consumeMode);
+    // Not by spreading, as in `consumerSpec`.
+    const how = { filter, consumeFrom, orderly, invisibleDurationMs, renewalDurationMs, pollDurationMs, subscriber };
+    return this.#engines.get(this.fields).consumer(how, consumeMode);
   }
 
   #open(consumer: Consumer): Promise<boolean> {

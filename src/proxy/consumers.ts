@@ -8,7 +8,6 @@ import type {
 import { type Call, createTimeoutMs, deadlineOf } from './call.ts';
 import { toConsumerOptions } from './consumer-options.ts';
 import { groupName, topicName } from './names.ts';
-import { keyOf } from './producers.ts';
 import type { Sessions } from './sessions.ts';
 import type { Targets } from './targets.ts';
 
@@ -28,16 +27,14 @@ export function createConsumerHandlers(targets: Targets, sessions: Sessions): Co
   return {
     async createConsumer(request, call) {
       const target = targets.resolve(request, call.caller);
-      const { namespace } = target;
+      const { namespace, endpoint, accessKeyId, accessKeySecret, owner } = target;
       const topic = topicName(request.topic, namespace);
       const group = groupName(request.groupId, namespace);
       call.caller.checkSubscribe(topic, group);
-      const session = sessions.prepareConsumer({
-        ...keyOf(target),
-        topic,
-        group,
-        ...toConsumerOptions(request),
-      });
+      const { tagExpression, choices } = toConsumerOptions(request);
+      // Not by spreading, as in `consumerSpec`.
+      const fields = { endpoint, accessKeyId, accessKeySecret, owner, topic, group, tagExpression, choices };
+      const session = sessions.prepareConsumer(fields);
       try {
         const { topicExists } = await targets.reach(target, () => session.open(deadlineOf(call, createTimeoutMs)));
         const consumerId = sessions.register(session);

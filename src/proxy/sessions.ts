@@ -10,6 +10,7 @@ import { payloadBytesMax, SealError, type SealedKind, type Sealer } from './seal
 import {
   type ConsumerFields,
   type ConsumerSpec,
+  consumerSpec,
   decodeConsumerSpec,
   decodeProducerSpec,
   encodeConsumerSpec,
@@ -78,7 +79,7 @@ export class Sessions {
 
   /** @throws ConnectError INVALID_ARGUMENT when what the session stands for is too long for an id. */
   register(session: ConsumerSession): string {
-    const spec = { ...session.fields, createdAtMs: this.#consumers.nextCreationTimeMs() };
+    const spec = consumerSpec(session.fields, this.#consumers.nextCreationTimeMs());
     const id = this.#seal('consumer', encodeConsumerSpec(spec));
     this.#consumers.add(id, spec, session);
     return id;

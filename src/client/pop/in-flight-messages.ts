@@ -31,7 +31,7 @@ export class InFlightMessages {
   readonly #messages = new Map<string, InFlightMessage>();
 
   /** @param onRemoved called with each message that is in flight no longer, and whether there was no room before. */
-  constructor(messagesMax: number, onRemoved: (message: InFlightMessage, wasFull: boolean) => void = () => {}) {
+  constructor(messagesMax: number, onRemoved: (message: InFlightMessage, wasFull: boolean) => void = ignore) {
     this.#messagesMax = messagesMax;
     this.#onRemoved = onRemoved;
   }
@@ -106,3 +106,5 @@ export class InFlightMessages {
 export function receiptKey({ brokerName, retry, queueId, queueOffset, popTimeMs }: PopReceipt): string {
   return `${brokerName} ${retry} ${queueId} ${queueOffset} ${popTimeMs}`;
 }
+
+function ignore(): void {}

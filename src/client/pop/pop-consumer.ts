@@ -9,8 +9,8 @@ import { eachAtOnce } from '../each-at-once.ts';
 import { ClientError } from '../errors.ts';
 import { checkFilter } from '../filter-check.ts';
 import { LazyStream, type StartedStream } from '../lazy-stream.ts';
+import { OpenStreams } from '../open-streams.ts';
 import { fixStartOffsets } from '../start-offsets.ts';
-import { afterGrace } from '../stream-grace.ts';
 import type { PopParts } from './pop-options.ts';
 import { PopStream } from './pop-stream.ts';
 import { startRenewals } from './renewals.ts';
@@ -27,15 +27,12 @@ export class PopConsumer implements Consumer<PopReceipt> {
   readonly #options: ConsumerOptions;
   readonly #onClosed: () => void;
   readonly #settler: Settler;
-  /** Each stream with what ends it. */
-  readonly #streams = new Map<PopStream, () => Promise<void>>();
-  /** Streams that have ended and are giving back what they held; none of them fails. */
-  readonly #releases = new Set<Promise<void>>();
-  readonly #closing = new AbortController();
+  /** Made for the first of them: a consumer that nobody reads yet is to cost little. */
+  #streams: OpenStreams<PopStream> | undefined;
   #leave: (() => boolean) | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(parts: PopParts, options: ConsumerOptions, onClosed: () => void = () => {}) {
+  constructor(parts: PopParts, options: ConsumerOptions, onClosed: () => void = ignore) {
     this.#parts = parts;
     this.#options = options;
     this.#onClosed = onClosed;
@@ -43,11 +40,11 @@ export class PopConsumer implements Consumer<PopReceipt> {
   }
 
   get streamCount(): number {
-    return this.#streams.size;
+    return this.#streams?.count ?? 0;
   }
 
   get inFlightCount(): number {
-    return [...this.#streams.keys()].reduce((count, { inFlight }) => count + inFlight.size, 0);
+    return this.#streams?.inFlightCount ?? 0;
   }
 
   /**
@@ -123,9 +120,7 @@ export class PopConsumer implements Consumer<PopReceipt> {
   async #close(): Promise<void> {
     const { cluster } = this.#parts;
     if (this.#leave?.() === true) void cluster.heartbeats.leave(this.#options.subscriber.group, cluster.brokers.all);
-    this.#closing.abort();
-    for (const end of this.#streams.values()) void end();
-    await Promise.all(this.#releases);
+    await this.#streams?.close();
     this.#onClosed();
   }
 
@@ -147,35 +142,18 @@ export class PopConsumer implements Consumer<PopReceipt> {
   }
 
   #startStream(options: StreamOptions): StartedStream<PopReceipt> {
-    const ending = new AbortController();
-    const stream = new PopStream(this.#parts, this.#options, { ...options, signal: ending.signal });
-    const stopRenewals = startRenewals(stream.inFlight, this.#settler, this.#options);
-    const forget = this.#parts.liveStreams.add(this.#options.subscriber, stream.inFlight);
-    let ended: Promise<void> | undefined;
-    const end = (): Promise<void> => {
-      if (ended !== undefined) return ended;
-      ending.abort();
-      stream.ring();
-      options.signal.removeEventListener('abort', onAbort);
-      this.#streams.delete(stream);
+    this.#streams ??= new OpenStreams();
+    const { stream, end } = this.#streams.start(options, (given) => {
+      const stream = new PopStream(this.#parts, this.#options, given);
+      const stopRenewals = startRenewals(stream.inFlight, this.#settler, this.#options);
+      const forget = this.#parts.liveStreams.add(this.#options.subscriber, stream.inFlight);
       const giveBack = (): Promise<void> => {
         stopRenewals();
         forget();
         return this.#releaseHandedOut(stream);
       };
-      const inFlightCount = (): number => stream.inFlight.size;
-      const { hasGrace, released } = afterGrace(options.grace, inFlightCount, this.#closing.signal, giveBack);
-      const all = Promise.all([released, this.#releaseUnread(stream)]).then(() => void this.#releases.delete(all));
-      this.#releases.add(all);
-      // A reader does not wait for that.
-      ended = hasGrace ? Promise.resolve() : all;
-      return ended;
-    };
-    // A reader that is gone may never ask for the next message, so the end of the stream does not wait for it.
-    const onAbort = (): void => void end();
-    this.#streams.set(stream, end);
-    options.signal.addEventListener('abort', onAbort);
-    if (options.signal.aborted) onAbort();
+      return { stream, giveBack, giveBackUnread: () => this.#releaseUnread(stream) };
+    });
     return { messages: stream, end };
   }
 
@@ -195,3 +173,5 @@ export class PopConsumer implements Consumer<PopReceipt> {
     await eachAtOnce(leftOver, releasesAtOnce, ({ receipt }) => this.#settler.releaseUnread(receipt, deadline));
   }
 }
+
+function ignore(): void {}

@@ -85,6 +85,10 @@ export class PopStream {
   }
 
   /** There may be an end. */
+  get inFlightCount(): number {
+    return this.inFlight.size;
+  }
+
   ring(): void {
     this.#bell.ring();
   }

@@ -35,7 +35,7 @@ export class Settler {
   readonly #parts: SettlerParts;
   readonly #subscriber: Subscriber;
   /** Messages that are not in flight here, while something is done with them. */
-  readonly #guests = new InFlightMessages(Number.POSITIVE_INFINITY);
+  #guests: InFlightMessages | undefined;
 
   constructor(parts: SettlerParts, subscriber: Subscriber) {
     this.#parts = parts;
@@ -133,8 +133,10 @@ export class Settler {
 
   #messageOf(receipt: PopReceipt, key: string): InFlightMessage {
     const { liveStreams } = this.#parts;
-    const known = liveStreams.find(this.#subscriber, key) ?? this.#guests.find(key);
-    return known ?? this.#guests.add(receipt, Number.POSITIVE_INFINITY);
+    const known = liveStreams.find(this.#subscriber, key) ?? this.#guests?.find(key);
+    if (known !== undefined) return known;
+    this.#guests ??= new InFlightMessages(Number.POSITIVE_INFINITY);
+    return this.#guests.add(receipt, Number.POSITIVE_INFINITY);
   }
 
   /** Does something with a message when nothing else is done with it. */

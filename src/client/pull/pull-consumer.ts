@@ -8,9 +8,9 @@ import type { Consumer, ConsumerOptions, MessageStream, StreamOptions } from '..
 import { ClientError } from '../errors.ts';
 import { checkFilter } from '../filter-check.ts';
 import { LazyStream, type StartedStream } from '../lazy-stream.ts';
+import { OpenStreams } from '../open-streams.ts';
 import type { PullReceipt } from '../receipt.ts';
 import { fixStartOffsets } from '../start-offsets.ts';
-import { afterGrace } from '../stream-grace.ts';
 import { expiredError, wasAcknowledged } from './deliveries.ts';
 import { LocalOffsets } from './local-offsets.ts';
 import type { PullMember } from './pull-member.ts';
@@ -29,11 +29,8 @@ export class PullConsumer implements Consumer<PullReceipt> {
   readonly #members: PullMembers;
   readonly #options: ConsumerOptions;
   readonly #onClosed: () => void;
-  /** Each stream with what ends it. */
-  readonly #streams = new Map<PullStream, () => Promise<void>>();
-  /** Streams that have ended and are giving back what they held; none of them fails. */
-  readonly #releases = new Set<Promise<void>>();
-  readonly #closing = new AbortController();
+  /** Made for the first of them: a consumer that nobody reads yet is to cost little. */
+  #streams: OpenStreams<PullStream> | undefined;
   #joined: { readonly member: PullMember; readonly leave: () => void } | undefined;
   #closed: Promise<void> | undefined;
 
@@ -45,11 +42,11 @@ export class PullConsumer implements Consumer<PullReceipt> {
   }
 
   get streamCount(): number {
-    return this.#streams.size;
+    return this.#streams?.count ?? 0;
   }
 
   get inFlightCount(): number {
-    return [...this.#streams.keys()].reduce((count, { inFlightCount }) => count + inFlightCount, 0);
+    return this.#streams?.inFlightCount ?? 0;
   }
 
   /**
@@ -119,9 +116,7 @@ export class PullConsumer implements Consumer<PullReceipt> {
   }
 
   async #close(): Promise<void> {
-    this.#closing.abort();
-    for (const end of this.#streams.values()) void end();
-    await Promise.all(this.#releases);
+    await this.#streams?.close();
     this.#joined?.leave();
     this.#onClosed();
   }
@@ -155,30 +150,12 @@ export class PullConsumer implements Consumer<PullReceipt> {
   }
 
   #startStream(member: PullMember, options: StreamOptions): StartedStream<PullReceipt> {
-    const ending = new AbortController();
-    const stream = new PullStream(this.#parts, member, this.#options, { ...options, signal: ending.signal });
-    let ended: Promise<void> | undefined;
-    const end = (): Promise<void> => {
-      if (ended !== undefined) return ended;
-      ending.abort();
-      stream.ring();
-      options.signal.removeEventListener('abort', onAbort);
-      this.#streams.delete(stream);
-      const giveBack = (): Promise<void> => member.end(stream);
-      const inFlightCount = (): number => stream.inFlightCount;
-      const { hasGrace, released } = afterGrace(options.grace, inFlightCount, this.#closing.signal, giveBack);
-      const all = released.finally(() => this.#releases.delete(all));
-      this.#releases.add(all);
-      // A reader does not wait for that.
-      ended = hasGrace ? Promise.resolve() : all;
-      return ended;
-    };
-    // A reader that is gone may never ask for the next message, so the end of the stream does not wait for it.
-    const onAbort = (): void => void end();
-    this.#streams.set(stream, end);
-    member.start(stream);
-    options.signal.addEventListener('abort', onAbort);
-    if (options.signal.aborted) onAbort();
+    this.#streams ??= new OpenStreams();
+    const { stream, end } = this.#streams.start(options, (given) => {
+      const stream = new PullStream(this.#parts, member, this.#options, given);
+      member.start(stream);
+      return { stream, giveBack: () => member.end(stream) };
+    });
     return { messages: stream, end };
   }
 }
