@@ -1,9 +1,7 @@
 /** Brokers as processes of their own, so that their CPU time and memory can be told apart from the client's. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { startRocketMQ } from '../test/rocketmq/cluster.ts';
-import { cpuMicros } from './run.ts';
+import { cpuMicros, residentBytes } from './process-figures.ts';
+import { firstEvent, startProgram } from './programs.ts';
 
 export interface BrokerProcess {
   readonly name: string;
@@ -39,46 +37,29 @@ export async function startApache(): Promise<BrokerProcess> {
 
 /** @param dataDir A folder, or `memory`. */
 export async function startEngineProcess(dataDir: string): Promise<EngineProcess> {
-  const child = spawn(process.execPath, ['build/bench/engine-process.js', dataDir], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const { nameServer, readyMs, sinceProcessStartMs } = await firstLine(child);
-  const end = async (signal: NodeJS.Signals): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const exit = new Promise((resolve) => child.once('exit', resolve));
-    child.kill(signal);
-    await exit;
-  };
+  const { ready, broker } = await startNodeBroker('embedded engine', ['build/bench/engine-process.js', dataDir]);
   return {
-    name: 'embedded engine',
-    nameServer,
-    readyMs,
-    sinceProcessStartMs,
-    cpuMicros: () => cpuMicros(child.pid ?? 0),
-    residentBytes: () => residentBytes(child.pid ?? 0),
-    kill: () => end('SIGKILL'),
-    stop: () => end('SIGTERM'),
+    ...broker,
+    readyMs: Number(ready['readyMs']),
+    sinceProcessStartMs: Number(ready['sinceProcessStartMs']),
   };
 }
 
-interface Ready {
-  readonly nameServer: string;
-  readonly readyMs: number;
-  readonly sinceProcessStartMs: number;
+/** It answers every send and stores none: what is left is what a proxy costs. */
+export async function startCannedBroker(): Promise<BrokerProcess> {
+  return (await startNodeBroker('canned replies', ['build/bench/canned-broker.js'])).broker;
 }
 
-async function firstLine(child: ChildProcess): Promise<Ready> {
-  if (child.stdout === null) throw new Error('the engine has no output');
-  for await (const line of createInterface({ input: child.stdout })) {
-    const ready = JSON.parse(line);
-    if (ready.nameServer === undefined) throw new Error(line);
-    child.stdout.resume();
-    return ready;
-  }
-  throw new Error('the engine ended before it listened');
-}
-
-function residentBytes(pid: number): number {
-  const [, kilobytes = '0'] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-  return Number(kilobytes) * 1_024;
+async function startNodeBroker(name: string, parameters: readonly string[]) {
+  const program = startProgram([process.execPath, ...parameters]);
+  const ready = await firstEvent(program, name);
+  const broker: BrokerProcess = {
+    name,
+    nameServer: String(ready['nameServer']),
+    cpuMicros: () => cpuMicros(program.pid),
+    residentBytes: () => residentBytes(program.pid),
+    kill: () => program.end('SIGKILL'),
+    stop: () => program.end(),
+  };
+  return { ready, broker };
 }

@@ -8,7 +8,7 @@ import { parseTagFilter } from '../src/client/message-filter.ts';
 import { clientDefaults } from '../src/client/options.ts';
 import { Deadline } from '../src/remoting/deadline.ts';
 import { type BrokerProcess, startApache, startEngineProcess } from './brokers.ts';
-import { median, printHead, printTable } from './run.ts';
+import { headOf, median, spread, tableOf } from './report.ts';
 
 const body = Buffer.alloc(256, 'x');
 const roundCount = 3;
@@ -32,8 +32,10 @@ try {
 
 /** Rounds of both brokers in turn, so that what else the machine does meets both. */
 async function compare(): Promise<void> {
-  printHead(
-    `Embedded engine and Apache RocketMQ: ${body.length} B bodies, one client, medians of ${roundCount} rounds (least to most)`,
+  console.log(
+    headOf(
+      `Embedded engine and Apache RocketMQ: ${body.length} B bodies, one client, medians of ${roundCount} rounds (least to most)`,
+    ),
   );
   const brokers = [await startEngineProcess(join(directory, 'compare')), await startApache()];
   const results = new Map<string, Result[]>();
@@ -58,7 +60,7 @@ async function compare(): Promise<void> {
       }
     }
   }
-  printTable([...results].map(([key, rounds]) => row(key, rounds)));
+  console.log(tableOf([...results].map(([key, rounds]) => row(key, rounds))));
   for (const broker of brokers) await broker.stop();
 }
 
@@ -69,11 +71,10 @@ interface Result {
 
 function row(key: string, rounds: readonly Result[]) {
   const [name = '', broker = ''] = key.split('|');
-  const rates = rounds.map(({ perSecond }) => Math.round(perSecond));
   return {
     case: name,
     broker,
-    'messages/s': `${median(rates)} (${Math.min(...rates)}–${Math.max(...rates)})`,
+    'messages/s': spread(rounds.map(({ perSecond }) => perSecond)),
     'broker CPU µs/message': Math.round(median(rounds.map(({ cpuMicros }) => cpuMicros))),
   };
 }
@@ -148,7 +149,7 @@ async function fill(client: ClusterClient, topic: string, count: number): Promis
 }
 
 async function measureSize(): Promise<void> {
-  printHead('Start and memory of the embedded engine, as a process of its own');
+  console.log(headOf('Start and memory of the embedded engine, as a process of its own'));
   const engine = await startEngineProcess(join(directory, 'size'));
   const idle = megabytes(engine.residentBytes());
   const client = clientOf(engine);
@@ -156,19 +157,21 @@ async function measureSize(): Promise<void> {
   const full = megabytes(engine.residentBytes());
   await client.close();
   await engine.stop();
-  printTable([
-    {
-      'ready ms': Math.round(engine.readyMs),
-      'ready ms, with the process': Math.round(engine.sinceProcessStartMs),
-      'idle MB': idle,
-      [`MB after ${storedCount} messages`]: full,
-    },
-  ]);
+  console.log(
+    tableOf([
+      {
+        'ready ms': Math.round(engine.readyMs),
+        'ready ms, with the process': Math.round(engine.sinceProcessStartMs),
+        'idle MB': idle,
+        [`MB after ${storedCount} messages`]: full,
+      },
+    ]),
+  );
 }
 
 /** The time of a start after a crash, by the length of the log. */
 async function measureRecovery(): Promise<void> {
-  printHead('Start of the embedded engine after kill -9');
+  console.log(headOf('Start of the embedded engine after kill -9'));
   const home = join(directory, 'recovery');
   const engine = await startEngineProcess(home);
   const client = clientOf(engine);
@@ -181,14 +184,16 @@ async function measureRecovery(): Promise<void> {
   await engine.kill();
   const again = await startEngineProcess(home);
   const size = bytes / 1e8;
-  printTable([
-    {
-      'log MB': Math.round(bytes / 1e6),
-      'ready s': (again.readyMs / 1_000).toFixed(2),
-      's per 100 MB': (again.readyMs / 1_000 / size).toFixed(2),
-      'MB then': megabytes(again.residentBytes()),
-    },
-  ]);
+  console.log(
+    tableOf([
+      {
+        'log MB': Math.round(bytes / 1e6),
+        'ready s': (again.readyMs / 1_000).toFixed(2),
+        's per 100 MB': (again.readyMs / 1_000 / size).toFixed(2),
+        'MB then': megabytes(again.residentBytes()),
+      },
+    ]),
+  );
   await again.stop();
 }
 

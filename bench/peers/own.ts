@@ -8,7 +8,7 @@ import { ClusterClient } from '../../src/client/client.ts';
 import { parseTagFilter } from '../../src/client/message-filter.ts';
 import { clientDefaults } from '../../src/client/options.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
-import { percentile } from '../run.ts';
+import { measureLoad, sayDone, sayMeasured } from './load-loop.ts';
 
 const [way = '', mode = '', nameServer = '', topic = '', ...rest] = process.argv.slice(2);
 const log = { debug() {}, info() {}, warn: console.error, error: console.error };
@@ -26,25 +26,7 @@ for await (const _ of process.stdin);
 /** IN_FLIGHT WARM_MS MEASURED_MS BODY_BYTES */
 async function send([inFlight = 1, warmMs = 0, measuredMs = 0, bodyBytes = 0]: readonly number[]): Promise<void> {
   const message = { topic, body: Buffer.alloc(bodyBytes, 'x'), delivery: { kind: 'now' } } as const;
-  const load = async (durationMs: number): Promise<number[]> => {
-    const latencies: number[] = [];
-    const untilMs = performance.now() + durationMs;
-    const sender = async (): Promise<void> => {
-      for (let nowMs = performance.now(); nowMs < untilMs; ) {
-        await client.producer.send(message, soon());
-        const doneMs = performance.now();
-        latencies.push(doneMs - nowMs);
-        nowMs = doneMs;
-      }
-    };
-    await Promise.all(Array.from({ length: inFlight }, sender));
-    return latencies;
-  };
-  await load(warmMs);
-  console.log(JSON.stringify({ event: 'measured' }));
-  const startedMs = performance.now();
-  const latencies = await load(measuredMs);
-  done(latencies.length, performance.now() - startedMs, latencies);
+  await measureLoad(inFlight, { warmMs, measuredMs }, () => client.producer.send(message, soon()));
 }
 
 /** GROUP COUNT: the first fifth is for getting warm. */
@@ -67,14 +49,14 @@ async function receive(group: string, count: number): Promise<void> {
     receivedCount += 1;
     if (receivedCount === warmCount) {
       startedMs = performance.now();
-      console.log(JSON.stringify({ event: 'measured' }));
+      sayMeasured();
     }
     if (receivedCount < count) continue;
     // The end of the stream would give back what is not acknowledged yet.
     while (ackedCount < count) await setImmediate();
     break;
   }
-  done(count - warmCount, performance.now() - startedMs, []);
+  sayDone(count - warmCount, performance.now() - startedMs);
   await consumer.close();
 }
 
@@ -89,19 +71,13 @@ async function push(group: string, count: number): Promise<void> {
       receivedCount += 1;
       if (receivedCount === warmCount) {
         startedMs = performance.now();
-        console.log(JSON.stringify({ event: 'measured' }));
+        sayMeasured();
       }
       if (receivedCount === count) resolve();
     };
     const consumer = api.pushConsumer({ group, handler, consumeFrom: 'first', consumeMode: 'pull' });
     consumer.subscribe(topic).catch(reject);
   });
-  done(count - warmCount, performance.now() - startedMs, []);
+  sayDone(count - warmCount, performance.now() - startedMs);
   await api.close();
-}
-
-function done(count: number, durationMs: number, latencies: number[]): void {
-  latencies.sort((one, other) => one - other);
-  const at = (part: number): number => (latencies.length === 0 ? 0 : percentile(latencies, part));
-  console.log(JSON.stringify({ event: 'done', count, seconds: durationMs / 1_000, p50Ms: at(0.5), p99Ms: at(0.99) }));
 }

@@ -75,20 +75,24 @@ export async function buildJava(version: JavaClientVersion): Promise<string> {
 /** Class path of what is below some folders, compiled against one version of the Java client. */
 export async function compileJava(version: JavaClientVersion, sources: readonly string[]): Promise<string> {
   const files = (await Promise.all(sources.map(filesBelow))).flat();
-  const jars = await makeDirectory(jarsDirectory(version), (partial) => ({
-    command: 'mvn',
-    arguments: [
-      ...['-q', '-B', '-f', join(sourceDirectory(), 'java', 'pom.xml'), 'dependency:copy-dependencies'],
-      ...[`-Drocketmq.version=${version}`, `-DoutputDirectory=${partial}`],
-    ],
-  }));
-  const classes = await makeDirectory(await outputDirectory(`java-${version}`, files), (partial) => ({
-    command: 'javac',
-    arguments: [
-      ...['--release', javaRelease, '-encoding', 'UTF-8', '-proc:none', '-nowarn', '-Xlint:-options'],
-      ...['-cp', join(jars, '*'), '-d', partial, ...files],
-    ],
-  }));
+  const jars = await makeDirectory(jarsDirectory(version), (partial) => [
+    {
+      command: 'mvn',
+      arguments: [
+        ...['-q', '-B', '-f', join(sourceDirectory(), 'java', 'pom.xml'), 'dependency:copy-dependencies'],
+        ...[`-Drocketmq.version=${version}`, `-DoutputDirectory=${partial}`],
+      ],
+    },
+  ]);
+  const classes = await makeDirectory(await outputDirectory(`java-${version}`, files), (partial) => [
+    {
+      command: 'javac',
+      arguments: [
+        ...['--release', javaRelease, '-encoding', 'UTF-8', '-proc:none', '-nowarn', '-Xlint:-options'],
+        ...['-cp', join(jars, '*'), '-d', partial, ...files],
+      ],
+    },
+  ]);
   return `${classes}:${join(jars, '*')}`;
 }
 
@@ -97,13 +101,27 @@ export function buildGo(): Promise<string> {
   return compileGo(join(sourceDirectory(), 'go'));
 }
 
-/** Path of the program that is made of a folder with a Go module. */
-export async function compileGo(cwd: string): Promise<string> {
-  const directory = await makeDirectory(await outputDirectory('go', await filesBelow(cwd)), (partial) => ({
-    command: 'go',
-    arguments: ['build', '-buildvcs=false', '-o', join(partial, 'program'), '.'],
-    cwd,
-  }));
+/**
+ * Path of the program that is made of a folder with a Go module. A folder with a `buf.gen.yaml` has code made of `proto` first, in
+ * a copy.
+ */
+export async function compileGo(source: string): Promise<string> {
+  const proto = join(checkoutDirectory(), 'proto');
+  const template = join(source, 'buf.gen.yaml');
+  const isGenerated = existsSync(template);
+  const files = [...(await filesBelow(source)), ...(isGenerated ? await filesBelow(proto) : [])];
+  const directory = await makeDirectory(await outputDirectory('go', files), (partial) => {
+    const cwd = isGenerated ? join(partial, 'source') : source;
+    const build = { command: 'go', arguments: ['build', '-buildvcs=false', '-o', join(partial, 'program'), '.'], cwd };
+    if (!isGenerated) return [build];
+    const buf = join(checkoutDirectory(), 'node_modules', '.bin', 'buf');
+    const generate = ['generate', proto, '--template', template, '--path', join(proto, 'rocketmq')];
+    return [
+      { command: 'cp', arguments: ['-r', source, cwd] },
+      { command: buf, arguments: generate, cwd },
+      build,
+    ];
+  });
   return join(directory, 'program');
 }
 
@@ -133,16 +151,16 @@ interface Command {
 }
 
 /**
- * Fills a folder by one command, unless it is there already. It appears under its final name in one step, so an interrupted command
+ * Fills a folder by commands, unless it is there already. It appears under its final name in one step, so an interrupted command
  * leaves nothing that a later run could take for complete.
  */
-async function makeDirectory(directory: string, fill: (partial: string) => Command): Promise<string> {
+async function makeDirectory(directory: string, fill: (partial: string) => readonly Command[]): Promise<string> {
   if (existsSync(directory)) return directory;
   await mkdir(dirname(directory), { recursive: true });
   const partial = await mkdtemp(`${directory}.partial-`);
   const guard = startGuard(partial);
   try {
-    await runCommand(fill(partial), guard);
+    for (const command of fill(partial)) await runCommand(command, guard);
     await rename(partial, directory).catch((error: unknown) => {
       // Another process was quicker: its output is as good as ours.
       if (!existsSync(directory)) throw error;
