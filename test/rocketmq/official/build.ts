@@ -116,11 +116,7 @@ export async function compileGo(source: string): Promise<string> {
     if (!isGenerated) return [build];
     const buf = join(checkoutDirectory(), 'node_modules', '.bin', 'buf');
     const generate = ['generate', proto, '--template', template, '--path', join(proto, 'rocketmq')];
-    return [
-      { command: 'cp', arguments: ['-r', source, cwd] },
-      { command: buf, arguments: generate, cwd },
-      build,
-    ];
+    return [{ command: 'cp', arguments: ['-r', source, cwd] }, { command: buf, arguments: generate, cwd }, build];
   });
   return join(directory, 'program');
 }
