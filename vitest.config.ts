@@ -1,14 +1,40 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSequencer, type TestSpecification, type Vitest } from 'vitest/node';
+
+/** Files that take longest, so that none of them is left when the others are done; Vitest alone goes by their size. */
+const longFiles =
+  /(official-clients|behaviour\/client(-access-control)?|client-4\.x(-access-control)?|mixed-groups|proxy-sending|proxy-redelivery|proxy-sessions|behaviour\/sdk|client-admin|test\/server|browser|engine-crash)\.test\.ts$/;
+
+class LongestFirst implements TestSequencer {
+  readonly #bySize: BaseSequencer;
+
+  constructor(vitest: Vitest) {
+    this.#bySize = new BaseSequencer(vitest);
+  }
+
+  shard(files: TestSpecification[]) {
+    return this.#bySize.shard(files);
+  }
+
+  async sort(files: TestSpecification[]) {
+    const sorted = await this.#bySize.sort(files);
+    const isLong = ({ moduleId }: TestSpecification): boolean => longFiles.test(moduleId);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 export default defineConfig({
   test: {
-    // Many tests wait for a time to come: two files at a time, also where there are two cores only.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Tests mostly wait, for a time to come or for a JVM: more files at a time than there are cores.
+    maxWorkers: availableParallelism() + 1,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
           name: 'unit',
+          // Files leave nothing behind, and a process that serves many of them loads the sources once.
+          isolate: false,
           include: ['test/**/*.test.ts'],
           exclude: ['test/rocketmq/**', 'test/faults/**'],
           globalSetup: ['test/faults/table.ts'],
