@@ -34,6 +34,8 @@ export class Heartbeats {
   readonly #producerGroups: Set<string>;
   readonly #log: ClientLog;
   readonly #members = new Set<Membership>();
+  /** How many of them each group has: there may be very many, and all of them leave together. */
+  readonly #memberCounts = new Map<string, number>();
   readonly #greetings = new WeakMap<Channel, Promise<number>>();
   /** Counts the changes of who lives here. */
   #revision = 0;
@@ -55,10 +57,10 @@ export class Heartbeats {
   join(membership: Membership): () => boolean {
     const member = { ...membership };
     this.#members.add(member);
-    this.#revision += 1;
+    this.#countMember(member.group, 1);
     return () => {
-      if (this.#members.delete(member)) this.#revision += 1;
-      return ![...this.#members].some(({ group }) => group === member.group);
+      if (this.#members.delete(member)) this.#countMember(member.group, -1);
+      return !this.#memberCounts.has(member.group);
     };
   }
 
@@ -152,6 +154,13 @@ export class Heartbeats {
       }
     };
     await Promise.all(channels.map(takeOff));
+  }
+
+  #countMember(group: string, change: 1 | -1): void {
+    this.#revision += 1;
+    const count = (this.#memberCounts.get(group) ?? 0) + change;
+    if (count === 0) this.#memberCounts.delete(group);
+    else this.#memberCounts.set(group, count);
   }
 
   async #beat(channel: Channel, deadline: Deadline): Promise<number> {
