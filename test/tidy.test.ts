@@ -14,6 +14,8 @@ import {
 const sdkSuite = 'the SDK by proxy and straight: test/behaviour/sdk.test.ts';
 const sdkProxies = 'the SDK and proxies that come and go: test/sdk/proxy/proxy-gateway.test.ts';
 
+const http2Connections = 'what a peer sees: test/http2/connection.test.ts';
+
 /** Files with behaviour that have no test of their own name, and why. */
 const testedElsewhere: ReadonlyMap<string, string> = new Map([
   ['client/api/client-parts.ts', 'what producers and consumers have in common: tested with each'],
@@ -24,12 +26,20 @@ const testedElsewhere: ReadonlyMap<string, string> = new Map([
   ['sdk/message-properties.ts', 'tested with the messages that they are part of: test/sdk/message.test.ts'],
   ['sdk/each-turn.ts', 'tested with the queues that use it: test/sdk/send-queue.test.ts'],
   ['sdk/mq-client.ts', sdkSuite],
+  ['sdk/transaction.ts', sdkSuite],
   ['sdk/producer.ts', sdkSuite],
   ['sdk/consumer.ts', sdkSuite],
   ['sdk/receiving.ts', sdkSuite],
   ['sdk/direct/direct-gateway.ts', sdkSuite],
   ['sdk/direct/direct-producer.ts', sdkSuite],
   ['sdk/direct/direct-consumer.ts', sdkSuite],
+  ['sdk/direct/direct-calls.ts', sdkSuite],
+  ['sdk/direct/direct-listings.ts', sdkSuite],
+  ['sdk/direct/direct-transactions.ts', sdkSuite],
+  ['sdk/proxy/proxy-listings.ts', sdkSuite],
+  ['sdk/proxy/proxy-transactions.ts', sdkSuite],
+  ['sdk/proxy/send-fields.ts', sdkSuite],
+  ['sdk/proxy/home.ts', sdkProxies],
   ['sdk/proxy/proxy-calls.ts', sdkProxies],
   ['sdk/proxy/proxy-channel.ts', sdkProxies],
   ['sdk/proxy/proxy-channels.ts', sdkProxies],
@@ -37,7 +47,24 @@ const testedElsewhere: ReadonlyMap<string, string> = new Map([
   ['sdk/proxy/proxy-consumer.ts', sdkProxies],
   ['sdk/proxy/ack-queue.ts', sdkProxies],
   ['http2/hpack/hpack-error.ts', 'a class that holds nothing: whoever throws it is tested for it'],
+  ['http2/abuse-meter.ts', http2Connections],
+  ['http2/buffer-pool.ts', http2Connections],
+  ['http2/control-frames.ts', http2Connections],
+  ['http2/errors.ts', http2Connections],
+  ['http2/frame.ts', http2Connections],
+  ['http2/frame-reader.ts', http2Connections],
+  ['http2/header-blocks.ts', http2Connections],
+  ['http2/header-rules.ts', http2Connections],
+  ['http2/open-stream.ts', http2Connections],
+  ['http2/output.ts', http2Connections],
+  ['http2/pending-data.ts', http2Connections],
+  ['http2/receive-window.ts', http2Connections],
+  ['http2/sender.ts', http2Connections],
+  ['http2/settings.ts', http2Connections],
+  ['http2/streams.ts', http2Connections],
+  ['http2/watch.ts', http2Connections],
   ['remoting/errors.ts', 'classes that hold facts: whoever throws them is tested for it'],
+  ['wire/proto-error.ts', 'a class that holds facts: whoever throws it is tested for it'],
 ]);
 
 function filesBelow(folder: string, ending: string): string[] {
@@ -104,6 +131,7 @@ describe('the rules', () => {
     ['options.ts', `import { x } from './proxy/a.ts';`],
     ['log.ts', `import { x } from './options.ts';`],
     ['gen/a.ts', `import { readFileSync } from 'node:fs';`],
+    ['gen/a.ts', `import { ProtoReader } from '../wire/proto-reader.ts';`],
     ['testing/a.ts', `import { x } from '../client/b.ts';`],
     ['sdk/a.ts', `import { x } from '../remoting/b.ts';`],
     ['sdk/a.ts', `import { x } from '../proxy/b.ts';`],
