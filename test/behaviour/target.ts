@@ -147,7 +147,7 @@ export const differences = {
   messageSize: 'our broker takes messages of 4 MiB and cannot be told to take less',
   noPop: 'brokers of 4.x have no POP: they are read by pull',
   youngQueues: 'brokers of 4.x say of any group that it is at the beginning of a young queue',
-  pulledHandles: 'what was received by pull, only the proxy that has its stream can acknowledge',
+  pulledHandles: 'what was received by pull, nobody can acknowledge when the proxy is gone that handed it out',
   noDeliveryTime: 'brokers of 4.x know delays by level, but no times',
   emptyBody: 'brokers of 4.x store messages without a body, brokers of 5.x refuse them',
   deadLetters: 'brokers of 4.x make dead letter queues that nobody may read',
