@@ -88,7 +88,9 @@ function parseFlags(argv: readonly string[]): ReadonlyMap<string, string> {
     program.parse(argv, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    throw new OptionsExit(error.exitCode === 0 ? 0 : 2, output.trimEnd());
+    // Commander repeats `--unknown=value` whole, and the value may be a secret.
+    const text = error.code === 'commander.unknownOption' ? output.replace(/=.*'/s, "=…'") : output;
+    throw new OptionsExit(error.exitCode === 0 ? 0 : 2, text.trimEnd());
   }
   const given = new Map<string, string>();
   for (const setting of Object.values<Setting<unknown>>(settings)) {

@@ -22,6 +22,8 @@ import type { WorkerStart } from './proxy/worker-messages.ts';
 import { WorkerError, Workers } from './proxy/workers.ts';
 
 async function main(): Promise<void> {
+  // Of what nobody caught, Node would write all that it holds, which may be secrets: this writes where it was thrown.
+  process.on('uncaughtException', fail);
   if (cluster.isWorker) {
     runWorker({ start: startWorker, explain });
     return;

@@ -1,14 +1,30 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { RequestCode } from '../src/remoting/request-code.ts';
 import { ResponseCode } from '../src/remoting/response-code.ts';
+import { Row } from './faults/figures.ts';
+import { makeCertificates } from './support/certificates.ts';
 import { ProxyClient } from './support/grpc-client.ts';
 import { CompiledServer, type LogLine } from './support/server-process.ts';
+import { SettingFolder } from './support/setting-files.ts';
 import { clientOf, startTestCluster } from './support/started-proxy.ts';
 
 const { SEND_MESSAGE_V2 } = RequestCode;
+
+/** A mistake of ours at its worst: it throws, where nobody catches it, what has every setting in it. */
+const crash = `process.on('SIGUSR2', () => { throw Object.assign(new Error('a fault'), { environment: { ...process.env } }) })`;
+
+const sealKey = randomBytes(32).toString('hex');
+const canaries = {
+  ROCKETMQ_ACCESS_KEY_ID: 'canary-access-key',
+  ROCKETMQ_ACCESS_KEY_SECRET: 'canary-secret-key',
+  PROXY_REMOTING_KEYS: 'canary-remoting-key:canary-remoting-secret',
+  PROXY_SEAL_KEY: sealKey,
+};
 
 describe('the server', { timeout: 60_000 }, () => {
   let compiled: CompiledServer;
@@ -252,4 +268,55 @@ describe('the server', { timeout: 60_000 }, () => {
     for (const secret of [...secrets, ...ids]) expect(written).not.toContain(secret.slice(0, 60));
     expect(server.errors).toBe('');
   });
+
+  it('R-65: processes tell no secret, neither to who lists them nor when they crash or refuse to start', {
+    timeout: 120_000,
+  }, async () => {
+    const { server: certificate } = await makeCertificates();
+    const folder = new SettingFolder();
+    const settings = {
+      ...canaries,
+      ROCKETMQ_LOG_LEVEL: 'debug',
+      PROXY_WORKERS: '2',
+      PROXY_EMBEDDED: 'on',
+      PROXY_REMOTING_PORT: '0',
+      PROXY_TLS_CERT_FILE: folder.write('cert', certificate.cert),
+      PROXY_TLS_KEY_FILE: folder.write('key', certificate.private),
+    };
+    const server = compiled.start(settings, [], ['--import', `data:text/javascript,${encodeURIComponent(crash)}`]);
+    await server.serves();
+    const workers = childrenOf(server.pid);
+    const listed = [server.pid, ...workers].map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
+    for (const pid of [...workers.slice(0, 1), server.pid]) {
+      process.kill(pid, 'SIGUSR2');
+      if (pid !== server.pid) await server.logged('a new worker serves');
+    }
+    const crashed = await server.exited;
+
+    // What a user may try: a secret as an option, and files that hold something else.
+    const tries = [
+      compiled.start({}, [`--access-key-secret=${canaries.ROCKETMQ_ACCESS_KEY_SECRET}'`]),
+      compiled.start({ ...settings, PROXY_TLS_CERT_FILE: settings.PROXY_TLS_KEY_FILE }),
+      compiled.start({ ...settings, PROXY_TLS_KEY_FILE: folder.write('other', `-----BEGIN X-----\n${sealKey}\n`) }),
+    ];
+    const exits = await Promise.all(tries.map(({ exited }) => exited));
+    const written = [server, ...tries].map(({ output, errors }) => output + errors).join('\n');
+    const all = [...listed, written].join('\n');
+    const keyLines = certificate.private.split('\n').filter((line) => /^[\w+/=]{20,}$/.test(line));
+    const parts = [...Object.values(canaries).flatMap((secret) => secret.split(':')), ...keyLines];
+    const hits = parts.filter((part) => all.includes(part));
+    new Row('R-65')
+      .exactly('processes listed', listed.length, 3)
+      .exactly('processes that crashed', (written.match(/^rocketmq-grpc-proxy: Error: a fault$/gm) ?? []).length, 2)
+      .exactly('starts refused', exits.filter(({ code }) => code === 1 || code === 2).length, tries.length)
+      .tell('characters of command lines, log and crashes', all.length)
+      .exactly('secrets in them', hits.length, 0)
+      .judge();
+    expect(crashed).toEqual({ code: 1, signal: null });
+    expect(keyLines.length).toBeGreaterThan(1);
+  });
 });
+
+function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
+}
