@@ -4,7 +4,7 @@ import { Deliveries } from './deliveries.ts';
 import type { ConsumerPort, ReceiveOptions, SettleResult } from './gateway.ts';
 import type { CallOptions, MessageData } from './message.ts';
 import { checkNumber, checkTimeout, type Logger } from './mq-config.ts';
-import { closedError, invalid } from './mq-error.ts';
+import { closedError, invalid, type MQError } from './mq-error.ts';
 import { type HandlingOptions, type MessageHandler, type ReceiveStream, Receiving } from './receiving.ts';
 import { resumed } from './resumed.ts';
 
@@ -112,9 +112,9 @@ export class Consumer<Body extends string | Buffer = string> implements AsyncDis
     this.#closing.check();
     const ending = AbortSignal.any(signal === undefined ? [this.#ending.signal] : [this.#ending.signal, signal]);
     const { port, logger } = this.#parts;
-    for await (const message of resumed(port, ending, (error, pauseMs) =>
-      logger.warn({ err: error, pauseMs }, 'a stream of messages broke; another one is opened'),
-    )) {
+    const onBroken = (error: MQError, pauseMs: number): void =>
+      logger.warn({ err: error, pauseMs }, 'a stream of messages broke; another one is opened');
+    for await (const message of resumed(() => port.stream(ending), ending, onBroken)) {
       // Bodies are of the type that the options say.
       yield message as MessageData<Body>;
     }

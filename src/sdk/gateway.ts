@@ -1,4 +1,6 @@
-import type { CallOptions, Draft, MessageData, SendResult, TransactionResult } from './message.ts';
+import type { ConsumerFilter, ConsumerLag, LiveConsumer, LiveProducer, ProducerFilter } from './listings.ts';
+import type { CallOptions, Draft, MessageData, RecallResult, SendResult, TransactionResult } from './message.ts';
+import type { HalfMessage, HalfResult, TransactionOutcome } from './transaction.ts';
 
 /** What a consumer of one topic is made with; what is left out is decided by the proxy, or has the default of its settings. */
 export interface ReceiveOptions {
@@ -24,8 +26,17 @@ export interface SessionRequest {
   readonly topic: string;
 }
 
-export interface ConsumerRequest extends SessionRequest {
+export interface ProducerRequest extends SessionRequest {
+  /** Of transactions that the caller ends; undefined: a group of the topic's name. */
+  readonly producerGroup: string | undefined;
+}
+
+/** Whose lag is wanted. */
+export interface LagRequest extends SessionRequest {
   readonly groupId: string;
+}
+
+export interface ConsumerRequest extends LagRequest {
   readonly tagExpression: string;
   readonly options: ReceiveOptions;
 }
@@ -36,7 +47,7 @@ export interface HealthStatus {
   message: string;
 }
 
-/** What an ack resolves with. */
+/** What an ack, and the end of a transaction, resolves with. */
 export interface SettleResult {
   success: boolean;
   message: string;
@@ -64,10 +75,13 @@ export interface CleanupResult {
 
 /** A way to RocketMQ: by proxies, or straight. Whatever fails, fails with an MQError. */
 export interface Gateway {
-  createProducer(request: SessionRequest, call: CallOptions): Promise<ProducerPort>;
+  createProducer(request: ProducerRequest, call: CallOptions): Promise<ProducerPort>;
   createConsumer(request: ConsumerRequest, call: CallOptions): Promise<ConsumerPort>;
   cleanupProducer(request: CleanupProducerRequest, call: CallOptions): Promise<CleanupResult>;
   cleanupConsumer(request: CleanupConsumerRequest, call: CallOptions): Promise<CleanupResult>;
+  listProducers(filter: ProducerFilter, call: CallOptions): Promise<LiveProducer[]>;
+  listConsumers(filter: ConsumerFilter, call: CallOptions): Promise<LiveConsumer[]>;
+  getConsumerLag(request: LagRequest, call: CallOptions): Promise<ConsumerLag>;
   healthCheck(call: CallOptions): Promise<HealthStatus>;
   /** Ends connections. */
   close(): Promise<void>;
@@ -77,8 +91,23 @@ export interface ProducerPort {
   readonly id: string;
   send(message: Draft, call: CallOptions): Promise<SendResult>;
   sendTransaction(message: Draft, call: CallOptions): Promise<TransactionResult>;
+  /** Of those that the caller ends. */
+  readonly transactions: TransactionsPort;
+  recall(recallHandle: string, call: CallOptions): Promise<RecallResult>;
   /** Resolves when what is under way has ended. */
   close(): Promise<void>;
+}
+
+/** Transactions of one producer that the caller ends. */
+export interface TransactionsPort {
+  /** Stores a half message. */
+  begin(message: Draft, call: CallOptions): Promise<HalfResult>;
+  end(transactionHandle: string, outcome: TransactionOutcome, call: CallOptions): Promise<SettleResult>;
+  /**
+   * What brokers ask the producer group, in one stream. Returns when the signal is aborted.
+   * @throws MQError when it broke; `retryable` says whether another stream may do better.
+   */
+  checks(signal: AbortSignal): AsyncGenerator<HalfMessage>;
 }
 
 export interface ConsumerPort {

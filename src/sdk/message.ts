@@ -25,6 +25,14 @@ export interface SendResult {
   messageId: string;
   /** The message id again: what was published has no receipt of its own. */
   receiptHandle: string;
+  /** What `recallMessage` takes; there where the message waits for a time of delivery, and its broker can take it back. */
+  recallHandle?: string;
+}
+
+/** What taking back a message resolves with. */
+export interface RecallResult {
+  /** Of the message that was taken back. */
+  messageId: string;
 }
 
 /** What publishing a transaction message resolves with. */
@@ -70,6 +78,11 @@ export interface Draft {
   readonly deliverTimestampMs: bigint;
   /** 0 for the broker's own. */
   readonly checkImmunitySeconds: number;
+}
+
+/** A result without what is not there. @param recallHandle undefined or '' for none. */
+export function toSendResult(messageId: string, receiptHandle: string, recallHandle: string | undefined): SendResult {
+  return recallHandle ? { messageId, receiptHandle, recallHandle } : { messageId, receiptHandle };
 }
 
 /** What a draft is made of, besides what `MessageProperties` says. */

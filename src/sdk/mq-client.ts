@@ -9,10 +9,11 @@ import type {
   Gateway,
   HealthStatus,
 } from './gateway.ts';
+import type { ConsumerFilter, ConsumerLag, LiveConsumer, LiveProducer, ProducerFilter } from './listings.ts';
 import type { CallOptions } from './message.ts';
 import { type CheckedConfig, checkConfig, checkTimeout, type MQConfig } from './mq-config.ts';
 import { closedError } from './mq-error.ts';
-import { Producer } from './producer.ts';
+import { checkProducerOptions, Producer, type ProducerOptions } from './producer.ts';
 import { ProxyGateway } from './proxy/proxy-gateway.ts';
 
 /** What is closed with its client. */
@@ -44,10 +45,18 @@ export class MQClient implements AsyncDisposable {
    * @param instanceId of a cloud vendor; empty: that of the configuration.
    * @throws MQError `ENDPOINT_UNREACHABLE`, `TOPIC_NOT_FOUND`, …
    */
-  getProducer(instanceId: string | null | undefined, topic: string, call: CallOptions = {}): Promise<Producer> {
+  getProducer(
+    instanceId: string | null | undefined,
+    topic: string,
+    { producerGroup, checker, ...call }: ProducerOptions & CallOptions = {},
+  ): Promise<Producer> {
     return this.#during(call, async () => {
-      const port = await this.#gateway.createProducer({ instanceId: this.#instance(instanceId), topic }, call);
-      const producer: Producer = new Producer(port, () => this.#made.delete(producer));
+      checkProducerOptions({ checker });
+      const request = { instanceId: this.#instance(instanceId), topic, producerGroup };
+      const port = await this.#gateway.createProducer(request, call);
+      const { logger, timeoutMs } = this.#config;
+      const onClosed = (): boolean => this.#made.delete(producer);
+      const producer: Producer = new Producer({ port, logger, timeoutMs, onClosed }, checker);
       return this.#keep(producer);
     });
   }
@@ -82,6 +91,29 @@ export class MQClient implements AsyncDisposable {
     const names = { instanceId: this.#instance(instanceId), topic, groupId };
     const request = { ...names, tagExpression: options.sqlExpression === undefined ? tagExpression : '', options };
     return this.#during({ timeoutMs }, () => this.#createConsumer(request, options, { timeoutMs, signal }));
+  }
+
+  /**
+   * The caller's producers that the proxy holds, the newest first, at most 1,000; of several proxies, one. In direct mode, those of this client.
+   */
+  listProducers(filter: ProducerFilter = {}, call: CallOptions = {}): Promise<LiveProducer[]> {
+    return this.#during(call, () => this.#gateway.listProducers(filter, call));
+  }
+
+  /** The caller's consumers, as `listProducers`. */
+  listConsumers(filter: ConsumerFilter = {}, call: CallOptions = {}): Promise<LiveConsumer[]> {
+    return this.#during(call, () => this.#gateway.listConsumers(filter, call));
+  }
+
+  /** How far a group is behind in a topic, as brokers know it, and who is in it. @throws MQError `TOPIC_NOT_FOUND`, … */
+  getConsumerLag(
+    instanceId: string | null | undefined,
+    topic: string,
+    groupId: string,
+    call: CallOptions = {},
+  ): Promise<ConsumerLag> {
+    const request = { instanceId: this.#instance(instanceId), topic, groupId };
+    return this.#during(call, () => this.#gateway.getConsumerLag(request, call));
   }
 
   /** Whether the proxy serves; in direct mode, whether a name server answers. @throws MQError where there is none. */

@@ -77,9 +77,10 @@ export class Receiving {
 
   async #run(): Promise<void> {
     const { port } = this.#parts;
+    const { signal } = this.#ending;
     const onBroken = (error: MQError, pauseMs: number): void => this.#tell(error, { pauseMs });
     try {
-      for await (const message of resumed(port, this.#ending.signal, onBroken)) {
+      for await (const message of resumed(() => port.stream(signal), signal, onBroken)) {
         if (this.#isStopping) {
           // It goes back when the stream ends, which handlers at work still need for their acks.
           await this.#slots.idle();

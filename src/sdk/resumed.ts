@@ -1,5 +1,3 @@
-import type { ConsumerPort } from './gateway.ts';
-import type { MessageData } from './message.ts';
 import { type MQError, toMQError } from './mq-error.ts';
 
 /** Pauses before another stream, in ms: up to 0.1, 0.2, 0.4 … 10 s, any length below with equal chance. */
@@ -10,19 +8,18 @@ const longestPauseMs = 10_000;
 export type OnBroken = (error: MQError, pauseMs: number) => void;
 
 /**
- * The messages of one stream after the other: where one breaks, another is opened. Returns when the consumer was cleaned up or the signal is
- * aborted.
+ * What one stream after the other gives: where one breaks, another is opened. Returns when a stream ends well, or the signal is aborted.
  * @throws MQError that is not `retryable`: another stream would fail as well.
  */
-export async function* resumed(
-  port: ConsumerPort,
+export async function* resumed<T>(
+  open: () => AsyncGenerator<T>,
   signal: AbortSignal,
   onBroken: OnBroken,
-): AsyncGenerator<MessageData<string | Buffer>> {
+): AsyncGenerator<T> {
   for (let failures = 0; !signal.aborted; failures += 1) {
     const openedAtMs = performance.now();
     try {
-      yield* port.stream(signal);
+      yield* open();
       return;
     } catch (thrown) {
       if (signal.aborted) return;

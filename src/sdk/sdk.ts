@@ -8,10 +8,34 @@ export type {
   ReceiveOptions,
   SettleResult,
 } from './gateway.ts';
-export type { CallOptions, DelayOptions, MessageBody, MessageData, SendResult, TransactionResult } from './message.ts';
+export type {
+  ConsumerFilter,
+  ConsumerLag,
+  GroupMember,
+  LiveConsumer,
+  LiveProducer,
+  ProducerFilter,
+  QueueLag,
+} from './listings.ts';
+export type {
+  CallOptions,
+  DelayOptions,
+  MessageBody,
+  MessageData,
+  RecallResult,
+  SendResult,
+  TransactionResult,
+} from './message.ts';
 export { MessageProperties } from './message-properties.ts';
 export { MQClient } from './mq-client.ts';
 export type { Logger, MQConfig, TlsOptions } from './mq-config.ts';
 export { MQError, type MQErrorCode } from './mq-error.ts';
-export { Producer, type SentProperties } from './producer.ts';
+export { Producer, type ProducerOptions, type SentProperties } from './producer.ts';
 export type { MessageHandler, ReceiveStream } from './receiving.ts';
+export {
+  type HalfMessage,
+  type HalfResult,
+  Transaction,
+  type TransactionChecker,
+  type TransactionOutcome,
+} from './transaction.ts';

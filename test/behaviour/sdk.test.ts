@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Consumer, ConsumerOptions } from '../../src/sdk/consumer.ts';
+import type { Consumer } from '../../src/sdk/consumer.ts';
 import type { MessageData } from '../../src/sdk/message.ts';
 import { MessageProperties } from '../../src/sdk/message-properties.ts';
 import { MQClient } from '../../src/sdk/mq-client.ts';
@@ -9,17 +9,22 @@ import { MQError } from '../../src/sdk/mq-error.ts';
 import { freePort } from '../rocketmq/ports.ts';
 import type { TestedProxy } from '../support/proxy-process.ts';
 import { Inbox } from '../support/sdk-inbox.ts';
+import { growthSuite } from './sdk/growth-suite.ts';
+import { optionsSuite } from './sdk/options-suite.ts';
+import { failuresOf, type OpenOptions, type OpenTopic, type Way } from './sdk/started-sdk.ts';
 import { describeOnTargets, isBefore5, startProxy, startTarget, type Target, type Variant } from './target.ts';
-
-/** How the SDK reaches RocketMQ: its behaviour is the same. */
-type Way = 'proxy' | 'direct';
 
 const suite = (variant: Variant): void => {
   let cluster: Target;
   let proxy: TestedProxy;
 
   beforeAll(async () => {
-    cluster = await startTarget({ version: variant.version });
+    cluster = await startTarget({
+      version: variant.version,
+      transactionTimeoutMs: 1_000,
+      transactionCheckIntervalMs: 1_000,
+      apache: { enablePropertyFilter: true, recallMessageEnable: true },
+    });
     proxy = await startProxy({});
   });
 
@@ -53,19 +58,22 @@ const suite = (variant: Variant): void => {
     });
 
     /** A topic of its own, with a producer and a consumer. */
-    const open = async (name: string, options: ConsumerOptions = {}, queueCount = 4) => {
+    const open = async (name: string, options: OpenOptions = {}): Promise<OpenTopic> => {
       const [client, topic] = [clientOf(), `sdk-${way}-${name}`];
-      await cluster.createTopic(topic, { queueCount });
+      await cluster.createTopic(topic, { queueCount: options.queueCount ?? 4 });
       const consumer = await client.getConsumer(
         'instance',
         topic,
         `${topic}-group`,
         '*',
-        options as { binaryBodies: false },
+        options.consumer as { binaryBodies: false },
       );
-      const producer = await client.getProducer('instance', topic);
+      const producer = await client.getProducer('instance', topic, options.producer);
       return { client, topic, consumer, producer };
     };
+
+    growthSuite({ way, cluster: () => cluster, clientOf, open }, variant);
+    optionsSuite({ way, cluster: () => cluster, clientOf, open }, variant);
 
     test.concurrent('messages of each kind arrive as they were published', async () => {
       const { consumer, producer } = await open('kinds');
@@ -128,7 +136,7 @@ const suite = (variant: Variant): void => {
     });
 
     test.concurrent('publishes of one moment all arrive, and those of one sharding key in order', async () => {
-      const { consumer, producer } = await open('order', { concurrency: 1 });
+      const { consumer, producer } = await open('order', { consumer: { concurrency: 1 } });
       const inbox = new Inbox(consumer);
       const numbers = Array.from({ length: 120 }, (_, index) => String(index));
       const sent = await Promise.all(
@@ -187,7 +195,7 @@ const suite = (variant: Variant): void => {
     });
 
     test.concurrent('a handler that fails gives its message back, which comes again', async () => {
-      const { consumer, producer } = await open('failing', { retryDelayMs: 0 });
+      const { consumer, producer } = await open('failing', { consumer: { retryDelayMs: 0 } });
       const inbox = new Inbox(consumer, async ({ receiptHandle, reconsumeTimes }) => {
         if (reconsumeTimes === 0) throw new Error('not now');
         await consumer.ackMessage(receiptHandle);
@@ -200,7 +208,7 @@ const suite = (variant: Variant): void => {
     });
 
     test.concurrent('with autoAck a message is done when its handler is', async () => {
-      const { consumer, producer, client, topic } = await open('auto', { autoAck: true });
+      const { consumer, producer, client, topic } = await open('auto', { consumer: { autoAck: true } });
       const inbox = new Inbox(consumer, () => sleep(10));
       await producer.publishMessage('done');
       await inbox.atLeast(1);
@@ -213,7 +221,7 @@ const suite = (variant: Variant): void => {
     });
 
     test.concurrent('no more handlers are at work than were asked for', async () => {
-      const { consumer, producer } = await open('concurrency', { concurrency: 3, autoAck: true });
+      const { consumer, producer } = await open('concurrency', { consumer: { concurrency: 3, autoAck: true } });
       let [atWork, most] = [0, 0];
       let allAtWork = (): void => {};
       const together = new Promise<void>((resolve) => {
@@ -233,7 +241,7 @@ const suite = (variant: Variant): void => {
     });
 
     test.concurrent('a message can be given back with a delay, and its time changed', async () => {
-      const { consumer, producer } = await open('nack', { invisibleDurationMs: 20_000 });
+      const { consumer, producer } = await open('nack', { consumer: { invisibleDurationMs: 20_000 } });
       const handles: string[] = [];
       const inbox = new Inbox(consumer, async ({ receiptHandle, reconsumeTimes }) => {
         if (reconsumeTimes === 0) return consumer.nackMessage(receiptHandle, 1_000);
@@ -259,7 +267,7 @@ const suite = (variant: Variant): void => {
     });
 
     test.concurrent('iteration gives one message after the other; leaving it gives back what is not done', async () => {
-      const { consumer, producer } = await open('iterate', {}, 1);
+      const { consumer, producer } = await open('iterate', { queueCount: 1 });
       for (const body of ['1', '2', '3']) await producer.publishMessage(body);
       const first = await take(consumer, 1);
       expect(first.map(({ body }) => body)).toEqual(['1']);
@@ -408,14 +416,6 @@ const suite = (variant: Variant): void => {
     });
   });
 };
-
-/** What they fail with; each must fail, by an MQError. */
-async function failuresOf(calls: readonly Promise<unknown>[]): Promise<unknown[]> {
-  const settled = await Promise.allSettled(calls);
-  const failures = settled.map((one) => (one.status === 'rejected' ? one.reason : one));
-  for (const failure of failures) expect(failure).toBeInstanceOf(MQError);
-  return failures;
-}
 
 /** So many messages of an iteration, which is then left. */
 async function take(

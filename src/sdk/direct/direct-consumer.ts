@@ -1,14 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { runCall } from '../../client/api/call.ts';
 import type { Consumer } from '../../client/consumer.ts';
+import type { Receipt } from '../../client/receipt.ts';
 import type { ReceivedMessage } from '../../client/received-message.ts';
 import { shownProperties } from '../../client/shown-properties.ts';
 import type { ConsumerPort, ReceiveOptions, SettleResult } from '../gateway.ts';
+import type { LiveConsumer } from '../listings.ts';
 import type { CallOptions, MessageData } from '../message.ts';
 import { MQError } from '../mq-error.ts';
+import { callOf } from './direct-calls.ts';
 import { fromClientError } from './direct-errors.ts';
-import { callOf } from './direct-producer.ts';
-import type { DirectReceipts } from './direct-receipts.ts';
+import type { DirectHandles } from './direct-handles.ts';
 
 /** Most messages that a stream may have un-acknowledged, as by proxies. */
 const messagesMaxDefault = 1_000;
@@ -20,7 +22,7 @@ export interface DirectConsumerParts {
   readonly topic: string;
   readonly groupId: string;
   readonly options: ReceiveOptions;
-  readonly receipts: DirectReceipts;
+  readonly receipts: DirectHandles<Receipt>;
   readonly timeoutMs: number;
   readonly onClosed: () => void;
 }
@@ -31,12 +33,22 @@ export class DirectConsumer implements ConsumerPort {
   readonly topic: string;
   readonly groupId: string;
   readonly #parts: DirectConsumerParts;
+  readonly #createdMs = Date.now();
+  #usedMs = this.#createdMs;
   #isClosed = false;
 
   constructor(parts: DirectConsumerParts) {
     this.#parts = parts;
     this.topic = parts.topic;
     this.groupId = parts.groupId;
+  }
+
+  /** As listings tell of it. */
+  get live(): LiveConsumer {
+    const { id: consumerId, topic, groupId } = this;
+    const { streamCount, inFlightCount } = this.#parts.consumer;
+    const times = { createdTimestamp: this.#createdMs, lastUsedTimestamp: this.#usedMs };
+    return { consumerId, topic, groupId, ...times, streamCount, inFlightCount };
   }
 
   async *stream(signal: AbortSignal): AsyncGenerator<MessageData<string | Buffer>> {
@@ -80,6 +92,7 @@ export class DirectConsumer implements ConsumerPort {
   }
 
   #check(): void {
+    this.#usedMs = Date.now();
     if (this.#isClosed) throw new MQError('NOT_FOUND', 'ID_NOT_FOUND', 'the consumer was cleaned up: make another one');
   }
 

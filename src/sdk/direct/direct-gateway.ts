@@ -6,6 +6,8 @@ import { checkConsumeFrom, openConsumer, parseFilter } from '../../client/api/su
 import { TransactionProducer } from '../../client/api/transaction-producer.ts';
 import { ClusterClient } from '../../client/client.ts';
 import { clientDefaults } from '../../client/options.ts';
+import { decodeReceipt, encodeReceipt } from '../../client/receipt.ts';
+import { CheckedGroups } from '../../client/send/checked-groups.ts';
 import type {
   CleanupConsumerRequest,
   CleanupProducerRequest,
@@ -14,16 +16,20 @@ import type {
   ConsumerRequest,
   Gateway,
   HealthStatus,
+  LagRequest,
   ProducerPort,
-  SessionRequest,
+  ProducerRequest,
 } from '../gateway.ts';
+import type { ConsumerFilter, ConsumerLag, LiveConsumer, LiveProducer, ProducerFilter } from '../listings.ts';
 import type { CallOptions } from '../message.ts';
 import type { CheckedConfig } from '../mq-config.ts';
 import { closedError } from '../mq-error.ts';
+import { callOf } from './direct-calls.ts';
 import { DirectConsumer } from './direct-consumer.ts';
 import { fromClientError, fromFirstCall } from './direct-errors.ts';
-import { callOf, DirectProducer } from './direct-producer.ts';
-import { DirectReceipts } from './direct-receipts.ts';
+import { DirectHandles } from './direct-handles.ts';
+import { newest, toConsumerLag } from './direct-listings.ts';
+import { DirectProducer } from './direct-producer.ts';
 
 /** Instance ids that begin so are namespaces: on Alibaba Cloud. */
 const namespacePrefix = 'MQ_INST_';
@@ -35,6 +41,7 @@ export class DirectGateway implements Gateway {
   readonly #options: CheckedOptions;
   readonly #producers = new Set<DirectProducer>();
   readonly #consumers = new Set<DirectConsumer>();
+  readonly #checkedGroups: CheckedGroups;
   /** Of each namespace. */
   readonly #transactions = new Map<string, TransactionProducer>();
   #cluster: ClusterClient | undefined;
@@ -43,6 +50,7 @@ export class DirectGateway implements Gateway {
   /** Connects with the first call. @throws MQError INVALID_ARGUMENT. */
   constructor(config: CheckedConfig) {
     this.#config = config;
+    this.#checkedGroups = new CheckedGroups(config.logger);
     const { endpoint, accessKeyId: accessKey, accessKeySecret: secretKey, tls, logger, timeoutMs } = config;
     try {
       this.#options = checkOptions({
@@ -59,13 +67,20 @@ export class DirectGateway implements Gateway {
     }
   }
 
-  async createProducer({ instanceId, topic }: SessionRequest, call: CallOptions): Promise<ProducerPort> {
-    const parts = this.#parts(instanceId);
-    const onClosed = (): boolean => this.#producers.delete(producer);
-    const producer: DirectProducer = new DirectProducer(parts, topic, this.#transactionsOf(parts), () => onClosed());
-    await this.#firstCall(() => producer.check(call));
-    this.#producers.add(producer);
-    return producer;
+  async createProducer({ instanceId, ...names }: ProducerRequest, call: CallOptions): Promise<ProducerPort> {
+    const client = this.#parts(instanceId);
+    return this.#firstCall(async () => {
+      const producer: DirectProducer = new DirectProducer({
+        ...names,
+        client,
+        atOnce: this.#transactionsOf(client),
+        checkedGroups: this.#checkedGroups,
+        onClosed: () => this.#producers.delete(producer),
+      });
+      await producer.check(call);
+      this.#producers.add(producer);
+      return producer;
+    });
   }
 
   async createConsumer(request: ConsumerRequest, call: CallOptions): Promise<ConsumerPort> {
@@ -91,7 +106,7 @@ export class DirectGateway implements Gateway {
         topic,
         groupId,
         options,
-        receipts: new DirectReceipts(subscriber.group, subscriber.topic),
+        receipts: new DirectHandles('receipt handle', [subscriber.group, subscriber.topic], receiptText),
         timeoutMs: this.#config.timeoutMs,
         onClosed: () => this.#consumers.delete(port),
       });
@@ -119,6 +134,27 @@ export class DirectGateway implements Gateway {
       one.groupId === groupId && (topic === '' || one.topic === topic);
     const meant = [...this.#consumers].filter((one) => (consumerId === '' ? isOfGroup(one) : one.id === consumerId));
     return cleanUp(meant, 'consumers');
+  }
+
+  async listProducers({ topic = '' }: ProducerFilter): Promise<LiveProducer[]> {
+    return newest(this.#producers, (one) => topic === '' || one.topic === topic).map(({ live }) => live);
+  }
+
+  async listConsumers({ groupId = '', topic = '' }: ConsumerFilter): Promise<LiveConsumer[]> {
+    const isMeant = (one: DirectConsumer): boolean =>
+      (groupId === '' || one.groupId === groupId) && (topic === '' || one.topic === topic);
+    return newest(this.#consumers, isMeant).map(({ live }) => live);
+  }
+
+  getConsumerLag({ instanceId, topic, groupId }: LagRequest, call: CallOptions): Promise<ConsumerLag> {
+    const { namespace } = this.#parts(instanceId);
+    return this.#firstCall(async () => {
+      const subscriber = { group: fullGroup(groupId, namespace), topic: fullTopic(topic, namespace) };
+      const lag = await runCall(callOf(call), this.#config.timeoutMs, (deadline) =>
+        this.#open().admin.consumerLag(subscriber, deadline),
+      );
+      return toConsumerLag(lag);
+    });
   }
 
   async healthCheck(call: CallOptions): Promise<HealthStatus> {
@@ -174,6 +210,8 @@ export class DirectGateway implements Gateway {
     }
   }
 }
+
+const receiptText = { encode: encodeReceipt, decode: decodeReceipt };
 
 const cleanedNothing: CleanupResult = {
   cleanedCount: 0,

@@ -1,36 +1,66 @@
 import { randomUUID } from 'node:crypto';
 import type { ClientParts } from '../../client/api/client-parts.ts';
-import type { Message } from '../../client/api/message.ts';
 import { Producer } from '../../client/api/producer.ts';
 import type { TransactionProducer } from '../../client/api/transaction-producer.ts';
+import type { CheckedGroups } from '../../client/send/checked-groups.ts';
 import type { ProducerPort } from '../gateway.ts';
-import type { CallOptions, Draft, SendResult, TransactionResult } from '../message.ts';
-import { invalid, MQError } from '../mq-error.ts';
+import type { LiveProducer } from '../listings.ts';
+import {
+  type CallOptions,
+  type Draft,
+  type RecallResult,
+  type SendResult,
+  type TransactionResult,
+  toSendResult,
+} from '../message.ts';
+import { MQError } from '../mq-error.ts';
 import { type QueuedSend, SendQueue, settleBy } from '../send-queue.ts';
+import { callOf, checkImmunity, messageOf } from './direct-calls.ts';
 import { fromClientError } from './direct-errors.ts';
+import { DirectHandles } from './direct-handles.ts';
+import { DirectTransactions } from './direct-transactions.ts';
 
-/** Longest immunity against transaction checks, in s: a day. */
-const checkImmunitySecondsMax = 86_400;
+export interface DirectProducerParts {
+  readonly client: ClientParts;
+  /** As the user names it, and so the group. */
+  readonly topic: string;
+  readonly producerGroup: string | undefined;
+  /** Those that are committed at once; shared by all producers. */
+  readonly atOnce: TransactionProducer;
+  /** Shared by all producers. */
+  readonly checkedGroups: CheckedGroups;
+  readonly onClosed: () => void;
+}
 
 /** Sends messages of one topic straight to brokers. */
 export class DirectProducer implements ProducerPort {
   readonly id = `direct-producer-${randomUUID()}`;
   readonly topic: string;
+  readonly transactions: DirectTransactions;
+  readonly #parts: DirectProducerParts;
   readonly #producer: Producer;
-  readonly #transactions: TransactionProducer;
-  readonly #timeoutMs: number;
-  readonly #onClosed: () => void;
+  readonly #recallHandles: DirectHandles<string>;
+  readonly #createdMs = Date.now();
+  #usedMs = this.#createdMs;
   /** Only for the order of sharding keys: the client puts the requests of one turn of the event loop together by itself. */
   readonly #queue = new SendQueue((batch) => this.#sendEach(batch), false);
   #isClosed = false;
 
-  /** @param transactions shared by all producers. */
-  constructor(parts: ClientParts, topic: string, transactions: TransactionProducer, onClosed: () => void) {
+  /** @throws RocketMQError `INVALID_ARGUMENT`. */
+  constructor(parts: DirectProducerParts) {
+    const { client, topic } = parts;
     this.topic = topic;
-    this.#producer = new Producer(parts);
-    this.#transactions = transactions;
-    this.#timeoutMs = parts.timeoutMs;
-    this.#onClosed = onClosed;
+    this.#parts = parts;
+    this.#producer = new Producer(client);
+    const asIs = { encode: String, decode: String };
+    this.#recallHandles = new DirectHandles('recall handle', [client.rules.fullTopic(topic)], asIs);
+    this.transactions = new DirectTransactions({ ...parts, check: () => this.#check() });
+  }
+
+  /** As listings tell of it. */
+  get live(): LiveProducer {
+    const { id: producerId, topic } = this;
+    return { producerId, topic, createdTimestamp: this.#createdMs, lastUsedTimestamp: this.#usedMs };
   }
 
   /** Makes sure that messages have somewhere to go. @throws RocketMQError. */
@@ -39,33 +69,29 @@ export class DirectProducer implements ProducerPort {
   }
 
   send(draft: Draft, call: CallOptions): Promise<SendResult> {
-    return this.#queue.add(draft, call, this.#timeoutMs);
+    return this.#queue.add(draft, call, this.#parts.client.timeoutMs);
   }
 
   async #sendNow(draft: Draft, call: CallOptions): Promise<SendResult> {
     try {
       this.#check();
-      const { messageId } = await this.#producer.send(this.#messageOf(draft), callOf(call));
-      return { messageId, receiptHandle: messageId };
+      const { messageId, recallHandle } = await this.#producer.send(messageOf(this.topic, draft), callOf(call));
+      return toSendResult(messageId, messageId, recallHandle && this.#recallHandles.encode(recallHandle));
     } catch (error) {
       throw fromClientError(error);
     }
   }
 
   async sendTransaction(draft: Draft, call: CallOptions): Promise<TransactionResult> {
-    const { checkImmunitySeconds, deliverTimestampMs } = draft;
-    if (checkImmunitySeconds < 0 || checkImmunitySeconds > checkImmunitySecondsMax) {
-      const bounds = `it may be 0 (the broker's own) to ${checkImmunitySecondsMax} seconds`;
-      throw invalid(`transCheckImmunityTime is ${checkImmunitySeconds}; ${bounds}`);
-    }
+    checkImmunity(draft);
     // RocketMQ loses half messages that are to be delivered later.
-    if (deliverTimestampMs > 0n) {
-      const sent = await this.send(draft, call);
-      return { ...sent, transactionId: sent.messageId };
+    if (draft.deliverTimestampMs > 0n) {
+      const { messageId, receiptHandle } = await this.send(draft, call);
+      return { messageId, receiptHandle, transactionId: messageId };
     }
     try {
       this.#check();
-      const transaction = await this.#transactions.send(this.#messageOf(draft), callOf(call));
+      const transaction = await this.#parts.atOnce.send(messageOf(this.topic, draft), callOf(call));
       transaction.commit();
       const { messageId, transactionId } = transaction;
       return { messageId, receiptHandle: messageId, transactionId };
@@ -74,10 +100,20 @@ export class DirectProducer implements ProducerPort {
     }
   }
 
+  async recall(recallHandle: string, call: CallOptions): Promise<RecallResult> {
+    try {
+      this.#check();
+      const handle = this.#recallHandles.decode(recallHandle);
+      return { messageId: await this.#producer.recall(this.topic, handle, callOf(call)) };
+    } catch (error) {
+      throw fromClientError(error);
+    }
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#producer.close();
-    this.#onClosed();
+    this.#parts.onClosed();
   }
 
   async #sendEach(batch: readonly QueuedSend[]): Promise<void> {
@@ -90,24 +126,7 @@ export class DirectProducer implements ProducerPort {
   }
 
   #check(): void {
+    this.#usedMs = Date.now();
     if (this.#isClosed) throw new MQError('NOT_FOUND', 'ID_NOT_FOUND', 'the producer was cleaned up: make another one');
   }
-
-  /** @throws MQError INVALID_ARGUMENT. */
-  #messageOf(draft: Draft): Message {
-    const { kind, body, tag, properties, messageKey, shardingKey, delayLevel, deliverTimestampMs } = draft;
-    if (kind === 'ordered' && shardingKey === '')
-      throw invalid('the sharding key is empty: name the key whose messages stay in order');
-    if (deliverTimestampMs < 0n)
-      throw invalid('startDeliverTime is below 0; it is a time in ms since 1970, 0 for none');
-    const delay =
-      deliverTimestampMs > 0n ? { deliverAt: Number(deliverTimestampMs) } : { delayLevel: Number(delayLevel) };
-    const keys = messageKey.split(/\s+/).filter((key) => key !== '');
-    return { topic: this.topic, body, tag, properties, keys, shardingKey, ...delay };
-  }
-}
-
-/** Without what is not there. */
-export function callOf({ timeoutMs, signal }: CallOptions) {
-  return { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) };
 }

@@ -1,11 +1,8 @@
 import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import { Metadata } from '@grpc/grpc-js';
 import type { CallOptions } from '../message.ts';
-import { MQError } from '../mq-error.ts';
 import type { Choice, ProxyChannels } from './proxy-channels.ts';
-
-/** A bearer token, or who gives it; asked for each call, so that it may change. */
-export type Token = string | (() => string | Promise<string>);
+import { type Token, type TokenWait, tokenOf } from './token.ts';
 
 /** How one call of the SDK differs. */
 export interface ProxyCall extends Choice {
@@ -33,25 +30,15 @@ export class ProxyCalls {
     { call: { timeoutMs = this.timeoutMs, signal }, isSend = false, ...choice }: ProxyCall,
   ): Promise<MessageShape<O>> {
     const endsAtMs = Date.now() + timeoutMs;
-    const metadata = await this.metadata();
+    const metadata = await this.metadata({ endsAtMs, signal });
     return this.channels.unary(method, request, { endsAtMs, signal, metadata, isSend }, choice);
   }
 
-  /** Who calls. @throws MQError UNAUTHENTICATED when the token cannot be had. */
-  async metadata(): Promise<Metadata> {
+  /** Who calls. @param wait for the token; default: the client's time. @throws MQError as `tokenOf`. */
+  async metadata({ signal, endsAtMs = Date.now() + this.timeoutMs }: Partial<TokenWait>): Promise<Metadata> {
     const metadata = new Metadata();
     if (this.#token === undefined) return metadata;
-    try {
-      const token = typeof this.#token === 'string' ? this.#token : await this.#token();
-      metadata.set('authorization', `Bearer ${token}`);
-    } catch (cause) {
-      throw new MQError(
-        'UNAUTHENTICATED',
-        'TOKEN_REFUSED',
-        'the token could not be had from the function given',
-        cause,
-      );
-    }
+    metadata.set('authorization', `Bearer ${await tokenOf(this.#token, { endsAtMs, signal })}`);
     return metadata;
   }
 }

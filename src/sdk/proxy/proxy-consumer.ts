@@ -10,10 +10,10 @@ import type { ConsumerPort, ConsumerRequest, ReceiveOptions, SettleResult } from
 import type { CallOptions, MessageData } from '../message.ts';
 import { codeName, MQError, toMQError } from '../mq-error.ts';
 import { AckQueue, type QueuedAck } from './ack-queue.ts';
+import { Home } from './home.ts';
 import type { ProxyCalls } from './proxy-calls.ts';
-import type { ProxyChannel } from './proxy-channel.ts';
 import type { ProducerParts } from './proxy-producer.ts';
-import { isUnknownId, SessionId } from './session-id.ts';
+import { SessionId } from './session-id.ts';
 
 const { method } = RocketMQProxy;
 
@@ -24,14 +24,15 @@ export class ProxyConsumer implements ConsumerPort {
   readonly #options: ReceiveOptions;
   readonly #session: SessionId;
   readonly #acks = new AckQueue((acks) => this.#ackTogether(acks));
-  /** The proxy with its streams: acks by another one would not be known to it when a stream ends. */
-  #home: ProxyChannel | undefined;
+  /** Acks by another proxy would not be known to it when a stream ends. */
+  readonly #home: Home;
 
   private constructor({ calls, isBatching }: ProducerParts, options: ReceiveOptions, session: SessionId) {
     this.#calls = calls;
     this.#isBatching = isBatching;
     this.#options = options;
     this.#session = session;
+    this.#home = new Home(calls, session);
   }
 
   /** @throws MQError. */
@@ -47,28 +48,16 @@ export class ProxyConsumer implements ConsumerPort {
     return this.#session.id;
   }
 
-  async *stream(signal: AbortSignal): AsyncGenerator<MessageData<string | Buffer>> {
+  stream(signal: AbortSignal): AsyncGenerator<MessageData<string | Buffer>> {
     const { binaryBodies = false, messagesMax = 0 } = this.#options;
-    const consumerId = this.id;
-    try {
-      const home = await this.#findHome(signal);
-      const metadata = await this.#calls.metadata();
-      const request = { consumerId, binaryBodies, messagesMax };
-      for await (const message of home.serverStream(method.receiveMessages, request, metadata, signal)) {
-        yield received(message, binaryBodies);
-      }
-    } catch (error) {
-      if (signal.aborted) return;
-      this.#home = undefined;
-      if (!isUnknownId(error)) throw error;
-      await this.#session.renew(consumerId);
-      throw new MQError(
-        'UNAVAILABLE',
-        'ID_NOT_FOUND',
-        'the proxy did not know the consumer, which was made anew',
-        error,
-      );
-    }
+    return this.#home.stream(
+      {
+        method: method.receiveMessages,
+        request: (consumerId) => ({ consumerId, binaryBodies, messagesMax }),
+        read: (message) => received(message, binaryBodies),
+      },
+      signal,
+    );
   }
 
   async ack(receiptHandle: string, call: CallOptions): Promise<SettleResult> {
@@ -80,7 +69,10 @@ export class ProxyConsumer implements ConsumerPort {
   async nack(receiptHandle: string, delayMs: number, call: CallOptions): Promise<SettleResult> {
     const fields = { consumerId: this.id, receiptHandle, delayMs };
     // Made twice it would fail: the first one spends the handle.
-    const { success, message } = await this.#calls.unary(method.nackMessage, fields, { call, preferred: this.#home });
+    const { success, message } = await this.#calls.unary(method.nackMessage, fields, {
+      call,
+      preferred: this.#home.channel,
+    });
     return { success, message };
   }
 
@@ -90,7 +82,7 @@ export class ProxyConsumer implements ConsumerPort {
     call: CallOptions,
   ): Promise<string> {
     const fields = { consumerId: this.id, receiptHandle, invisibleDurationMs };
-    const by = { call, preferred: this.#home };
+    const by = { call, preferred: this.#home.channel };
     return (await this.#calls.unary(method.changeInvisibleDuration, fields, by)).receiptHandle;
   }
 
@@ -98,13 +90,8 @@ export class ProxyConsumer implements ConsumerPort {
     await this.#calls.unary(method.cleanupConsumer, { consumerId: this.id }, this.#by({}));
   }
 
-  async #findHome(signal: AbortSignal): Promise<ProxyChannel> {
-    if (this.#home?.state !== 'ready') this.#home = await this.#calls.channels.whenConnected(signal);
-    return this.#home;
-  }
-
   #by(call: CallOptions) {
-    return { call, preferred: this.#home, repeatable: true };
+    return { call, preferred: this.#home.channel, repeatable: true };
   }
 
   async #ackOne(receiptHandle: string, call: CallOptions): Promise<SettleResult> {

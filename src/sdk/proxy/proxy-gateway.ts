@@ -8,15 +8,18 @@ import type {
   ConsumerRequest,
   Gateway,
   HealthStatus,
+  LagRequest,
   ProducerPort,
-  SessionRequest,
+  ProducerRequest,
 } from '../gateway.ts';
+import type { ConsumerFilter, ConsumerLag, LiveConsumer, LiveProducer, ProducerFilter } from '../listings.ts';
 import type { CallOptions } from '../message.ts';
 import type { CheckedConfig, TlsOptions } from '../mq-config.ts';
 import { ProxyCalls } from './proxy-calls.ts';
 import { ProxyChannel } from './proxy-channel.ts';
 import { ProxyChannels } from './proxy-channels.ts';
 import { ProxyConsumer } from './proxy-consumer.ts';
+import { getConsumerLag, listConsumers, listProducers } from './proxy-listings.ts';
 import { type ProducerParts, ProxyProducer } from './proxy-producer.ts';
 
 const { method } = RocketMQProxy;
@@ -41,7 +44,7 @@ export class ProxyGateway implements Gateway {
     };
   }
 
-  createProducer(request: SessionRequest, call: CallOptions): Promise<ProducerPort> {
+  createProducer(request: ProducerRequest, call: CallOptions): Promise<ProducerPort> {
     return ProxyProducer.create(this.#parts, request, call);
   }
 
@@ -61,6 +64,18 @@ export class ProxyGateway implements Gateway {
     const fields = { consumerId, groupId, topic };
     const { cleanedCount, message } = await this.#parts.calls.unary(method.cleanupConsumer, fields, { call });
     return { cleanedCount, message };
+  }
+
+  listProducers(filter: ProducerFilter, call: CallOptions): Promise<LiveProducer[]> {
+    return listProducers(this.#parts.calls, filter, call);
+  }
+
+  listConsumers(filter: ConsumerFilter, call: CallOptions): Promise<LiveConsumer[]> {
+    return listConsumers(this.#parts.calls, filter, call);
+  }
+
+  getConsumerLag(request: LagRequest, call: CallOptions): Promise<ConsumerLag> {
+    return getConsumerLag(this.#parts.calls, { ...this.#parts.target, ...request }, call);
   }
 
   async healthCheck(call: CallOptions): Promise<HealthStatus> {

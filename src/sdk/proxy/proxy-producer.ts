@@ -1,15 +1,18 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
+import { RocketMQProxy, type SendMessageResponse, type SendOutcome } from '../../gen/rocketmq/rocketmq_pb.ts';
+import type { ProducerPort, ProducerRequest, TransactionsPort } from '../gateway.ts';
 import {
-  type OutgoingMessageSchema,
-  RocketMQProxy,
-  type SendMessageResponse,
-  type SendOutcome,
-} from '../../gen/rocketmq/rocketmq_pb.ts';
-import type { ProducerPort, SessionRequest } from '../gateway.ts';
-import type { CallOptions, Draft, SendResult, TransactionResult } from '../message.ts';
+  type CallOptions,
+  type Draft,
+  type RecallResult,
+  type SendResult,
+  type TransactionResult,
+  toSendResult,
+} from '../message.ts';
 import { codeName, MQError, toMQError } from '../mq-error.ts';
 import { type QueuedSend, SendQueue, settleBy } from '../send-queue.ts';
 import type { ProxyCalls } from './proxy-calls.ts';
+import { ProxyTransactions } from './proxy-transactions.ts';
+import { fieldsOf, outgoingOf, transactionFieldsOf } from './send-fields.ts';
 import { SessionId } from './session-id.ts';
 
 const { method } = RocketMQProxy;
@@ -30,23 +33,26 @@ export interface ProducerParts {
 
 /** Sends messages of one topic by proxies. */
 export class ProxyProducer implements ProducerPort {
+  readonly transactions: TransactionsPort;
   readonly #calls: ProxyCalls;
   readonly #session: SessionId;
   readonly #queue: SendQueue;
 
-  private constructor({ calls, isBatching }: ProducerParts, session: SessionId) {
+  private constructor({ calls, isBatching }: ProducerParts, session: SessionId, producerGroup: string) {
+    this.transactions = new ProxyTransactions(calls, session, producerGroup);
     this.#calls = calls;
     this.#session = session;
     this.#queue = new SendQueue((batch) => this.#sendTogether(batch), isBatching);
   }
 
   /** @throws MQError. */
-  static async create(parts: ProducerParts, request: SessionRequest, call: CallOptions): Promise<ProxyProducer> {
+  static async create(parts: ProducerParts, request: ProducerRequest, call: CallOptions): Promise<ProxyProducer> {
+    const { producerGroup = '', ...names } = request;
     const create = async (by: CallOptions): Promise<string> => {
-      const fields = { ...parts.target, ...request };
+      const fields = { ...parts.target, ...names };
       return (await parts.calls.unary(method.createProducer, fields, { call: by, repeatable: true })).producerId;
     };
-    return new ProxyProducer(parts, new SessionId(await create(call), () => create({})));
+    return new ProxyProducer(parts, new SessionId(await create(call), () => create({})), producerGroup);
   }
 
   get id(): string {
@@ -59,9 +65,16 @@ export class ProxyProducer implements ProducerPort {
 
   sendTransaction(draft: Draft, call: CallOptions): Promise<TransactionResult> {
     return this.#session.use(async (producerId) => {
-      const fields = { producerId, ...fieldsOf(draft), transCheckImmunityTime: draft.checkImmunitySeconds };
+      const fields = { producerId, ...transactionFieldsOf(draft) };
       const reply = await this.#calls.unary(method.sendTransactionMessage, fields, { call, isSend: true });
-      return { ...resultOf(reply), transactionId: reply.transactionId };
+      return { messageId: reply.messageId, receiptHandle: reply.receiptHandle, transactionId: reply.transactionId };
+    });
+  }
+
+  recall(recallHandle: string, call: CallOptions): Promise<RecallResult> {
+    return this.#session.use(async (producerId) => {
+      const { messageId } = await this.#calls.unary(method.recallMessage, { producerId, recallHandle }, { call });
+      return { messageId };
     });
   }
 
@@ -113,29 +126,10 @@ function settle({ resolve, reject }: QueuedSend, sent: SendOutcome | undefined):
   const outcome = sent?.outcome;
   if (sent === undefined || outcome === undefined) {
     reject(new MQError('INTERNAL', 'OUTCOME_UNKNOWN', 'the proxy did not say how the message fared'));
-  } else if (outcome.success) resolve({ messageId: sent.messageId, receiptHandle: sent.messageId });
+  } else if (outcome.success) resolve(toSendResult(sent.messageId, sent.messageId, sent.recallHandle));
   else reject(new MQError(codeName(outcome.code), outcome.reason, outcome.message));
 }
 
-/** What all published send calls have. */
-function fieldsOf({ body, tag, properties, ...draft }: Draft) {
-  return {
-    ...(typeof body === 'string' ? { messageBody: body } : { binaryBody: body }),
-    tag,
-    properties: {
-      properties,
-      messageKey: draft.messageKey,
-      shardingKey: draft.shardingKey,
-      startDeliverTime: draft.deliverTimestampMs,
-      transCheckImmunityTime: draft.checkImmunitySeconds,
-    },
-  };
-}
-
-function outgoingOf(draft: Draft): MessageInitShape<typeof OutgoingMessageSchema> {
-  return { ...fieldsOf(draft), delayTimeLevel: draft.delayLevel };
-}
-
-function resultOf({ messageId, receiptHandle }: Pick<SendMessageResponse, 'messageId' | 'receiptHandle'>): SendResult {
-  return { messageId, receiptHandle };
+function resultOf(reply: Pick<SendMessageResponse, 'messageId' | 'receiptHandle' | 'recallHandle'>): SendResult {
+  return toSendResult(reply.messageId, reply.receiptHandle, reply.recallHandle);
 }

@@ -189,6 +189,26 @@ test('a proxy that cannot be reached is named at once; one that does not answer,
 });
 
 describe('access', () => {
+  test('a token that does not come takes no longer than the call, and nothing of a stream', async () => {
+    const proxy = await startProxy();
+    // The first ones are for the consumer; then nothing comes, and then one does.
+    const given: (string | Promise<string>)[] = ['any', 'any', new Promise<string>(() => {})];
+    const client = clientOf({ grpcEndpoint: proxy.address, token: () => given.shift() ?? 'any', timeoutMs: 3_000 });
+    const producer = await client.getProducer('', 'tokens');
+    const consumer = await client.getConsumer('', 'tokens', 'tokens-group');
+    const inbox = new Inbox(consumer);
+    const failures: MQError[] = [];
+    consumer.startReceiving().on('error', (error: MQError) => failures.push(error));
+    await producer.publishMessage('x');
+    await inbox.atLeast(1);
+    expect(failures).toMatchObject([{ code: 'DEADLINE_EXCEEDED', reason: 'DEADLINE', retryable: true }]);
+    given.push(new Promise<string>(() => {}));
+    await expect(producer.publishMessage('y', '', null, { timeoutMs: 30 })).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+      reason: 'DEADLINE',
+    });
+  });
+
   test('by TLS with certificates, and by a token that may change', async () => {
     const [{ authority, server, client: own }, folder] = [await makeCertificates(), new SettingFolder()];
     const sha256 = createHash('sha256').update('secret').digest('hex');
