@@ -40,7 +40,9 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   ['settings', { rooms: ['option-kinds'] }],
   ['option-kinds', { rooms: [] }],
   ['log', { rooms: [], packages: ['pino'] }],
-  ['gen', { rooms: ['gen'], packages: ['@bufbuild/protobuf'] }],
+  ['wire', { rooms: ['wire'] }],
+  // What its codecs run on is handed to them, so that browsers can use the rest.
+  ['gen', { rooms: ['gen'], types: ['wire'], packages: ['@bufbuild/protobuf'] }],
   [
     'web',
     { rooms: ['web', 'gen'], packages: ['@bufbuild/protobuf', '@connectrpc/connect', '@connectrpc/connect-web'] },
