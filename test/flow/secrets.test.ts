@@ -1,14 +1,18 @@
 import { createHash } from 'node:crypto';
+import { inspect } from 'node:util';
 import { Code, ConnectError } from '@connectrpc/connect';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import type { RunningBroker } from '../../src/broker/broker.ts';
 import { createLog, type LogLevel } from '../../src/log.ts';
+import type { Setting } from '../../src/option-kinds.ts';
 import { Sealer } from '../../src/proxy/seal.ts';
 import { startStatusServer } from '../../src/proxy/status-server.ts';
+import { settings } from '../../src/settings.ts';
 import { Row } from '../faults/figures.ts';
+import { makeCertificates } from '../support/certificates.ts';
 import { startTestEngine } from '../support/engine-client.ts';
 import { SettingFolder } from '../support/setting-files.ts';
-import { clientOf, startTestProxy } from '../support/started-proxy.ts';
+import { clientOf, startTestCluster, startTestProxy } from '../support/started-proxy.ts';
 import { closedAddress } from '../support/tcp-peers.ts';
 
 /** What must not be told, each in a form that nothing else has. */
@@ -126,4 +130,65 @@ it('R-65: no secret is told, neither in the log at any level, nor in errors, nor
       .exactly(`${level}: signatures in them`, signature.test(all) ? 1 : 0, 0);
   }
   row.judge();
+});
+
+it('R-65: no setting that holds a secret is an option of the command line, which every user of a machine can read', () => {
+  const all: readonly Setting<unknown>[] = Object.values(settings);
+  const secret = all.filter(
+    ({ env, secret }) => secret === true || /(?:KEYS?|KEY_ID|SECRET|TOKEN|PASSWORD)$/.test(env),
+  );
+  new Row('R-65')
+    .atLeast('settings that hold secrets', secret.length, 4)
+    .exactly('of them options', secret.filter(({ flag }) => flag !== undefined).length, 0)
+    .judge();
+});
+
+it('R-65: private keys are told to nobody, whatever is wrong with their files', { timeout: 60_000 }, async () => {
+  const made = await makeCertificates();
+  const folder = new SettingFolder();
+  const told: string[] = [];
+  const log = createLog('debug', { write: (line) => told.push(line) });
+  const { private: key, cert } = made.server;
+  const [, ...lines] = key.split('\n').filter((line) => line !== '');
+  const cut = lines.slice(0, -2).join('\n');
+  const tls = {
+    tlsCertFile: folder.write('cert', cert),
+    tlsKeyFile: folder.write('key', key),
+    tlsClientCaFile: undefined,
+  };
+  // At the start: a key where a certificate belongs, a cut one, and one that is not that of the certificate.
+  const bad = [
+    { ...tls, tlsCertFile: tls.tlsKeyFile },
+    { ...tls, tlsKeyFile: folder.write('cut', cut) },
+    { ...tls, tlsKeyFile: folder.write('other', made.client.private) },
+  ];
+  const failures = await Promise.allSettled(bad.map((each) => startTestProxy({ log, tls: each })));
+  // While it runs, and towards brokers.
+  const { proxy, port } = await startTestProxy({ log, tls });
+  for (const [index, content] of [cut, made.client.private, `${key}\n${cut}`].entries()) {
+    folder.write('key', content);
+    proxy.checkFiles();
+    await vi.waitFor(() => expect(told.filter((line) => line.includes('"settings"'))).toHaveLength(index + 1), 20_000);
+  }
+  const { cluster } = await startTestCluster();
+  const brokers = await startTestProxy({ log, client: { tls: { cert, key: cut } } });
+  const called = clientOf(brokers.port).createProducer({ topic: 'topic', endpoint: cluster.nameServer.address });
+  const refused = clientOf(port).healthCheck({});
+  const texts = (await Promise.all([called, refused].map(textOf))).map(({ text }) => text);
+  const starts = failures.map((result) =>
+    result.status === 'rejected' ? inspect(result.reason, { depth: null }) : '',
+  );
+  const all = [...told, ...texts, ...starts].join('\n');
+  const parts = [key, made.client.private].flatMap((pem) => pem.match(/^[\w+/=]{20,}$/gm) ?? []);
+  new Row('R-65')
+    .exactly(
+      'starts with bad keys refused',
+      starts.filter((text) => text.includes('SettingFileError')).length,
+      bad.length,
+    )
+    .tell('characters of log and errors', all.length)
+    .exactly('lines of private keys in them', parts.filter((part) => all.includes(part)).length, 0)
+    .judge();
+  expect(parts.length).toBeGreaterThan(2);
+  expect(texts).not.toContain('');
 });
