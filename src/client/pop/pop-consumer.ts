@@ -36,7 +36,8 @@ export class PopConsumer implements Consumer<PopReceipt> {
     this.#parts = parts;
     this.#options = options;
     this.#onClosed = onClosed;
-    this.#settler = new Settler(parts, options.subscriber);
+    const { subscriber, renewalDurationMs, invisibleDurationMs } = options;
+    this.#settler = new Settler(parts, subscriber, renewalDurationMs > invisibleDurationMs);
   }
 
   get streamCount(): number {

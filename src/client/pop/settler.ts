@@ -34,19 +34,23 @@ export interface SettlerParts {
 export class Settler {
   readonly #parts: SettlerParts;
   readonly #subscriber: Subscriber;
+  readonly #isRenewed: boolean;
   /** Messages that are not in flight here, while something is done with them. */
   #guests: InFlightMessages | undefined;
 
-  constructor(parts: SettlerParts, subscriber: Subscriber) {
+  /** @param isRenewed whether this group's consumers, others than ours too, renew what is not acknowledged in half of its time. */
+  constructor(parts: SettlerParts, subscriber: Subscriber, isRenewed: boolean) {
     this.#parts = parts;
     this.#subscriber = subscriber;
+    this.#isRenewed = isRenewed;
   }
 
   // What follows is not done under the deadline of its caller: until it is over the message must be left alone.
 
   /**
    * Ends the delivery of a message.
-   * @throws ClientError `expired`, `noRoute`, `noBroker`; RemotingError, ResponseError.
+   * @throws ClientError `expired`, `noRoute`, `noBroker`, `outcomeUnknown` where who handed the message out may have renewed it;
+   * RemotingError, ResponseError.
    */
   async ack(receipt: PopReceipt, deadline: Deadline): Promise<void> {
     const key = receiptKey(receipt);
@@ -175,6 +179,7 @@ export class Settler {
     }
     // Brokers take acks that come too late as any others: those of a batch, and Java's all of them.
     if (this.#isVisible(message.receipt)) throw late(message.receipt);
+    if (this.#mayBeReplaced(message)) throw renewedElsewhere();
     spentReceipts.addAcknowledged(this.#subscriber, key);
   }
 
@@ -183,6 +188,7 @@ export class Settler {
     const { spentReceipts } = this.#parts;
     this.#checkOpen(message, spentReceipts.find(this.#subscriber, receiptKey(receipt)));
     if (message.renewalLost !== undefined) throw lostRenewal(message.renewalLost);
+    if (this.#mayBeReplaced(message)) throw renewedElsewhere();
     spentReceipts.add(this.#subscriber, receipt, how);
     try {
       return await this.#change(message.receipt, durationMs, this.#deadline());
@@ -233,6 +239,13 @@ export class Settler {
     return popTimeMs + invisibleDurationMs <= this.#parts.clocks.now(brokerName);
   }
 
+  /** Of what others handed out: whether half of its time is over, when renewals begin. Brokers say success to a receipt that one replaced. */
+  #mayBeReplaced({ owner, receipt }: InFlightMessage): boolean {
+    if (!this.#isRenewed || owner !== this.#guests) return false;
+    const { popTimeMs, invisibleDurationMs, brokerName } = receipt;
+    return popTimeMs + invisibleDurationMs / 2 <= this.#parts.clocks.now(brokerName);
+  }
+
   async #channelOf(receipt: PopReceipt, deadline: Deadline): Promise<Channel> {
     const { cluster } = this.#parts;
     const { topic } = this.#subscriber;
@@ -281,5 +294,12 @@ function lostRenewal(cause: unknown): RemotingError {
     'timeout',
     'a renewal of the message got no answer, so nobody knows its receipt: it may be delivered again',
     { outcomeUnknown: true, cause },
+  );
+}
+
+function renewedElsewhere(): ClientError {
+  return new ClientError(
+    'outcomeUnknown',
+    'who handed out the message is gone, and may have renewed it: its receipt may be good for nothing, and the message come again',
   );
 }

@@ -88,6 +88,23 @@ describe('acks', () => {
     expect(broker.requests(ACK_MESSAGE).length).toBe(1);
   });
 
+  test('of what another instance received do not count once that may have renewed it, whatever the broker says', async () => {
+    const [message] = await receive({});
+    const { receipt } = message ?? raise();
+    const elsewhere = cluster.client().popConsumer({ ...consumerDefaults, renewalDurationMs: 30_001 });
+    const aged = (ms: number): PopReceipt => ({ ...receipt, popTimeMs: receipt.popTimeMs - ms });
+    await elsewhere.ack(aged(10_000), soon());
+    const unknown = { kind: 'outcomeUnknown', message: expect.stringContaining('may have renewed it') };
+    await expect(elsewhere.ack(aged(15_001), soon())).rejects.toMatchObject(unknown);
+    // It may have been good: then that was the end of its delivery.
+    expect(broker.requests(ACK_MESSAGE).length).toBe(2);
+    await expect(elsewhere.nack(aged(15_001), 0, soon())).rejects.toMatchObject(unknown);
+    await expect(elsewhere.changeInvisibleDuration(aged(15_001), 1_000, soon())).rejects.toMatchObject(unknown);
+    expect(broker.requests(CHANGE_MESSAGE_INVISIBLE_TIME)).toEqual([]);
+    // Nobody renews it.
+    await cluster.client().popConsumer(consumerDefaults).ack(aged(15_001), soon());
+  });
+
   test('that come after the invisible duration are refused', async () => {
     const [message] = await receive({});
     const { receipt } = message ?? raise();
