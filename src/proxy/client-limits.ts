@@ -12,10 +12,18 @@ export interface ClientLimitSettings {
   readonly clientCallsPerSecond: number;
 }
 
-/** How long a refusal is held back, in ms: clients that try again at once must not keep the proxy busy with refusing them. */
-export const refusalHoldMs = 100;
+/**
+ * How long after one refusal a client gets the next one, in ms: a refusal costs nearly as much as a call, and who tries again at once, or
+ * has very many calls under way, must not keep the proxy busy with refusing them.
+ */
+export const refusalIntervalMs = 20;
+/** Longest that a refusal is held back, in ms. */
+export const refusalHoldMsMax = 10_000;
 
 export type CallKind = 'unary' | 'stream';
+
+/** Resolves when the time is over or the signal is aborted; never fails. */
+type Hold = (durationMs: number, signal: AbortSignal) => Promise<void>;
 
 interface Client {
   callCount: number;
@@ -23,18 +31,22 @@ interface Client {
   /** Calls that may begin now. */
   allowance: number;
   allowanceAtMs: number;
+  /** When its latest refusal is, or was, given. */
+  refusedAtMs: number;
 }
 
 /** Keeps one client from taking the proxy from all others. Holds nothing for clients without a call once their allowance is full again. */
 export class ClientLimits {
   readonly #settings: ClientLimitSettings;
   readonly #now: () => number;
+  readonly #hold: Hold;
   readonly #clients = new Map<string, Client>();
 
   /** @param now a clock in ms that is never set back. */
-  constructor(settings: ClientLimitSettings, now: () => number = () => performance.now()) {
+  constructor(settings: ClientLimitSettings, now: () => number = () => performance.now(), hold: Hold = holdBack) {
     this.#settings = settings;
     this.#now = now;
+    this.#hold = hold;
   }
 
   /** Clients that are remembered. */
@@ -45,13 +57,12 @@ export class ClientLimits {
   /**
    * A call begins.
    * @returns to be called once when it ends.
-   * @throws ConnectError RESOURCE_EXHAUSTED, after a while.
+   * @throws ConnectError RESOURCE_EXHAUSTED; after a while where the client was just refused.
    */
   async enter(client: string, kind: CallKind, signal: AbortSignal): Promise<() => void> {
     const leave = this.#tryEnter(client, kind);
     if (leave !== undefined) return leave;
-    // Whoever has gone needs no answer.
-    await sleep(refusalHoldMs, undefined, { signal }).catch(() => {});
+    await this.#hold(this.#untilRefusal(client), signal);
     throw failure(
       Code.ResourceExhausted,
       'OVERLOADED',
@@ -64,8 +75,18 @@ export class ClientLimits {
     for (const [name, client] of this.#clients) {
       this.#refill(client);
       const isFull = client.allowance >= this.#settings.clientCallsPerSecond;
-      if (client.callCount === 0 && client.streamCount === 0 && isFull) this.#clients.delete(name);
+      const isRefused = client.refusedAtMs > this.#now();
+      if (client.callCount === 0 && client.streamCount === 0 && isFull && !isRefused) this.#clients.delete(name);
     }
+  }
+
+  /** How long the next refusal of a client is held back, in ms. */
+  #untilRefusal(name: string): number {
+    const client = this.#clientOf(name);
+    const nowMs = this.#now();
+    const atMs = Math.max(nowMs, client.refusedAtMs + refusalIntervalMs);
+    client.refusedAtMs = Math.min(atMs, nowMs + refusalHoldMsMax);
+    return client.refusedAtMs - nowMs;
   }
 
   #tryEnter(name: string, kind: CallKind): (() => void) | undefined {
@@ -86,7 +107,13 @@ export class ClientLimits {
     const known = this.#clients.get(name);
     if (known !== undefined) return known;
     const { clientCallsPerSecond: allowance } = this.#settings;
-    const client = { callCount: 0, streamCount: 0, allowance, allowanceAtMs: this.#now() };
+    const client = {
+      callCount: 0,
+      streamCount: 0,
+      allowance,
+      allowanceAtMs: this.#now(),
+      refusedAtMs: Number.NEGATIVE_INFINITY,
+    };
     this.#clients.set(name, client);
     return client;
   }
@@ -98,6 +125,11 @@ export class ClientLimits {
     client.allowance = Math.min(clientCallsPerSecond, Math.max(0, client.allowance) + earned);
     client.allowanceAtMs = nowMs;
   }
+}
+
+async function holdBack(durationMs: number, signal: AbortSignal): Promise<void> {
+  // Whoever has gone needs no answer.
+  if (durationMs > 0) await sleep(durationMs, undefined, { signal }).catch(() => {});
 }
 
 function count(client: Client, kind: CallKind, change: number): void {

@@ -68,6 +68,41 @@ describe('what one client may do', () => {
     );
   });
 
+  it('is refused at a pace, up to a longest time, each client for itself', async () => {
+    const holds: number[] = [];
+    const limits = new ClientLimits(
+      { clientCallsMax: 1, clientStreamsMax: 1, clientCallsPerSecond: 0 },
+      () => nowMs,
+      async (durationMs) => void holds.push(durationMs),
+    );
+    const heldFor = async (client: string): Promise<number | undefined> => {
+      await refusalOf(enter(limits, client));
+      return holds.at(-1);
+    };
+    for (const client of ['a', 'b']) (await enter(limits, client))();
+    for (const client of ['a', 'b']) await enter(limits, client);
+    expect([await heldFor('a'), await heldFor('a'), await heldFor('a')]).toEqual([0, 20, 40]);
+    expect(await heldFor('b')).toBe(0);
+    nowMs = 30;
+    expect(await heldFor('a')).toBe(30);
+    nowMs = 1_000;
+    expect(await heldFor('a')).toBe(0);
+    for (let n = 1; n <= 500; n += 1) await heldFor('a');
+    expect([holds.at(-1), await heldFor('a')]).toEqual([10_000, 10_000]);
+  });
+
+  it('is remembered while a refusal is held back', async () => {
+    const limits = new ClientLimits({ clientCallsMax: 1, clientStreamsMax: 1, clientCallsPerSecond: 0 }, () => nowMs);
+    const leave = await enter(limits, 'a');
+    await Promise.all([refusalOf(enter(limits, 'a')), refusalOf(enter(limits, 'a'))]);
+    leave();
+    limits.sweep();
+    expect(limits.clientCount).toBe(1);
+    nowMs = 20;
+    limits.sweep();
+    expect(limits.clientCount).toBe(0);
+  });
+
   it('is forgotten once it has no call and may do all again', async () => {
     const limits = start(5);
     const leave = await enter(limits, 'a');
