@@ -60,7 +60,11 @@ export class HeaderBlocks {
     }
     const isLast = (flags & Flag.END_STREAM) !== 0;
     const fragment = bytes.subarray(blockStart, end);
-    if ((flags & Flag.END_HEADERS) !== 0) return { ...this.#decode(fragment), streamId, isLast, dependsOnItself };
+    if ((flags & Flag.END_HEADERS) !== 0) {
+      // Each call of a client comes this way: spreading the list would cost more than decoding it.
+      const { fields, isTooLarge } = this.#decode(fragment);
+      return { streamId, isLast, dependsOnItself, fields, isTooLarge };
+    }
     this.#open = { streamId, isLast, dependsOnItself, fragments: [Buffer.from(fragment)], bytes: fragment.length };
     return undefined;
   }

@@ -105,14 +105,14 @@ export class Streams implements StreamOwner {
       throw new ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, 'more data than the window of the connection');
     const { start, end } = withoutPadding(frame);
     const isLast = (frame.flags & Flag.END_STREAM) !== 0;
-    if (end - start < usefulDataBytesMin && !isLast) this.#parts.meter.control(this.nowMs);
-    else this.#parts.meter.useful();
     const stream = this.#open.get(streamId);
     if (stream === undefined) {
       this.#giveBack(frameBytes);
       this.#late(streamId);
       return;
     }
+    if (end - start < usefulDataBytesMin && !isLast) this.#parts.meter.control(this.nowMs);
+    else this.#parts.meter.useful();
     stream.unconsumedBytes += frameBytes;
     if (stream.isRequestWhole) this.#fail(stream, ErrorCode.STREAM_CLOSED);
     else if (!stream.receiveWindow.take(frameBytes)) this.#fail(stream, ErrorCode.FLOW_CONTROL_ERROR);

@@ -34,7 +34,7 @@ export function frame(type: number, flags: number, streamId: number, payload: Ui
 }
 
 /** A field that the other side shall not index: name and value as they are (RFC 7541, section 6.2.2). */
-function field(name: string, value: string): Buffer {
+export function field(name: string, value: string): Buffer {
   const length = (text: string): number[] => (text.length < 127 ? [text.length] : [127, ...varint(text.length - 127)]);
   return Buffer.concat([
     Buffer.from([0, ...length(name)]),
@@ -70,7 +70,8 @@ export class RawHttp2Client {
   private constructor(socket: Socket) {
     this.socket = socket;
     socket.on('error', () => {});
-    this.closed = once(socket, 'close');
+    // Also of a connection that was reset.
+    this.closed = new Promise((resolve) => socket.once('close', resolve));
     socket.on('data', (chunk) => {
       this.#read(chunk);
       socket.emit('frames');
