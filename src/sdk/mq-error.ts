@@ -1,47 +1,14 @@
-/** Names of gRPC status codes, as `MQError.code` has them; a call that failed has none that is OK. */
-export type MQErrorCode =
-  | 'CANCELLED'
-  | 'UNKNOWN'
-  | 'INVALID_ARGUMENT'
-  | 'DEADLINE_EXCEEDED'
-  | 'NOT_FOUND'
-  | 'ALREADY_EXISTS'
-  | 'PERMISSION_DENIED'
-  | 'RESOURCE_EXHAUSTED'
-  | 'FAILED_PRECONDITION'
-  | 'ABORTED'
-  | 'OUT_OF_RANGE'
-  | 'UNIMPLEMENTED'
-  | 'INTERNAL'
-  | 'UNAVAILABLE'
-  | 'DATA_LOSS'
-  | 'UNAUTHENTICATED';
+import { status } from '@grpc/grpc-js';
 
-/** In the order of their numbers, from 1 on (grpc `statuscodes.md`). */
-const codes: readonly MQErrorCode[] = [
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-];
+/** Names of gRPC status codes, as `MQError.code` has them; a call that failed has none that is OK. */
+export type MQErrorCode = Exclude<keyof typeof status, 'OK'>;
 
 const retryableCodes: ReadonlySet<MQErrorCode> = new Set(['UNAVAILABLE', 'RESOURCE_EXHAUSTED', 'DEADLINE_EXCEEDED']);
 
 /** The name of a status code of gRPC. */
 export function codeName(number: number): MQErrorCode {
-  return codes[number - 1] ?? 'UNKNOWN';
+  const name = status[number] as keyof typeof status | undefined;
+  return name === undefined || name === 'OK' ? 'UNKNOWN' : name;
 }
 
 /** The only error that this SDK throws. Decide by `code`, `reason` and `retryable`, never by the text. */
@@ -49,12 +16,13 @@ export class MQError extends Error {
   readonly code: MQErrorCode;
   /**
    * Why, more exactly than the code says it; the same words by proxy and in direct mode. Those that programs ask for most:
-   * - `OUTCOME_UNKNOWN`: no answer came to a publish, so the message may be stored; to publish it again may store it twice.
+   * - `OUTCOME_UNKNOWN`: no answer came to a publish, so the message may be stored; to publish it again may store it twice. Or to the end of a
+   *   transaction, which may be ended again.
    * - `NOT_STORED`: nothing was stored.
    * - `PROXY_UNREACHABLE`: no proxy can be reached; nothing was sent. `NO_ANSWER`: the connection ended before the answer came.
    * - `ENDPOINT_UNREACHABLE`, `BROKER_UNREACHABLE`, `BROKER_BUSY`, `BROKER_REFUSED`, `BROKER_FAILED`: of RocketMQ itself.
    * - `TOPIC_NOT_FOUND`, `GROUP_NOT_FOUND`, `ID_NOT_FOUND`: no such topic, group, or producer or consumer.
-   * - `RECEIPT_EXPIRED`: the ack came too late; the message comes again.
+   * - `RECEIPT_EXPIRED`: the ack came too late; the message comes again. Or the end of a transaction, or a recall.
    * - `CREDENTIALS_REFUSED`, `TOKEN_REFUSED`, `TOKEN_DENIED`: access keys or token are wrong, or not enough.
    * - `INVALID_REQUEST`, `NOT_SUPPORTED`, `OVERLOADED`, `DEADLINE`, `CANCELLED`, `CLOSED`, `SHUTTING_DOWN`, `INTERNAL`.
    */

@@ -32,10 +32,4 @@ export type { Logger, MQConfig, TlsOptions } from './mq-config.ts';
 export { MQError, type MQErrorCode } from './mq-error.ts';
 export { Producer, type ProducerOptions, type SentProperties } from './producer.ts';
 export type { MessageHandler, ReceiveStream } from './receiving.ts';
-export {
-  type HalfMessage,
-  type HalfResult,
-  Transaction,
-  type TransactionChecker,
-  type TransactionOutcome,
-} from './transaction.ts';
+export type { HalfMessage, Transaction, TransactionChecker, TransactionOutcome } from './transaction.ts';

@@ -109,14 +109,17 @@ describe('examples that go through the proxy', () => {
     expect((await fetch(url, { ...call, body: '{}' })).status).toBe(404);
   });
 
-  test('grpc-transaction commits, and answers the check for what was not', async () => {
-    const lines = (await run('grpc-transaction')).split('\n');
-    expect(lines).toEqual(expect.arrayContaining(['committed 1', 'checked 2 COMMIT']));
+  test('sdk-transaction and grpc-transaction commit, and answer the check for what was not', async () => {
+    // Side by side, since each waits for the broker to ask.
+    const [bySdk = '', byGrpc = ''] = await Promise.all([run('sdk-transaction'), run('grpc-transaction')]);
+    expect(bySdk.split('\n')).toEqual(expect.arrayContaining(['committed 1', 'checked 2 commit']));
+    expect(byGrpc.split('\n')).toEqual(expect.arrayContaining(['committed 1', 'checked 2 COMMIT']));
   });
 
   test.each([
     ['sdk-producer', ['127.0.0.1:1'], /^no proxy answers at 127\.0\.0\.1:1.*\n$/],
     ['sdk-consumer', ['127.0.0.1:1'], /^no proxy answers at 127\.0\.0\.1:1.*\n$/],
+    ['sdk-transaction', ['127.0.0.1:1'], /^no proxy answers at 127\.0\.0\.1:1.*\n$/],
     ['sdk-consumer', ['nonsense'], /^grpcEndpoint .*nonsense.*\n$/],
     ['browser-page', ['127.0.0.1:1'], /^no proxy answers at 127\.0\.0\.1:1: .*\n$/],
     ['grpc-transaction', ['127.0.0.1:1'], /^No connection established.*127\.0\.0\.1:1.*\n$/],

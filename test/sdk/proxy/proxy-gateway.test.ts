@@ -126,6 +126,21 @@ describe('several proxies', () => {
     );
   });
 
+  test('a producer with a checker has its checks from one, and transactions end there', async () => {
+    const proxies = [await startProxy(), await startProxy()] as const;
+    const client = clientOf({ grpcEndpoint: proxies.map(({ address }) => address) });
+    while ((await Promise.all(proxies.map(callCount))).some((count) => count === 0)) await client.healthCheck();
+    const producer = await client.getProducer('', 'checks', { checker: () => 'unknown' });
+    // Before its stream is open they go to both in turn.
+    await vi.waitFor(async () => {
+      const before = await Promise.all(proxies.map(callCount));
+      const ends = Array.from({ length: 4 }, () => producer.endTransaction('forged', 'commit'));
+      expect((await Promise.allSettled(ends)).map(({ status }) => status)).toEqual(ends.map(() => 'rejected'));
+      const after = await Promise.all(proxies.map(callCount));
+      expect(after.map((count, index) => count - (before[index] ?? 0)).toSorted()).toEqual([0, 4]);
+    }, 60_000);
+  });
+
   test('one that was never there is left out', async () => {
     const proxy = await startProxy();
     const gone = `127.0.0.1:${await freePort()}`;
@@ -189,24 +204,25 @@ test('a proxy that cannot be reached is named at once; one that does not answer,
 });
 
 describe('access', () => {
-  test('a token that does not come takes no longer than the call, and nothing of a stream', async () => {
+  test('a token that does not come takes no longer than the call, of a stream than the client waits', async () => {
     const proxy = await startProxy();
-    // The first ones are for the consumer; then nothing comes, and then one does.
-    const given: (string | Promise<string>)[] = ['any', 'any', new Promise<string>(() => {})];
-    const client = clientOf({ grpcEndpoint: proxy.address, token: () => given.shift() ?? 'any', timeoutMs: 3_000 });
-    const producer = await client.getProducer('', 'tokens');
-    const consumer = await client.getConsumer('', 'tokens', 'tokens-group');
-    const inbox = new Inbox(consumer);
+    const never = new Promise<string>(() => {});
+    // For the producer, the consumer, and its stream; others come at once.
+    const given: (string | Promise<string>)[] = ['any', 'any', never];
+    const client = clientOf({ grpcEndpoint: proxy.address, token: () => given.shift() ?? 'any', timeoutMs: 500 });
+    const patient = { timeoutMs: 60_000 };
+    const producer = await client.getProducer('', 'tokens', patient);
+    const consumer = await client.getConsumer('', 'tokens', 'tokens-group', '*', patient);
     const failures: MQError[] = [];
     consumer.startReceiving().on('error', (error: MQError) => failures.push(error));
-    await producer.publishMessage('x');
-    await inbox.atLeast(1);
+    await vi.waitFor(() => expect(failures).toHaveLength(1), 60_000);
     expect(failures).toMatchObject([{ code: 'DEADLINE_EXCEEDED', reason: 'DEADLINE', retryable: true }]);
-    given.push(new Promise<string>(() => {}));
-    await expect(producer.publishMessage('y', '', null, { timeoutMs: 30 })).rejects.toMatchObject({
-      code: 'DEADLINE_EXCEEDED',
-      reason: 'DEADLINE',
-    });
+    const inbox = new Inbox(consumer, () => {});
+    await producer.publishMessage('x', '', null, patient);
+    await inbox.atLeast(1);
+    given.push(never);
+    const late = client.healthCheck({ timeoutMs: 30 });
+    await expect(late).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED', reason: 'DEADLINE' });
   });
 
   test('by TLS with certificates, and by a token that may change', async () => {
