@@ -42,7 +42,7 @@ describe.skipIf(skipRocketMQ() || skipJavaClients())('administration on RocketMQ
     expect(await client.admin.resetOffsets({ ...reset, to: 0 }, soon())).toEqual([{ queue, offset: 0 }]);
     expect(await offsetsOf('moved-group', 'moved')).toEqual([[2, 0]]);
     // Whatever becomes of its offsets: the official client is in the group from now on.
-    await mqadmin.run('@consume', 'moved', 'moved-group', '2');
+    expect(await mqadmin.run('@join', 'moved', 'moved-group', '2')).toBe('2');
     const moved = await client.admin.resetOffsets({ ...reset, to: 0 }, soon());
     expect(moved).toEqual([{ queue, offset: 0 }]);
     await mqadmin.run('@leave', 'moved-group');

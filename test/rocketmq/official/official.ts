@@ -127,7 +127,8 @@ function isVerdict(value: unknown): value is Verdict {
 export interface Mqadmin {
   /**
    * Runs a command, without `-n`, and gives what it prints, errors included. Besides mqadmin's own there are
-   * `@send topic producerGroup count`, `@consume topic group count` (the consumer stays until `@leave group`).
+   * `@send topic producerGroup count`, `@consume topic group count` and, of brokers of 4.x, `@join topic group count` (the
+   * consumer stays until `@leave group`).
    */
   run(...command: readonly string[]): Promise<string>;
   /** Ends the JVM. */

@@ -18,8 +18,8 @@ import org.apache.rocketmq.tools.command.MQAdminStartup;
 /**
  * Runs mqadmin commands in one JVM: each line of the standard input is a command with its arguments, tabs between them; each line of
  * the standard output is {@code {"output":...}} with what the command has printed. Commands of its own, which mqadmin has not,
- * give it something to look at: {@code @send topic producerGroup count}, {@code @consume topic group count}, {@code @leave group},
- * {@code @request topic producerGroup timeoutMs body}, {@code @answer topic group}.
+ * give it something to look at: {@code @send topic producerGroup count}, {@code @consume topic group count}, {@code @join topic group count},
+ * {@code @leave group}, {@code @request topic producerGroup timeoutMs body}, {@code @answer topic group}.
  */
 public final class Mqadmin {
     private final Context context;
@@ -83,6 +83,7 @@ public final class Mqadmin {
     private String own(String[] command) throws Exception {
         switch (command[0]) {
             case "@send": return send(command[1], command[2], Integer.parseInt(command[3]));
+            case "@join": return String.valueOf(join(command[1], command[2], Integer.parseInt(command[3])).count());
             case "@consume": return consume(command[1], command[2], Integer.parseInt(command[3]));
             case "@leave": return leave(command[1]);
             case "@request": return Requests.request(producer(command[2]), command[1], Long.parseLong(command[3]), command[4]);
@@ -122,14 +123,20 @@ public final class Mqadmin {
         return "";
     }
 
-    /** Starts a consumer that stays, and waits until it has taken that many and the broker knows it. */
-    private String consume(String topic, String group, int count) throws Exception {
+    /** Starts a consumer that stays, and waits until it has taken that many. */
+    private Collector join(String topic, String group, int count) throws Exception {
         Collector collector = new Collector();
         DefaultMQPushConsumer consumer = context.pushConsumer(group);
         Pushes.listen(consumer, topic, "*", collector);
         consumers.put(group, consumer);
         context.await(count + " deliveries", () -> collector.count() >= count);
-        consumer.getDefaultMQPushConsumerImpl().persistConsumerOffset();
+        return collector;
+    }
+
+    /** As {@link #join}, and waits until the broker knows it, which brokers of 4.x do not tell this version. */
+    private String consume(String topic, String group, int count) throws Exception {
+        Collector collector = join(topic, group, count);
+        consumers.get(group).getDefaultMQPushConsumerImpl().persistConsumerOffset();
         context.awaitConsumed(group, topic, count);
         return String.valueOf(collector.count());
     }
