@@ -276,6 +276,14 @@ export const settings = {
     max: 100_000,
     about: 'Most messages that one receiver may have without an ack.',
   }),
+  unreadMegabytes: integer({
+    env: 'PROXY_UNREAD_MB',
+    fallback: '64',
+    min: 8,
+    max: 65_536,
+    about:
+      'MiB of messages that all streams together may have taken and not read; at that, streams wait for room, and those whose readers have stood still for 2 s are ended.',
+  }),
   producerCleanupTimeoutMs: duration({
     env: 'PRODUCER_CLEANUP_TIMEOUT',
     fallback: '30s',

@@ -54,6 +54,7 @@ const defaults = {
   clientStreamsMax: 20_000,
   clientCallsPerSecond: 0,
   messageBufferSize: 1000,
+  unreadMegabytes: 64,
   producerCleanupTimeoutMs: 30_000,
   consumerCleanupTimeoutMs: 30_000,
   readTimeoutMs: 30_000,

@@ -8,6 +8,7 @@ import type { Receipt } from './receipt.ts';
 import type { ReceivedMessage } from './received-message.ts';
 import type { StreamGrace } from './stream-grace.ts';
 import type { Subscriber } from './subscriber.ts';
+import type { UnreadStream } from './unread-bytes.ts';
 
 /** What one consumer wants, whichever way it receives. */
 export interface ConsumerOptions extends RenewalOptions {
@@ -47,6 +48,8 @@ export interface StreamOptions {
   readonly grace?: StreamGrace;
   /** How many more messages its reader wants now; it is asked each time that some may be taken. Default: as many as there is room for. */
   readonly demand?: Demand;
+  /** Its part of what all streams may take ahead of their readers, which says when they have read. Default: no bound in bytes. */
+  readonly unread?: UnreadStream;
 }
 
 /** The messages of one stream, for one reader. What is iterated ends for good when the loop is left. */

@@ -1,5 +1,6 @@
 import { Deadline } from '../remoting/deadline.ts';
 import type { Caller } from './caller.ts';
+import type { ReplyReader } from './reply-reader.ts';
 
 /** Most bytes of one request or reply in protobuf: a message of the largest size and what surrounds it. */
 export const rpcBytesMax = 5_242_880;
@@ -20,6 +21,8 @@ export interface Call {
    * @throws ConnectError RESOURCE_EXHAUSTED, after a while.
    */
   readonly limitOne?: (() => Promise<() => void>) | undefined;
+  /** How its caller reads the replies of a stream. Undefined where nobody can tell. */
+  readonly reader?: ReplyReader | undefined;
 }
 
 /** The deadline of a call: the caller's, at most `longestMs`. */

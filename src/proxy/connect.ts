@@ -1,3 +1,5 @@
+import { constants } from 'node:http2';
+import type { DescMethod } from '@bufbuild/protobuf';
 import {
   Code,
   ConnectError,
@@ -26,6 +28,7 @@ import { failure, toFailure } from './failures.ts';
 import { plainGrpcMessages } from './grpc-message.ts';
 import type { RequestHandler } from './listener.ts';
 import type { ProxyMetrics } from './metrics.ts';
+import { ReplyReader } from './reply-reader.ts';
 import { reportFailure } from './reports.ts';
 import type { Service } from './service.ts';
 import type { Tokens } from './tokens.ts';
@@ -82,14 +85,14 @@ export function createRequestHandler(
   return (request, response) => {
     if (pages.answer(request, response)) return;
     const handler = handlers.get(request.url?.split('?', 1)[0] ?? '');
-    const call = handler === undefined ? undefined : readCall(request, response);
+    const call = handler === undefined ? undefined : readCall(request, response, handler.method.methodKind);
     if (handler === undefined || call === undefined) {
       response.writeHead(handler === undefined ? 404 : 400).end();
       return;
     }
     plainGrpcMessages(request, response);
     handler(call)
-      .then((reply) => universalResponseToNodeResponse(endWith(response, reply), response))
+      .then((reply) => universalResponseToNodeResponse(endWith(response, reply, call), response))
       // The caller has gone: there is nobody to tell.
       .catch((error: unknown) => log.debug({ err: error }, 'a reply could not be written'));
   };
@@ -100,12 +103,20 @@ type NodeResponse = Parameters<RequestHandler>[1];
 
 /** The address that a call comes from. */
 const peerKey = createContextKey('');
+/** How its caller reads the replies. */
+const readerKey = createContextKey<ReplyReader | undefined>(undefined);
 
 /** Undefined for a request whose authority or path makes no URL. */
-function readCall(request: NodeRequest, response: NodeResponse): UniversalServerRequest | undefined {
+function readCall(
+  request: NodeRequest,
+  response: NodeResponse,
+  kind: DescMethod['methodKind'],
+): UniversalServerRequest | undefined {
   dropFarDeadline(request);
   try {
-    const values = createContextValues().set(peerKey, request.socket.remoteAddress ?? '');
+    const values = createContextValues()
+      .set(peerKey, request.socket.remoteAddress ?? '')
+      .set(readerKey, kind === 'server_streaming' ? new ReplyReader(() => cut(response)) : undefined);
     const call = universalRequestFromNodeRequest(request, response, undefined, values);
     // Reading that stops at a request which cannot be read would end the whole call, and with it what is still to be answered.
     return 'stream' in request ? { ...call, body: request.iterator({ destroyOnReturn: false }) } : call;
@@ -126,11 +137,22 @@ function dropFarDeadline({ headers }: NodeRequest): void {
  * The reply, of which nothing more is made once the caller has gone. Connect waits for a caller that reads slowly, and goes on to
  * wait when that caller has gone.
  */
-function endWith(response: NodeResponse, reply: UniversalServerResponse): UniversalServerResponse {
+function endWith(
+  response: NodeResponse,
+  reply: UniversalServerResponse,
+  { contextValues }: UniversalServerRequest,
+): UniversalServerResponse {
   if (reply.body === undefined || reply.body === null) return reply;
-  const body = reply.body[Symbol.asyncIterator]();
+  const replies = reply.body[Symbol.asyncIterator]();
+  const body = contextValues?.get(readerKey)?.inPieces(replies) ?? replies;
   response.once('close', () => void body.return?.().catch(() => {}));
   return { ...reply, body: { [Symbol.asyncIterator]: () => body } };
+}
+
+/** Drops what is on its way to the caller. Clients of gRPC read this code as RESOURCE_EXHAUSTED. */
+function cut(response: NodeResponse): void {
+  if ('stream' in response) response.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  else response.destroy();
 }
 
 /** How Connect calls a handler that answers once, and one that answers a stream: both are counted, and fail as `failures.ts` says. */
@@ -140,7 +162,7 @@ function createWays(metrics: ProxyMetrics, log: Log, { tokens, limits }: Access)
     const { signal, values, requestHeader } = context;
     const isOpen = openRpcs.has(rpc);
     const caller = isOpen ? nobody : (tokens?.caller(requestHeader.get('authorization')) ?? anyone);
-    const call: Call = { signal, timeoutMs: context.timeoutMs(), caller };
+    const call: Call = { signal, timeoutMs: context.timeoutMs(), caller, reader: values.get(readerKey) };
     if (isOpen || limits === undefined) return { call, leave: () => {} };
     const client = tokens === undefined ? `address ${values.get(peerKey)}` : `token ${caller.name}`;
     const limitOne = () => limits.enter(client, 'unary', signal);

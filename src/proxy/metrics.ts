@@ -6,6 +6,8 @@ export interface ProxyMetricsOptions {
   readonly activeProducers: () => number;
   /** Consumers that are in use now. */
   readonly activeConsumers: () => number;
+  /** Bytes of messages that were taken from brokers and are not read. Default: none. */
+  readonly unreadBytes?: () => number;
   /** Milliseconds of a clock that never goes back. Default: the process's monotonic clock. */
   readonly nowMs?: () => number;
 }
@@ -56,6 +58,7 @@ export class ProxyMetrics {
   #errors = 0;
   #pendingCalls = 0;
   #streamPauses = 0;
+  #stalledStreams = 0;
 
   constructor(options: ProxyMetricsOptions) {
     this.#options = options;
@@ -120,6 +123,11 @@ export class ProxyMetrics {
   /** A stream stopped its poll because its reader is slow. */
   streamPaused(): void {
     this.#streamPauses += 1;
+  }
+
+  /** A stream was ended because its reader stood still. */
+  streamStalled(): void {
+    this.#stalledStreams += 1;
   }
 
   snapshot(): MetricsSnapshot {
@@ -192,6 +200,16 @@ export class ProxyMetrics {
       'rocketmq_proxy_stream_pauses_total',
       'Times a slow stream paused its poll.',
       () => this.#streamPauses,
+    );
+    this.#gauge(
+      'rocketmq_proxy_unread_bytes',
+      'Bytes of messages that were taken from brokers, or may come, and are not read.',
+      this.#options.unreadBytes ?? (() => 0),
+    );
+    this.#counter(
+      'rocketmq_proxy_stalled_streams_total',
+      'Streams that were ended because their readers stood still while others waited for memory.',
+      () => this.#stalledStreams,
     );
     this.#counter('process_cpu_seconds_total', 'CPU time of the process.', cpuSeconds);
     this.#gauge('process_resident_memory_bytes', 'Resident memory of the process.', () => process.memoryUsage.rss());

@@ -1,5 +1,6 @@
 import type { ConnectError } from '@connectrpc/connect';
 import type { ClientOptions, Vendor } from '../client/options.ts';
+import { UnreadBytes } from '../client/unread-bytes.ts';
 import { file_google_rpc_error_details } from '../gen/google/rpc/error_details_pb.ts';
 import { Health } from '../gen/grpc/health/v1/health_pb.ts';
 import { ServerReflection } from '../gen/grpc/reflection/v1/reflection_pb.ts';
@@ -39,6 +40,7 @@ import { Targets } from './targets.ts';
 import type { TlsFileSettings } from './tls-files.ts';
 import { WatchedSettings } from './watched-settings.ts';
 
+const megabyte = 1_048_576;
 /** How often idle sessions and engines are looked for, in ms. */
 const sweepIntervalMs = 5_000;
 /** Longest that messages may take to be given back once the calls have ended, in ms. */
@@ -68,6 +70,8 @@ export interface ProxyOptions {
   readonly delivery: DeliverySettings;
   /** Messages of one stream that may be in flight. */
   readonly messagesMax: number;
+  /** MiB of messages of all streams that may be taken and not read. Default: any number. */
+  readonly unreadMegabytes?: number | undefined;
   readonly writeTimeoutMs: number;
   readonly producerIdleMs: number;
   readonly consumerIdleMs: number;
@@ -98,10 +102,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { log, sealer } = options;
   const engines = createEngines(options);
   const sessions = new Sessions({ ...options, engines });
-  const metrics = new ProxyMetrics({
-    activeProducers: () => sessions.activeProducerCount,
-    activeConsumers: () => sessions.activeConsumerCount,
-  });
+  const unreadBytes = new UnreadBytes((options.unreadMegabytes ?? Number.POSITIVE_INFINITY) * megabyte);
+  const metrics = createMetrics(sessions, unreadBytes);
   const targets = new Targets(options);
   const defaultTarget = targets.default;
   const draining = new AbortController();
@@ -119,6 +121,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     peers,
     draining: draining.signal,
     grace,
+    unreadBytes,
     isReady: () => readiness.state.ready,
   });
   const files = new WatchedSettings(options);
@@ -165,6 +168,14 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   };
 }
 
+function createMetrics(sessions: Sessions, unreadBytes: UnreadBytes): ProxyMetrics {
+  return new ProxyMetrics({
+    activeProducers: () => sessions.activeProducerCount,
+    activeConsumers: () => sessions.activeConsumerCount,
+    unreadBytes: () => unreadBytes.bytes,
+  });
+}
+
 function createEngines({ log, policy, vendor, client = {} }: ProxyOptions): Engines {
   return new Engines({
     vendor,
@@ -187,12 +198,13 @@ interface ServiceParts {
   readonly peers: Peers;
   readonly draining: AbortSignal;
   readonly grace: DrainGrace;
+  readonly unreadBytes: UnreadBytes;
   readonly isReady: () => boolean;
 }
 
 function createService(options: ProxyOptions, parts: ServiceParts): Service {
   const { writeTimeoutMs, messagesMax, log } = options;
-  const { targets, engines, sessions, metrics, receipts, peers, draining, grace, isReady } = parts;
+  const { targets, engines, sessions, metrics, receipts, peers, draining, grace, unreadBytes, isReady } = parts;
   const onFailures = (rpc: string, failures: readonly ConnectError[]): void => {
     reportOutcomes(log, rpc, failures);
     metrics.error(failures.length);
@@ -211,10 +223,12 @@ function createService(options: ProxyOptions, parts: ServiceParts): Service {
       peers,
       draining,
       grace,
+      unreadBytes,
       log,
       onFailures,
       onReceived: () => metrics.messageReceived(),
       onPaused: () => metrics.streamPaused(),
+      onStalled: () => metrics.streamStalled(),
     }),
     health: createHealthHandlers({ services: [RocketMQProxy.typeName], isReady, draining }),
     reflection: createReflectionHandlers(

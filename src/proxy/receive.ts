@@ -1,20 +1,20 @@
-import { setMaxListeners } from 'node:events';
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import { Code } from '@connectrpc/connect';
+import { Code, type ConnectError } from '@connectrpc/connect';
 import type { StreamGrace } from '../client/stream-grace.ts';
-import type { MessageSchema, ReceiveMessagesRequest } from '../gen/rocketmq/rocketmq_pb.ts';
+import { UnreadBytes } from '../client/unread-bytes.ts';
+import type { Message, ReceiveMessagesRequest } from '../gen/rocketmq/rocketmq_pb.ts';
 import type { Log } from '../log.ts';
 import { type Call, createTimeoutMs, deadlineOf } from './call.ts';
 import { failure, invalid } from './failures.ts';
-import { toMessage } from './incoming.ts';
 import { ReaderWatch } from './reader-watch.ts';
 import type { Receipts } from './receipts.ts';
 import type { Sessions } from './sessions.ts';
 import { createSettleHandlers, type SettleHandlers, type SettleOptions } from './settle.ts';
+import { StreamDeliveries } from './stream-deliveries.ts';
+import { streamEnding } from './stream-ending.ts';
 
 /** Handlers of receiving. */
 export interface ReceiveHandlers extends SettleHandlers {
-  receiveMessages(request: ReceiveMessagesRequest, call: Call): AsyncIterable<MessageInitShape<typeof MessageSchema>>;
+  receiveMessages(request: ReceiveMessagesRequest, call: Call): AsyncIterable<Message>;
 }
 
 export interface ReceiveOptions extends SettleOptions {
@@ -28,6 +28,10 @@ export interface ReceiveOptions extends SettleOptions {
   readonly onReceived: () => void;
   /** Called each time that a stream stops polling, because its reader is slow or has not acknowledged what it got. */
   readonly onPaused: () => void;
+  /** What all streams may have taken that is not read. Default: any number of bytes. */
+  readonly unreadBytes?: UnreadBytes;
+  /** Called for each stream that is ended because its reader stands still and others wait for the memory. */
+  readonly onStalled?: () => void;
 }
 
 export function createReceiveHandlers(
@@ -35,48 +39,66 @@ export function createReceiveHandlers(
   receipts: Receipts,
   options: ReceiveOptions,
 ): ReceiveHandlers {
-  const { messagesMax, draining, grace, log, onReceived, onPaused } = options;
-  // Any number of streams may watch it. Each takes its listener back, so there is no leak for Node to warn of.
-  setMaxListeners(0, draining);
+  const { messagesMax, draining, grace, log, onReceived, onPaused, onStalled } = options;
+  const unreadBytes = options.unreadBytes ?? new UnreadBytes(Number.POSITIVE_INFINITY);
   return {
     async *receiveMessages(request, call) {
       const session = sessions.consumer(request.consumerId, call.caller);
       const streamMax = toMessagesMax(request.messagesMax, messagesMax);
       const { consumer } = await session.open(deadlineOf(call, createTimeoutMs));
-      const ending = new AbortController();
-      const end = (): void => ending.abort();
-      const signals = [call.signal, draining];
-      for (const signal of signals) signal.addEventListener('abort', end, { once: true });
-      if (signals.some(({ aborted }) => aborted)) end();
+      const stalled = new AbortController();
+      const ending = streamEnding([call.signal, draining, stalled.signal]);
+      const { group, topic } = session.fields;
+      const unread = unreadBytes.open(ending.signal, () => {
+        log.warn({ group, topic }, 'ended a stream whose reader stands still while others wait for PROXY_UNREAD_MB');
+        onStalled?.();
+        stalled.abort();
+        call.reader?.cut();
+      });
       const reader = new ReaderWatch(onPaused);
+      const stream = { messagesMax: streamMax, signal: ending.signal, onPaused, unread };
+      const messages = consumer.stream(grace === undefined ? stream : { ...stream, grace });
+      const deliveries = new StreamDeliveries(messages, {
+        binaryBodies: request.binaryBodies,
+        seal: (receipt) => receipts.seal(session.receiptOwner, receipt),
+        onLeftOut: () => unread.read(),
+        log,
+      });
+      call.reader?.watch(
+        () => deliveries.forgetBody(),
+        () => unread.progressed(),
+      );
       try {
-        const stream = { messagesMax: streamMax, signal: ending.signal, onPaused };
-        for await (const message of consumer.stream(grace === undefined ? stream : { ...stream, grace })) {
-          const delivered = toMessage(
-            message,
-            receipts.seal(session.receiptOwner, message.receipt),
-            request.binaryBodies,
-          );
-          if (delivered === undefined) {
-            const { messageId, topic } = message;
-            log.error({ messageId, topic, bytes: message.body.length }, 'a message is too large to be delivered');
-            continue;
-          }
+        for (;;) {
+          const delivered = deliveries.takeNow() ?? (await deliveries.next());
+          if (delivered === undefined) break;
           onReceived();
           reader.given();
           yield delivered;
           reader.asked();
+          unread.read();
         }
       } finally {
         reader.stop();
-        for (const signal of signals) signal.removeEventListener('abort', end);
+        await deliveries.end();
+        ending.release();
       }
+      if (stalled.signal.aborted) throw standsStill();
       if (draining.aborted)
         throw failure(Code.Unavailable, 'SHUTTING_DOWN', 'the proxy is shutting down: receive from another instance');
     },
 
     ...createSettleHandlers(sessions, receipts, options),
   };
+}
+
+function standsStill(): ConnectError {
+  return failure(
+    Code.ResourceExhausted,
+    'OVERLOADED',
+    'the reader of this stream took nothing for some seconds while others waited for the memory that its messages hold: ' +
+      'they are delivered again; receive anew, and go on reading',
+  );
 }
 
 /** Messages of a stream that may be in flight: as many as it asks for, at most what the proxy allows. */

@@ -8,6 +8,7 @@ function create(startMs = 5_000_000) {
   const metrics = new ProxyMetrics({
     activeProducers: () => active.producers,
     activeConsumers: () => active.consumers,
+    unreadBytes: () => 77,
     nowMs: () => clock.nowMs,
   });
   return { metrics, clock, active };
@@ -116,6 +117,7 @@ describe('ProxyMetrics', () => {
     metrics.messageSent(2);
     metrics.messageReceived(3);
     metrics.streamPaused();
+    metrics.streamStalled();
     active.consumers = 6;
     const ended = metrics.callStarted();
     clock.nowMs += 30;
@@ -135,6 +137,8 @@ describe('ProxyMetrics', () => {
       'rocketmq_proxy_errors_total 1',
       'rocketmq_proxy_pending_calls 1',
       'rocketmq_proxy_stream_pauses_total 1',
+      'rocketmq_proxy_stalled_streams_total 1',
+      'rocketmq_proxy_unread_bytes 77',
       'rocketmq_proxy_response_time_seconds_bucket{le="0.025"} 0',
       'rocketmq_proxy_response_time_seconds_bucket{le="0.05"} 1',
     ]) {

@@ -146,7 +146,7 @@ export class PopConsumer implements Consumer<PopReceipt> {
     this.#streams ??= new OpenStreams();
     const { stream, end } = this.#streams.start(options, (given) => {
       const stream = new PopStream(this.#parts, this.#options, given);
-      const stopRenewals = startRenewals(stream.inFlight, this.#settler, this.#options);
+      const stopRenewals = startRenewals(stream, this.#settler, this.#options);
       const forget = this.#parts.liveStreams.add(this.#options.subscriber, stream.inFlight);
       const giveBack = (): Promise<void> => {
         stopRenewals();

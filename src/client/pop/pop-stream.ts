@@ -1,3 +1,4 @@
+import { isCompressed } from '../../remoting/compression.ts';
 import { Deadline, pause } from '../../remoting/deadline.ts';
 import { ResponseError } from '../../remoting/errors.ts';
 import type { PopReceipt } from '../../remoting/pop-receipt.ts';
@@ -8,11 +9,11 @@ import type { Route } from '../cluster/route.ts';
 import { routeDoubt } from '../cluster/routes.ts';
 import type { ConsumerOptions, StreamOptions } from '../consumer.ts';
 import { ClientError, isDenied } from '../errors.ts';
-import type { ReceivedMessage } from '../received-message.ts';
-import { InFlightMessages } from './in-flight-messages.ts';
+import { type DeliveryOf, type ReceivedMessage, readMessage, toReceivedMessage } from '../received-message.ts';
+import { type InFlightMessage, InFlightMessages } from './in-flight-messages.ts';
 import type { PopParts } from './pop-options.ts';
 import { type OrderedStream, OrderedTakes, orderedPollDurationMsMax } from './pop-ordered.ts';
-import { type PopAttempt, type PopSource, waitForMessages } from './pop-requests.ts';
+import { type PopAttempt, type PoppedMessage, type PopSource, waitForMessages } from './pop-requests.ts';
 import { PopTaker } from './pop-taker.ts';
 
 /** How long to wait before looking again for a topic that does not exist, or a broker that failed, in ms. */
@@ -42,9 +43,10 @@ export class PopStream {
   /** Rings when there may be something to do for who waits for a message. */
   readonly #bell = new Bell();
   /** What was taken and waits for the reader. */
-  #inHand: ReceivedMessage<PopReceipt>[] = [];
+  #inHand: PoppedMessage[] = [];
   /** How many messages the POPs under way may bring. */
   #expectedCount = 0;
+  #lastHandedOut: InFlightMessage | undefined;
   #turn = 0;
   #paused = false;
   #refusal: unknown;
@@ -62,9 +64,16 @@ export class PopStream {
     });
   }
 
-  /** The next message, if it is at hand. */
+  /** The next message, if it is at hand and can be read without waiting: most are, and a promise for each of them costs. */
   takeNow(): ReceivedMessage<PopReceipt> | undefined {
-    return this.#options.signal.aborted ? undefined : this.#handOut();
+    if (this.#options.signal.aborted) return undefined;
+    for (;;) {
+      const popped = this.#inHand[0];
+      if (popped === undefined || isCompressed(popped.stored)) return undefined;
+      const visibleAtMs = this.#visibleAtMs(popped);
+      if (visibleAtMs > performance.now()) return this.#handOut(popped, visibleAtMs);
+      this.#drop(popped);
+    }
   }
 
   /**
@@ -74,8 +83,14 @@ export class PopStream {
   async next(): Promise<ReceivedMessage<PopReceipt> | undefined> {
     const { signal } = this.#options;
     while (!signal.aborted) {
-      const message = this.#handOut();
+      const message = this.takeNow();
       if (message !== undefined) return message;
+      const packed = this.#inHand[0];
+      if (packed !== undefined) {
+        const unpacked = await this.#unpack(packed);
+        if (unpacked !== undefined) return unpacked;
+        continue;
+      }
       if (this.#refusal !== undefined) throw this.#refusal;
       await this.#startPolls();
       // Polls ring when they end. Without one there may be messages that expire, or a topic that comes into being.
@@ -84,17 +99,22 @@ export class PopStream {
     return undefined;
   }
 
-  /** There may be an end. */
+  /** Whether the reader is known not to have it yet: what nobody works on is not kept invisible for longer. */
+  isUnread(message: InFlightMessage): boolean {
+    return message === this.#lastHandedOut && this.#options.unread?.isReading === true;
+  }
+
   get inFlightCount(): number {
     return this.inFlight.size;
   }
 
+  /** There may be an end. */
   ring(): void {
     this.#bell.ring();
   }
 
   /** What was taken, or still will be, and no reader gets. To be called once the signal has ended the stream. */
-  async leftOver(): Promise<readonly ReceivedMessage<PopReceipt>[]> {
+  async leftOver(): Promise<readonly PoppedMessage[]> {
     await Promise.all([...this.#polls.values(), ...this.#takes.values()]);
     return this.#inHand.splice(0);
   }
@@ -105,16 +125,50 @@ export class PopStream {
     return Math.min(this.inFlight.room, wantedCount) - this.#inHand.length - this.#expectedCount;
   }
 
-  #handOut(): ReceivedMessage<PopReceipt> | undefined {
-    for (;;) {
-      const message = this.#inHand.shift();
-      if (message === undefined) return undefined;
-      const visibleAtMs = this.#visibleAtMs(message);
-      // It waited here for its reader until its time was over, so the broker delivers it again.
-      if (visibleAtMs <= performance.now()) continue;
-      this.inFlight.add(message.receipt, visibleAtMs);
-      return message;
+  /** The first in hand goes to the reader. */
+  #handOut(popped: PoppedMessage, visibleAtMs: number): ReceivedMessage<PopReceipt> {
+    const { stored } = popped;
+    this.#inHand.shift();
+    this.#options.unread?.give(stored.body.length);
+    this.#lastHandedOut = this.inFlight.add(popped.receipt, visibleAtMs);
+    return readMessage(stored, this.#deliveryOf(popped), stored.body);
+  }
+
+  /** As `#handOut`, for one that is compressed: only when its reader comes, because it may be a thousand times as large then. */
+  async #unpack(popped: PoppedMessage): Promise<ReceivedMessage<PopReceipt> | undefined> {
+    const { unread, signal } = this.#options;
+    const unpack = () => this.#read(popped);
+    const message = await (unread === undefined ? unpack() : unread.unpack(unpack));
+    // The end of the stream gives back what is in hand, and this still is.
+    if (signal.aborted) return undefined;
+    this.#drop(popped);
+    const visibleAtMs = this.#visibleAtMs(popped);
+    if (message === undefined || visibleAtMs <= performance.now()) return undefined;
+    this.#lastHandedOut = this.inFlight.add(popped.receipt, visibleAtMs);
+    return message;
+  }
+
+  async #read(popped: PoppedMessage): Promise<ReceivedMessage<PopReceipt> | undefined> {
+    try {
+      return await toReceivedMessage(popped.stored, this.#deliveryOf(popped), this.#parts.bodyBytesMax);
+    } catch (error) {
+      const { receipt } = popped;
+      this.#parts.log.error(
+        { err: error, ...this.#consumer.subscriber, receipt },
+        'a message cannot be read; it comes again until it is dead',
+      );
+      return undefined;
     }
+  }
+
+  /** Takes the first away: nobody gets it, or not as it is. What waited until its time was over the broker delivers again. */
+  #drop({ stored }: PoppedMessage): void {
+    this.#inHand.shift();
+    this.#options.unread?.drop(stored.body.length);
+  }
+
+  #deliveryOf({ receipt, reconsumeTimes }: PoppedMessage): DeliveryOf<PopReceipt> {
+    return { topic: this.#consumer.subscriber.topic, reconsumeTimes, receipt };
   }
 
   async #startPolls(): Promise<void> {
@@ -225,10 +279,15 @@ export class PopStream {
    * and reader work side by side. False when there was nothing to take.
    */
   async #takeAhead(source: PopSource): Promise<boolean> {
-    let poppedCount = await this.#take(source, popMessagesMax);
+    const { unread } = this.#options;
+    const countOf = (): number => unread?.countOf(popMessagesMax) ?? popMessagesMax;
+    let askedCount = countOf();
+    let poppedCount = await this.#take(source, askedCount);
     const found = poppedCount > 0;
-    while (poppedCount === popMessagesMax && this.#inHand.length <= popMessagesMax && this.#canTake) {
-      const next = this.#take(source, popMessagesMax);
+    while (poppedCount === askedCount && this.#inHand.length <= popMessagesMax && this.#canTake) {
+      if (unread?.mayTakeAhead === false) break;
+      askedCount = countOf();
+      const next = this.#take(source, askedCount);
       setImmediate(() => this.#bell.ring());
       poppedCount = await next;
     }
@@ -244,10 +303,14 @@ export class PopStream {
     const countMax = Math.min(wantedCount, this.#room);
     let poppedCount = 0;
     this.#expectedCount += countMax;
-    try {
+    const take = async (): Promise<readonly PoppedMessage[]> => {
       const taken = await this.#taker.take(source, countMax, attempt);
       poppedCount = taken.poppedCount;
       this.#inHand.push(...taken.messages);
+      return taken.messages;
+    };
+    try {
+      await (this.#options.unread?.take(countMax, take) ?? take());
       if (poppedCount > 0) this.#contendedPauseMs.delete(source.brokerName);
       return poppedCount;
     } finally {
@@ -277,7 +340,7 @@ export class PopStream {
     await pause(durationMs, this.#options.signal);
   }
 
-  #visibleAtMs({ receipt }: ReceivedMessage<PopReceipt>): number {
+  #visibleAtMs({ receipt }: PoppedMessage): number {
     const leftMs = receipt.popTimeMs + receipt.invisibleDurationMs - this.#parts.clocks.now(receipt.brokerName);
     return performance.now() + leftMs;
   }

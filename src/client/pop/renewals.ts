@@ -1,4 +1,4 @@
-import type { InFlightMessages } from './in-flight-messages.ts';
+import type { InFlightMessage, InFlightMessages } from './in-flight-messages.ts';
 import type { Settler } from './settler.ts';
 
 export interface RenewalOptions {
@@ -8,25 +8,32 @@ export interface RenewalOptions {
   readonly renewalDurationMs: number;
 }
 
+/** The stream whose messages are renewed. */
+export interface RenewedStream {
+  readonly inFlight: InFlightMessages;
+  /** Whether its reader is known not to have this one yet. */
+  isUnread(message: InFlightMessage): boolean;
+}
+
 /**
- * Renews, each time that half of its invisible duration is over, what a stream has in flight.
+ * Renews, each time that half of its invisible duration is over, what a stream has in flight and its reader has got.
  * @returns the function that stops it.
  */
-export function startRenewals(inFlight: InFlightMessages, settler: Settler, options: RenewalOptions): () => void {
+export function startRenewals(stream: RenewedStream, settler: Settler, options: RenewalOptions): () => void {
   const { renewalDurationMs, invisibleDurationMs } = options;
   if (renewalDurationMs <= invisibleDurationMs) return () => {};
-  const timer = setInterval(() => renewDue(inFlight, settler, options), invisibleDurationMs / 6);
+  const timer = setInterval(() => renewDue(stream, settler, options), invisibleDurationMs / 6);
   return () => clearInterval(timer);
 }
 
-function renewDue(inFlight: InFlightMessages, settler: Settler, options: RenewalOptions): void {
+function renewDue(stream: RenewedStream, settler: Settler, options: RenewalOptions): void {
   const { renewalDurationMs, invisibleDurationMs } = options;
   const nowMs = performance.now();
-  for (const message of inFlight.all) {
+  for (const message of stream.inFlight.all) {
     const endMs = message.handedOutAtMs + renewalDurationMs;
     const isDue = message.visibleAtMs > nowMs && message.visibleAtMs - nowMs < invisibleDurationMs / 2;
     const isFree = message.busy === undefined && message.renewalLost === undefined && !message.isTimedByReader;
-    if (isDue && isFree && endMs > message.visibleAtMs) {
+    if (isDue && isFree && !stream.isUnread(message) && endMs > message.visibleAtMs) {
       void settler.renew(message, Math.min(invisibleDurationMs, endMs - nowMs));
     }
   }

@@ -1,21 +1,25 @@
 import { getEventListeners } from 'node:events';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { deflateSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { ClusterClient } from '../../../src/client/client.ts';
 import type { ConsumerOptions, StreamOptions } from '../../../src/client/consumer.ts';
 import type { ClientOptions } from '../../../src/client/options.ts';
 import type { ReceivedMessage } from '../../../src/client/received-message.ts';
+import { UnreadBytes } from '../../../src/client/unread-bytes.ts';
 import { Deadline } from '../../../src/remoting/deadline.ts';
 import type { PopReceipt } from '../../../src/remoting/pop-receipt.ts';
 import { RequestCode } from '../../../src/remoting/request-code.ts';
 import { ResponseCode } from '../../../src/remoting/response-code.ts';
+import { SysFlag } from '../../../src/remoting/sys-flag.ts';
 import {
   bodies,
   consumerDefaults,
   nothingFound,
   popAnswer,
   read,
+  releasedOffsets,
   routesScript,
   type ScriptedCluster,
   ScriptedPop,
@@ -23,7 +27,9 @@ import {
 } from '../../support/scripted-cluster.ts';
 import type { Script, ScriptedPeer } from '../../support/scripted-peer.ts';
 
-const { GET_ROUTEINFO_BY_TOPIC, NOTIFICATION, POP_MESSAGE } = RequestCode;
+const { CHANGE_MESSAGE_INVISIBLE_TIME, GET_ROUTEINFO_BY_TOPIC, NOTIFICATION, POP_MESSAGE } = RequestCode;
+/** A message as `UnreadStream.take` gets it. */
+const storedAs = (bytes: number) => ({ stored: { body: Buffer.alloc(bytes) } });
 const soon = (): Deadline => Deadline.after(10_000);
 
 describe('PopStream', () => {
@@ -230,6 +236,94 @@ describe('PopStream', () => {
         expect(bodies(await read(stream, 1))).toEqual(['2']);
         await consumer.close();
       }
+    });
+  });
+
+  describe('a bound of unread bytes', () => {
+    const megabyte = 1_048_576;
+
+    function boundedStream(all: UnreadBytes) {
+      const unread = all.open(ending.signal, () => {});
+      return { unread, ...streamOf({}, { unread }) };
+    }
+
+    /** A message of `megabytes` that is a thousandth of it while it is compressed. */
+    const packed = (queueOffset: bigint, megabytes: number) => ({
+      queueOffset,
+      sysFlag: SysFlag.COMPRESSED,
+      body: deflateSync(Buffer.alloc(megabytes * megabyte, 'x')),
+    });
+
+    test('makes a stream ask for one message, then for as many as are known to be small', async () => {
+      const all = new UnreadBytes(64 * megabyte);
+      pop.arriveOffsets(1);
+      pop.arriveOffsets(2, 3);
+      const { stream, unread } = boundedStream(all);
+      expect(bodies(await read(stream, 3))).toEqual(['1', '2', '3']);
+      expect(askedCounts()).toEqual([1, 32]);
+      expect(all.bytes).toBe(3);
+      unread.read();
+      expect(all.bytes).toBe(0);
+    });
+
+    test('lets one more be taken while a reader has one of the largest, and none beside those', async () => {
+      const all = new UnreadBytes(64 * megabyte);
+      const body = Buffer.alloc(4 * megabyte, 7);
+      for (const queueOffset of [1n, 2n, 3n]) pop.arrive([{ queueOffset, body }]);
+      const { stream, unread } = boundedStream(all);
+      await read(stream, 1);
+      await vi.waitUntil(() => all.bytes === 2 * body.length, 20_000);
+      await settled();
+      expect(askedCounts()).toEqual([1, 1]);
+      unread.read();
+      await read(stream, 1);
+      unread.read();
+      await read(stream, 1);
+      expect(popCount()).toBeGreaterThanOrEqual(3);
+    });
+
+    test('has what is compressed unpacked for its reader only', async () => {
+      const all = new UnreadBytes(64 * megabyte);
+      const batch = [packed(1n, 4), packed(2n, 4), packed(3n, 4)];
+      pop.arrive(batch);
+      const { stream, unread } = boundedStream(all);
+      const packedBytes = batch.slice(1).reduce((sum, { body }) => sum + body.length, 0);
+      expect((await read(stream, 1))[0]?.body.length).toBe(4 * megabyte);
+      expect(all.bytes).toBe(4 * megabyte + packedBytes);
+      unread.read();
+      await read(stream, 2);
+      unread.read();
+      expect(all.bytes).toBe(0);
+    });
+
+    test('holds a stream up until there is room, and it goes on by itself', async () => {
+      const all = new UnreadBytes(4 * megabyte);
+      const other = all.open(ending.signal, () => {});
+      await other.take(1, async () => [storedAs(1)]);
+      pop.arriveOffsets(1);
+      const { stream } = boundedStream(all);
+      const waiting = read(stream, 1);
+      await vi.waitUntil(() => all.waitingCount === 1, 20_000);
+      expect(popCount()).toBe(0);
+      other.drop(1);
+      expect(bodies(await waiting)).toEqual(['1']);
+    });
+
+    test('a stream that ends while it waits for room takes nothing, and gives back what it would have unpacked', async () => {
+      const all = new UnreadBytes(8 * megabyte);
+      pop.arrive([packed(1n, 1), packed(2n, 1)]);
+      const { stream } = boundedStream(all);
+      const other = all.open(new AbortController().signal, () => {});
+      await other.take(1, async () => [storedAs(1)]);
+      await read(stream, 1);
+      await other.take(1, async () => [storedAs(8 * megabyte)]);
+      const unpacking = stream.next();
+      await vi.waitUntil(() => all.waitingCount === 1, 20_000);
+      ending.abort();
+      expect((await unpacking).done).toBe(true);
+      await broker.request(CHANGE_MESSAGE_INVISIBLE_TIME, 1);
+      expect(releasedOffsets(broker)).toEqual([1, 2]);
+      expect(popCount()).toBe(1);
     });
   });
 

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { ConsumerOptions } from '../../../src/client/consumer.ts';
 import type { PopConsumer } from '../../../src/client/pop/pop-consumer.ts';
 import type { ReceivedMessage } from '../../../src/client/received-message.ts';
+import { UnreadBytes } from '../../../src/client/unread-bytes.ts';
 import type { Command } from '../../../src/remoting/command.ts';
 import { Deadline } from '../../../src/remoting/deadline.ts';
 import type { PopReceipt } from '../../../src/remoting/pop-receipt.ts';
@@ -98,6 +99,22 @@ describe('renewals', () => {
     expect(extraInfo).toBe(`5 ${firstRenewalMs + 4_000} 6000 0 0 broker-a 0 5`);
     expect(consumer.inFlightCount).toBe(0);
     await pass(60_000);
+    expect(changes().length).toBe(2);
+  });
+
+  test('none is begun for a message that its reader has not read yet, but for all others', async () => {
+    const all = new UnreadBytes(1_000_000_000);
+    const unread = all.open(ending.signal, () => {});
+    pop.arriveOffsets(5, 6);
+    const consumer = cluster
+      .client()
+      .popConsumer({ ...consumerDefaults, invisibleDurationMs: 6_000, renewalDurationMs: 60_000 });
+    const stream = consumer.stream({ messagesMax: 10, signal: ending.signal, unread });
+    await read(stream, 1);
+    unread.read();
+    await read(stream, 1);
+    expect((await renewed(0)).extFields['offset']).toBe('5');
+    expect((await renewed(1)).extFields['offset']).toBe('5');
     expect(changes().length).toBe(2);
   });
 
