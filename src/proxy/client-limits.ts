@@ -17,8 +17,8 @@ export interface ClientLimitSettings {
  * has very many calls under way, must not keep the proxy busy with refusing them.
  */
 export const refusalIntervalMs = 20;
-/** Longest that a refusal is held back, in ms. */
-export const refusalHoldMsMax = 10_000;
+/** Longest that a refusal is held back, in ms: few callers wait for longer. */
+export const refusalHoldMsMax = 30_000;
 
 export type CallKind = 'unary' | 'stream';
 

@@ -87,8 +87,8 @@ describe('what one client may do', () => {
     expect(await heldFor('a')).toBe(30);
     nowMs = 1_000;
     expect(await heldFor('a')).toBe(0);
-    for (let n = 1; n <= 500; n += 1) await heldFor('a');
-    expect([holds.at(-1), await heldFor('a')]).toEqual([10_000, 10_000]);
+    for (let n = 1; n <= 1_500; n += 1) await heldFor('a');
+    expect([holds.at(-1), await heldFor('a')]).toEqual([30_000, 30_000]);
   });
 
   it('is remembered while a refusal is held back', async () => {
