@@ -75,7 +75,7 @@ export class ReplyPump {
   async #sendRest(bytes: Uint8Array, hasRoomNow: boolean): Promise<void> {
     const { context, answer } = this.#parts;
     // The codec may use its bytes again meanwhile.
-    const rest = bytes.slice(firstPartBytesMax);
+    const rest = Buffer.from(bytes.subarray(firstPartBytesMax));
     let hasRoom = hasRoomNow;
     for (let start = 0; ; start += partBytesMax) {
       if (!hasRoom) await this.#room();

@@ -45,8 +45,11 @@ export class ServedGrpc {
   /** Why connections were ended. */
   readonly failures: Error[];
 
-  private constructor(port: number, failures: Error[]) {
+  readonly #connections: ReadonlySet<Http2Connection>;
+
+  private constructor(port: number, connections: ReadonlySet<Http2Connection>, failures: Error[]) {
     this.port = port;
+    this.#connections = connections;
     this.failures = failures;
   }
 
@@ -57,11 +60,12 @@ export class ServedGrpc {
     const onStream = serveGrpc({ methods: new Map(Object.entries(methods)), ...options });
     const pool = new BufferPool();
     const sockets = new Set<Socket>();
+    const connections = new Set<Http2Connection>();
     const failures: Error[] = [];
     const server = createServer((socket) => {
       sockets.add(socket);
       const onFailure = (error: Error) => void failures.push(error);
-      new Http2Connection(socket, { options: http2Defaults, pool, onStream, onFailure });
+      connections.add(new Http2Connection(socket, { options: http2Defaults, pool, onStream, onFailure }));
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -69,7 +73,12 @@ export class ServedGrpc {
       server.close();
       for (const socket of sockets) socket.destroy();
     });
-    return new ServedGrpc((server.address() as AddressInfo).port, failures);
+    return new ServedGrpc((server.address() as AddressInfo).port, connections, failures);
+  }
+
+  /** Lets the connections look at their limits as they would so much later. */
+  sweep(laterMs: number): void {
+    for (const connection of this.#connections) connection.sweep(performance.now() + laterMs);
   }
 
   /** A client of grpc-js on a connection of its own. */
@@ -100,6 +109,8 @@ export class ServedGrpc {
     ]);
     const client = await RawHttp2Client.connect(this.port, greeting);
     onTestFinished(() => void client.socket.destroy());
+    // Any number of answers may be waited for.
+    client.socket.setMaxListeners(0);
     return new RawGrpc(client);
   }
 }
@@ -132,6 +143,7 @@ export class RawGrpc {
   readonly #decoded: { streamId: number; fields: Readonly<Record<string, string>> }[] = [];
   #decodedFrames = 0;
   #nextId = 1;
+  #pingCount = 0;
   /** Bytes of data that `dataInWindow` sent. */
   #sentBytes = 0;
 
@@ -197,6 +209,16 @@ export class RawGrpc {
     const payload = Buffer.alloc(4);
     payload.writeUInt32BE(bytes);
     this.client.socket.write(frame(FrameType.WINDOW_UPDATE, 0, id, payload));
+  }
+
+  /** The server has worked on all that was sent. */
+  async settled(): Promise<void> {
+    this.#pingCount += 1;
+    const data = Buffer.alloc(8, this.#pingCount);
+    this.client.socket.write(frame(FrameType.PING, 0, 0, data));
+    await this.client.next(
+      ({ type, flags, payload }) => type === FrameType.PING && flags === ACK && payload.equals(data),
+    );
   }
 
   /** A whole call: everything that came back. */
