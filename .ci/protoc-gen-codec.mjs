@@ -34,7 +34,7 @@ function codeOf(field) {
     return {
       tag: delimited,
       read: embedded(`message.${name} = decode${type}(reader, message.${name});`),
-      write: [`if (message.${name} !== undefined) {`, ...writeEmbedded(delimited, type, `message.${name}`), '}'],
+      write: [`if (message.${name} != null) {`, ...writeEmbedded(delimited, type, `message.${name}`), '}'],
     };
   }
   if (field.fieldKind === 'list' && field.listKind === 'message') {
@@ -59,13 +59,13 @@ function codeOf(field) {
       tag: delimited,
       zero: '{}',
       read: [`reader.mapEntry(message.${name});`],
-      write: [`if (message.${name} !== undefined) writer.map(${delimited}, message.${name});`],
+      write: [`if (message.${name} != null) writer.map(${delimited}, message.${name});`],
     };
   }
   if (field.fieldKind !== 'scalar') throw unknownKind(field);
   const { method, wireType, zero, set } = scalarOf(field);
   const tag = tagged(wireType);
-  const condition = `message.${name} !== undefined && message.${name}${set.startsWith('.') ? '' : ' '}${set}`;
+  const condition = `message.${name} != null && message.${name}${set.startsWith('.') ? '' : ' '}${set}`;
   return {
     tag,
     zero,

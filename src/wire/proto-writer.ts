@@ -44,7 +44,9 @@ export class ProtoWriter {
   }
 
   /** Halves of surrogate pairs that stand alone become U+FFFD, as protobuf-es has it. */
-  string(tag: number, text: string): void {
+  string(tag: number, value: string): void {
+    // Programs without types give numbers, say as values of properties: protobuf-es takes them too.
+    const text = typeof value === 'string' ? value : String(value);
     const { length } = text;
     this.#reserve(headBytesMax + length * utf8BytesMax);
     this.#varint32(tag);

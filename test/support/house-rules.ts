@@ -40,7 +40,7 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   ['settings', { rooms: ['option-kinds'] }],
   ['option-kinds', { rooms: [] }],
   ['log', { rooms: [], packages: ['pino'] }],
-  ['wire', { rooms: ['wire'] }],
+  ['wire', { rooms: ['wire', 'gen'], packages: ['@bufbuild/protobuf'] }],
   // What its codecs run on is handed to them, so that browsers can use the rest.
   ['gen', { rooms: ['gen'], types: ['wire'], packages: ['@bufbuild/protobuf'] }],
   [
@@ -48,7 +48,7 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
     { rooms: ['web', 'gen'], packages: ['@bufbuild/protobuf', '@connectrpc/connect', '@connectrpc/connect-web'] },
   ],
   // Of RocketMQ's own parts only in direct mode.
-  ['sdk', { rooms: ['sdk', 'gen', 'client'], packages: ['@bufbuild/protobuf', '@grpc/grpc-js'] }],
+  ['sdk', { rooms: ['sdk', 'gen', 'client', 'wire'], packages: ['@bufbuild/protobuf', '@grpc/grpc-js'] }],
   ['testing', { rooms: ['testing', 'broker', 'remoting'] }],
   ['embedded', { rooms: ['broker', 'remoting'], types: ['log', 'options'] }],
   ['first-steps', { rooms: [] }],

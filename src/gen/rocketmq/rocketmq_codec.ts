@@ -39,8 +39,8 @@ function newAckMessageRequest(): AckMessageRequest {
 
 /** Writes a rocketmq.AckMessageRequest. Unknown fields that protobuf-es has kept are left out. */
 export function encodeAckMessageRequest(writer: ProtoWriter, message: MessageInitShape<typeof AckMessageRequestSchema>): void {
-  if (message.consumerId !== undefined && message.consumerId !== '') writer.string(10, message.consumerId);
-  if (message.receiptHandle !== undefined && message.receiptHandle !== '') writer.string(18, message.receiptHandle);
+  if (message.consumerId != null && message.consumerId !== '') writer.string(10, message.consumerId);
+  if (message.receiptHandle != null && message.receiptHandle !== '') writer.string(18, message.receiptHandle);
 }
 
 /** Reads a rocketmq.AckMessageResponse to the end of what the reader has, into a message that it adds to where one is given. */
@@ -72,8 +72,8 @@ function newAckMessageResponse(): AckMessageResponse {
 
 /** Writes a rocketmq.AckMessageResponse. Unknown fields that protobuf-es has kept are left out. */
 export function encodeAckMessageResponse(writer: ProtoWriter, message: MessageInitShape<typeof AckMessageResponseSchema>): void {
-  if (message.success !== undefined && message.success === true) writer.bool(8, message.success);
-  if (message.message !== undefined && message.message !== '') writer.string(18, message.message);
+  if (message.success != null && message.success === true) writer.bool(8, message.success);
+  if (message.message != null && message.message !== '') writer.string(18, message.message);
 }
 
 /** Reads a rocketmq.AckMessagesRequest to the end of what the reader has, into a message that it adds to where one is given. */
@@ -105,7 +105,7 @@ function newAckMessagesRequest(): AckMessagesRequest {
 
 /** Writes a rocketmq.AckMessagesRequest. Unknown fields that protobuf-es has kept are left out. */
 export function encodeAckMessagesRequest(writer: ProtoWriter, message: MessageInitShape<typeof AckMessagesRequestSchema>): void {
-  if (message.consumerId !== undefined && message.consumerId !== '') writer.string(10, message.consumerId);
+  if (message.consumerId != null && message.consumerId !== '') writer.string(10, message.consumerId);
   for (const item of message.receiptHandles ?? []) writer.string(18, item);
 }
 
@@ -145,8 +145,8 @@ function newAckMessagesResponse(): AckMessagesResponse {
 
 /** Writes a rocketmq.AckMessagesResponse. Unknown fields that protobuf-es has kept are left out. */
 export function encodeAckMessagesResponse(writer: ProtoWriter, message: MessageInitShape<typeof AckMessagesResponseSchema>): void {
-  if (message.success !== undefined && message.success === true) writer.bool(8, message.success);
-  if (message.message !== undefined && message.message !== '') writer.string(18, message.message);
+  if (message.success != null && message.success === true) writer.bool(8, message.success);
+  if (message.message != null && message.message !== '') writer.string(18, message.message);
   for (const item of message.outcomes ?? []) {
     const start = writer.begin(26);
     encodeOutcome(writer, item);
@@ -188,9 +188,9 @@ function newChangeInvisibleDurationRequest(): ChangeInvisibleDurationRequest {
 
 /** Writes a rocketmq.ChangeInvisibleDurationRequest. Unknown fields that protobuf-es has kept are left out. */
 export function encodeChangeInvisibleDurationRequest(writer: ProtoWriter, message: MessageInitShape<typeof ChangeInvisibleDurationRequestSchema>): void {
-  if (message.consumerId !== undefined && message.consumerId !== '') writer.string(10, message.consumerId);
-  if (message.receiptHandle !== undefined && message.receiptHandle !== '') writer.string(18, message.receiptHandle);
-  if (message.invisibleDurationMs !== undefined && message.invisibleDurationMs !== 0) writer.int32(24, message.invisibleDurationMs);
+  if (message.consumerId != null && message.consumerId !== '') writer.string(10, message.consumerId);
+  if (message.receiptHandle != null && message.receiptHandle !== '') writer.string(18, message.receiptHandle);
+  if (message.invisibleDurationMs != null && message.invisibleDurationMs !== 0) writer.int32(24, message.invisibleDurationMs);
 }
 
 /** Reads a rocketmq.ChangeInvisibleDurationResponse to the end of what the reader has, into a message that it adds to where one is given. */
@@ -227,9 +227,9 @@ function newChangeInvisibleDurationResponse(): ChangeInvisibleDurationResponse {
 
 /** Writes a rocketmq.ChangeInvisibleDurationResponse. Unknown fields that protobuf-es has kept are left out. */
 export function encodeChangeInvisibleDurationResponse(writer: ProtoWriter, message: MessageInitShape<typeof ChangeInvisibleDurationResponseSchema>): void {
-  if (message.success !== undefined && message.success === true) writer.bool(8, message.success);
-  if (message.message !== undefined && message.message !== '') writer.string(18, message.message);
-  if (message.receiptHandle !== undefined && message.receiptHandle !== '') writer.string(26, message.receiptHandle);
+  if (message.success != null && message.success === true) writer.bool(8, message.success);
+  if (message.message != null && message.message !== '') writer.string(18, message.message);
+  if (message.receiptHandle != null && message.receiptHandle !== '') writer.string(26, message.receiptHandle);
 }
 
 /** Reads a rocketmq.Message to the end of what the reader has, into a message that it adds to where one is given. */
@@ -291,14 +291,14 @@ function newMessage(): Message {
 
 /** Writes a rocketmq.Message. Unknown fields that protobuf-es has kept are left out. */
 export function encodeMessage(writer: ProtoWriter, message: MessageInitShape<typeof MessageSchema>): void {
-  if (message.messageId !== undefined && message.messageId !== '') writer.string(10, message.messageId);
-  if (message.receiptHandle !== undefined && message.receiptHandle !== '') writer.string(18, message.receiptHandle);
-  if (message.messageBody !== undefined && message.messageBody !== '') writer.string(26, message.messageBody);
-  if (message.tag !== undefined && message.tag !== '') writer.string(34, message.tag);
-  if (message.properties !== undefined) writer.map(42, message.properties);
-  if (message.bornTimestamp !== undefined && message.bornTimestamp !== 0n) writer.int64(48, message.bornTimestamp);
-  if (message.reconsumeTimes !== undefined && message.reconsumeTimes !== 0) writer.int32(56, message.reconsumeTimes);
-  if (message.binaryBody !== undefined && message.binaryBody.length > 0) writer.bytes(82, message.binaryBody);
+  if (message.messageId != null && message.messageId !== '') writer.string(10, message.messageId);
+  if (message.receiptHandle != null && message.receiptHandle !== '') writer.string(18, message.receiptHandle);
+  if (message.messageBody != null && message.messageBody !== '') writer.string(26, message.messageBody);
+  if (message.tag != null && message.tag !== '') writer.string(34, message.tag);
+  if (message.properties != null) writer.map(42, message.properties);
+  if (message.bornTimestamp != null && message.bornTimestamp !== 0n) writer.int64(48, message.bornTimestamp);
+  if (message.reconsumeTimes != null && message.reconsumeTimes !== 0) writer.int32(56, message.reconsumeTimes);
+  if (message.binaryBody != null && message.binaryBody.length > 0) writer.bytes(82, message.binaryBody);
 }
 
 /** Reads a rocketmq.MessageProperties to the end of what the reader has, into a message that it adds to where one is given. */
@@ -345,11 +345,11 @@ function newMessageProperties(): MessageProperties {
 
 /** Writes a rocketmq.MessageProperties. Unknown fields that protobuf-es has kept are left out. */
 export function encodeMessageProperties(writer: ProtoWriter, message: MessageInitShape<typeof MessagePropertiesSchema>): void {
-  if (message.properties !== undefined) writer.map(10, message.properties);
-  if (message.messageKey !== undefined && message.messageKey !== '') writer.string(18, message.messageKey);
-  if (message.shardingKey !== undefined && message.shardingKey !== '') writer.string(26, message.shardingKey);
-  if (message.startDeliverTime !== undefined && message.startDeliverTime !== 0n) writer.int64(32, message.startDeliverTime);
-  if (message.transCheckImmunityTime !== undefined && message.transCheckImmunityTime !== 0) writer.int32(40, message.transCheckImmunityTime);
+  if (message.properties != null) writer.map(10, message.properties);
+  if (message.messageKey != null && message.messageKey !== '') writer.string(18, message.messageKey);
+  if (message.shardingKey != null && message.shardingKey !== '') writer.string(26, message.shardingKey);
+  if (message.startDeliverTime != null && message.startDeliverTime !== 0n) writer.int64(32, message.startDeliverTime);
+  if (message.transCheckImmunityTime != null && message.transCheckImmunityTime !== 0) writer.int32(40, message.transCheckImmunityTime);
 }
 
 /** Reads a rocketmq.NackMessageRequest to the end of what the reader has, into a message that it adds to where one is given. */
@@ -386,9 +386,9 @@ function newNackMessageRequest(): NackMessageRequest {
 
 /** Writes a rocketmq.NackMessageRequest. Unknown fields that protobuf-es has kept are left out. */
 export function encodeNackMessageRequest(writer: ProtoWriter, message: MessageInitShape<typeof NackMessageRequestSchema>): void {
-  if (message.consumerId !== undefined && message.consumerId !== '') writer.string(10, message.consumerId);
-  if (message.receiptHandle !== undefined && message.receiptHandle !== '') writer.string(18, message.receiptHandle);
-  if (message.delayMs !== undefined && message.delayMs !== 0) writer.int32(24, message.delayMs);
+  if (message.consumerId != null && message.consumerId !== '') writer.string(10, message.consumerId);
+  if (message.receiptHandle != null && message.receiptHandle !== '') writer.string(18, message.receiptHandle);
+  if (message.delayMs != null && message.delayMs !== 0) writer.int32(24, message.delayMs);
 }
 
 /** Reads a rocketmq.NackMessageResponse to the end of what the reader has, into a message that it adds to where one is given. */
@@ -420,8 +420,8 @@ function newNackMessageResponse(): NackMessageResponse {
 
 /** Writes a rocketmq.NackMessageResponse. Unknown fields that protobuf-es has kept are left out. */
 export function encodeNackMessageResponse(writer: ProtoWriter, message: MessageInitShape<typeof NackMessageResponseSchema>): void {
-  if (message.success !== undefined && message.success === true) writer.bool(8, message.success);
-  if (message.message !== undefined && message.message !== '') writer.string(18, message.message);
+  if (message.success != null && message.success === true) writer.bool(8, message.success);
+  if (message.message != null && message.message !== '') writer.string(18, message.message);
 }
 
 /** Reads a rocketmq.Outcome to the end of what the reader has, into a message that it adds to where one is given. */
@@ -463,10 +463,10 @@ function newOutcome(): Outcome {
 
 /** Writes a rocketmq.Outcome. Unknown fields that protobuf-es has kept are left out. */
 export function encodeOutcome(writer: ProtoWriter, message: MessageInitShape<typeof OutcomeSchema>): void {
-  if (message.success !== undefined && message.success === true) writer.bool(8, message.success);
-  if (message.message !== undefined && message.message !== '') writer.string(18, message.message);
-  if (message.code !== undefined && message.code !== 0) writer.int32(24, message.code);
-  if (message.reason !== undefined && message.reason !== '') writer.string(34, message.reason);
+  if (message.success != null && message.success === true) writer.bool(8, message.success);
+  if (message.message != null && message.message !== '') writer.string(18, message.message);
+  if (message.code != null && message.code !== 0) writer.int32(24, message.code);
+  if (message.reason != null && message.reason !== '') writer.string(34, message.reason);
 }
 
 /** Reads a rocketmq.OutgoingMessage to the end of what the reader has, into a message that it adds to where one is given. */
@@ -514,15 +514,15 @@ function newOutgoingMessage(): OutgoingMessage {
 
 /** Writes a rocketmq.OutgoingMessage. Unknown fields that protobuf-es has kept are left out. */
 export function encodeOutgoingMessage(writer: ProtoWriter, message: MessageInitShape<typeof OutgoingMessageSchema>): void {
-  if (message.messageBody !== undefined && message.messageBody !== '') writer.string(18, message.messageBody);
-  if (message.tag !== undefined && message.tag !== '') writer.string(26, message.tag);
-  if (message.properties !== undefined) {
+  if (message.messageBody != null && message.messageBody !== '') writer.string(18, message.messageBody);
+  if (message.tag != null && message.tag !== '') writer.string(26, message.tag);
+  if (message.properties != null) {
     const start = writer.begin(34);
     encodeMessageProperties(writer, message.properties);
     writer.end(start);
   }
-  if (message.delayTimeLevel !== undefined && message.delayTimeLevel !== 0n) writer.int64(40, message.delayTimeLevel);
-  if (message.binaryBody !== undefined && message.binaryBody.length > 0) writer.bytes(82, message.binaryBody);
+  if (message.delayTimeLevel != null && message.delayTimeLevel !== 0n) writer.int64(40, message.delayTimeLevel);
+  if (message.binaryBody != null && message.binaryBody.length > 0) writer.bytes(82, message.binaryBody);
 }
 
 /** Reads a rocketmq.PublishRequest to the end of what the reader has, into a message that it adds to where one is given. */
@@ -561,8 +561,8 @@ function newPublishRequest(): PublishRequest {
 
 /** Writes a rocketmq.PublishRequest. Unknown fields that protobuf-es has kept are left out. */
 export function encodePublishRequest(writer: ProtoWriter, message: MessageInitShape<typeof PublishRequestSchema>): void {
-  if (message.requestId !== undefined && message.requestId !== 0n) writer.int64(8, message.requestId);
-  if (message.producerId !== undefined && message.producerId !== '') writer.string(18, message.producerId);
+  if (message.requestId != null && message.requestId !== 0n) writer.int64(8, message.requestId);
+  if (message.producerId != null && message.producerId !== '') writer.string(18, message.producerId);
   for (const item of message.messages ?? []) {
     const start = writer.begin(26);
     encodeOutgoingMessage(writer, item);
@@ -607,13 +607,13 @@ function newPublishResponse(): PublishResponse {
 
 /** Writes a rocketmq.PublishResponse. Unknown fields that protobuf-es has kept are left out. */
 export function encodePublishResponse(writer: ProtoWriter, message: MessageInitShape<typeof PublishResponseSchema>): void {
-  if (message.requestId !== undefined && message.requestId !== 0n) writer.int64(8, message.requestId);
+  if (message.requestId != null && message.requestId !== 0n) writer.int64(8, message.requestId);
   for (const item of message.outcomes ?? []) {
     const start = writer.begin(18);
     encodeSendOutcome(writer, item);
     writer.end(start);
   }
-  if (message.outcome !== undefined) {
+  if (message.outcome != null) {
     const start = writer.begin(26);
     encodeOutcome(writer, message.outcome);
     writer.end(start);
@@ -654,9 +654,9 @@ function newReceiveMessagesRequest(): ReceiveMessagesRequest {
 
 /** Writes a rocketmq.ReceiveMessagesRequest. Unknown fields that protobuf-es has kept are left out. */
 export function encodeReceiveMessagesRequest(writer: ProtoWriter, message: MessageInitShape<typeof ReceiveMessagesRequestSchema>): void {
-  if (message.consumerId !== undefined && message.consumerId !== '') writer.string(10, message.consumerId);
-  if (message.binaryBodies !== undefined && message.binaryBodies === true) writer.bool(16, message.binaryBodies);
-  if (message.messagesMax !== undefined && message.messagesMax !== 0) writer.int32(24, message.messagesMax);
+  if (message.consumerId != null && message.consumerId !== '') writer.string(10, message.consumerId);
+  if (message.binaryBodies != null && message.binaryBodies === true) writer.bool(16, message.binaryBodies);
+  if (message.messagesMax != null && message.messagesMax !== 0) writer.int32(24, message.messagesMax);
 }
 
 /** Reads a rocketmq.SendDelayMessageRequest to the end of what the reader has, into a message that it adds to where one is given. */
@@ -714,17 +714,17 @@ function newSendDelayMessageRequest(): SendDelayMessageRequest {
 
 /** Writes a rocketmq.SendDelayMessageRequest. Unknown fields that protobuf-es has kept are left out. */
 export function encodeSendDelayMessageRequest(writer: ProtoWriter, message: MessageInitShape<typeof SendDelayMessageRequestSchema>): void {
-  if (message.producerId !== undefined && message.producerId !== '') writer.string(10, message.producerId);
-  if (message.messageBody !== undefined && message.messageBody !== '') writer.string(18, message.messageBody);
-  if (message.tag !== undefined && message.tag !== '') writer.string(26, message.tag);
-  if (message.properties !== undefined) {
+  if (message.producerId != null && message.producerId !== '') writer.string(10, message.producerId);
+  if (message.messageBody != null && message.messageBody !== '') writer.string(18, message.messageBody);
+  if (message.tag != null && message.tag !== '') writer.string(26, message.tag);
+  if (message.properties != null) {
     const start = writer.begin(34);
     encodeMessageProperties(writer, message.properties);
     writer.end(start);
   }
-  if (message.delayTimeLevel !== undefined && message.delayTimeLevel !== 0n) writer.int64(40, message.delayTimeLevel);
-  if (message.startDeliverTime !== undefined && message.startDeliverTime !== 0n) writer.int64(48, message.startDeliverTime);
-  if (message.binaryBody !== undefined && message.binaryBody.length > 0) writer.bytes(82, message.binaryBody);
+  if (message.delayTimeLevel != null && message.delayTimeLevel !== 0n) writer.int64(40, message.delayTimeLevel);
+  if (message.startDeliverTime != null && message.startDeliverTime !== 0n) writer.int64(48, message.startDeliverTime);
+  if (message.binaryBody != null && message.binaryBody.length > 0) writer.bytes(82, message.binaryBody);
 }
 
 /** Reads a rocketmq.SendMessageRequest to the end of what the reader has, into a message that it adds to where one is given. */
@@ -772,15 +772,15 @@ function newSendMessageRequest(): SendMessageRequest {
 
 /** Writes a rocketmq.SendMessageRequest. Unknown fields that protobuf-es has kept are left out. */
 export function encodeSendMessageRequest(writer: ProtoWriter, message: MessageInitShape<typeof SendMessageRequestSchema>): void {
-  if (message.producerId !== undefined && message.producerId !== '') writer.string(10, message.producerId);
-  if (message.messageBody !== undefined && message.messageBody !== '') writer.string(18, message.messageBody);
-  if (message.tag !== undefined && message.tag !== '') writer.string(26, message.tag);
-  if (message.properties !== undefined) {
+  if (message.producerId != null && message.producerId !== '') writer.string(10, message.producerId);
+  if (message.messageBody != null && message.messageBody !== '') writer.string(18, message.messageBody);
+  if (message.tag != null && message.tag !== '') writer.string(26, message.tag);
+  if (message.properties != null) {
     const start = writer.begin(34);
     encodeMessageProperties(writer, message.properties);
     writer.end(start);
   }
-  if (message.binaryBody !== undefined && message.binaryBody.length > 0) writer.bytes(82, message.binaryBody);
+  if (message.binaryBody != null && message.binaryBody.length > 0) writer.bytes(82, message.binaryBody);
 }
 
 /** Reads a rocketmq.SendMessageResponse to the end of what the reader has, into a message that it adds to where one is given. */
@@ -827,11 +827,11 @@ function newSendMessageResponse(): SendMessageResponse {
 
 /** Writes a rocketmq.SendMessageResponse. Unknown fields that protobuf-es has kept are left out. */
 export function encodeSendMessageResponse(writer: ProtoWriter, message: MessageInitShape<typeof SendMessageResponseSchema>): void {
-  if (message.success !== undefined && message.success === true) writer.bool(8, message.success);
-  if (message.message !== undefined && message.message !== '') writer.string(18, message.message);
-  if (message.messageId !== undefined && message.messageId !== '') writer.string(26, message.messageId);
-  if (message.receiptHandle !== undefined && message.receiptHandle !== '') writer.string(34, message.receiptHandle);
-  if (message.recallHandle !== undefined && message.recallHandle !== '') writer.string(82, message.recallHandle);
+  if (message.success != null && message.success === true) writer.bool(8, message.success);
+  if (message.message != null && message.message !== '') writer.string(18, message.message);
+  if (message.messageId != null && message.messageId !== '') writer.string(26, message.messageId);
+  if (message.receiptHandle != null && message.receiptHandle !== '') writer.string(34, message.receiptHandle);
+  if (message.recallHandle != null && message.recallHandle !== '') writer.string(82, message.recallHandle);
 }
 
 /** Reads a rocketmq.SendMessagesRequest to the end of what the reader has, into a message that it adds to where one is given. */
@@ -865,7 +865,7 @@ function newSendMessagesRequest(): SendMessagesRequest {
 
 /** Writes a rocketmq.SendMessagesRequest. Unknown fields that protobuf-es has kept are left out. */
 export function encodeSendMessagesRequest(writer: ProtoWriter, message: MessageInitShape<typeof SendMessagesRequestSchema>): void {
-  if (message.producerId !== undefined && message.producerId !== '') writer.string(10, message.producerId);
+  if (message.producerId != null && message.producerId !== '') writer.string(10, message.producerId);
   for (const item of message.messages ?? []) {
     const start = writer.begin(18);
     encodeOutgoingMessage(writer, item);
@@ -909,8 +909,8 @@ function newSendMessagesResponse(): SendMessagesResponse {
 
 /** Writes a rocketmq.SendMessagesResponse. Unknown fields that protobuf-es has kept are left out. */
 export function encodeSendMessagesResponse(writer: ProtoWriter, message: MessageInitShape<typeof SendMessagesResponseSchema>): void {
-  if (message.success !== undefined && message.success === true) writer.bool(8, message.success);
-  if (message.message !== undefined && message.message !== '') writer.string(18, message.message);
+  if (message.success != null && message.success === true) writer.bool(8, message.success);
+  if (message.message != null && message.message !== '') writer.string(18, message.message);
   for (const item of message.outcomes ?? []) {
     const start = writer.begin(26);
     encodeSendOutcome(writer, item);
@@ -968,16 +968,16 @@ function newSendOrderedMessageRequest(): SendOrderedMessageRequest {
 
 /** Writes a rocketmq.SendOrderedMessageRequest. Unknown fields that protobuf-es has kept are left out. */
 export function encodeSendOrderedMessageRequest(writer: ProtoWriter, message: MessageInitShape<typeof SendOrderedMessageRequestSchema>): void {
-  if (message.producerId !== undefined && message.producerId !== '') writer.string(10, message.producerId);
-  if (message.messageBody !== undefined && message.messageBody !== '') writer.string(18, message.messageBody);
-  if (message.tag !== undefined && message.tag !== '') writer.string(26, message.tag);
-  if (message.properties !== undefined) {
+  if (message.producerId != null && message.producerId !== '') writer.string(10, message.producerId);
+  if (message.messageBody != null && message.messageBody !== '') writer.string(18, message.messageBody);
+  if (message.tag != null && message.tag !== '') writer.string(26, message.tag);
+  if (message.properties != null) {
     const start = writer.begin(34);
     encodeMessageProperties(writer, message.properties);
     writer.end(start);
   }
-  if (message.shardingKey !== undefined && message.shardingKey !== '') writer.string(42, message.shardingKey);
-  if (message.binaryBody !== undefined && message.binaryBody.length > 0) writer.bytes(82, message.binaryBody);
+  if (message.shardingKey != null && message.shardingKey !== '') writer.string(42, message.shardingKey);
+  if (message.binaryBody != null && message.binaryBody.length > 0) writer.bytes(82, message.binaryBody);
 }
 
 /** Reads a rocketmq.SendOutcome to the end of what the reader has, into a message that it adds to where one is given. */
@@ -1015,13 +1015,13 @@ function newSendOutcome(): SendOutcome {
 
 /** Writes a rocketmq.SendOutcome. Unknown fields that protobuf-es has kept are left out. */
 export function encodeSendOutcome(writer: ProtoWriter, message: MessageInitShape<typeof SendOutcomeSchema>): void {
-  if (message.outcome !== undefined) {
+  if (message.outcome != null) {
     const start = writer.begin(10);
     encodeOutcome(writer, message.outcome);
     writer.end(start);
   }
-  if (message.messageId !== undefined && message.messageId !== '') writer.string(18, message.messageId);
-  if (message.recallHandle !== undefined && message.recallHandle !== '') writer.string(26, message.recallHandle);
+  if (message.messageId != null && message.messageId !== '') writer.string(18, message.messageId);
+  if (message.recallHandle != null && message.recallHandle !== '') writer.string(26, message.recallHandle);
 }
 
 /** Reads a rocketmq.SendTransactionMessageRequest to the end of what the reader has, into a message that it adds to where one is given. */
@@ -1084,18 +1084,18 @@ function newSendTransactionMessageRequest(): SendTransactionMessageRequest {
 
 /** Writes a rocketmq.SendTransactionMessageRequest. Unknown fields that protobuf-es has kept are left out. */
 export function encodeSendTransactionMessageRequest(writer: ProtoWriter, message: MessageInitShape<typeof SendTransactionMessageRequestSchema>): void {
-  if (message.producerId !== undefined && message.producerId !== '') writer.string(10, message.producerId);
-  if (message.messageBody !== undefined && message.messageBody !== '') writer.string(18, message.messageBody);
-  if (message.tag !== undefined && message.tag !== '') writer.string(26, message.tag);
-  if (message.properties !== undefined) {
+  if (message.producerId != null && message.producerId !== '') writer.string(10, message.producerId);
+  if (message.messageBody != null && message.messageBody !== '') writer.string(18, message.messageBody);
+  if (message.tag != null && message.tag !== '') writer.string(26, message.tag);
+  if (message.properties != null) {
     const start = writer.begin(34);
     encodeMessageProperties(writer, message.properties);
     writer.end(start);
   }
-  if (message.transCheckImmunityTime !== undefined && message.transCheckImmunityTime !== 0) writer.int32(40, message.transCheckImmunityTime);
-  if (message.binaryBody !== undefined && message.binaryBody.length > 0) writer.bytes(82, message.binaryBody);
-  if (message.leftPending !== undefined && message.leftPending === true) writer.bool(88, message.leftPending);
-  if (message.producerGroup !== undefined && message.producerGroup !== '') writer.string(98, message.producerGroup);
+  if (message.transCheckImmunityTime != null && message.transCheckImmunityTime !== 0) writer.int32(40, message.transCheckImmunityTime);
+  if (message.binaryBody != null && message.binaryBody.length > 0) writer.bytes(82, message.binaryBody);
+  if (message.leftPending != null && message.leftPending === true) writer.bool(88, message.leftPending);
+  if (message.producerGroup != null && message.producerGroup !== '') writer.string(98, message.producerGroup);
 }
 
 /** Reads a rocketmq.SendTransactionMessageResponse to the end of what the reader has, into a message that it adds to where one is given. */
@@ -1147,12 +1147,12 @@ function newSendTransactionMessageResponse(): SendTransactionMessageResponse {
 
 /** Writes a rocketmq.SendTransactionMessageResponse. Unknown fields that protobuf-es has kept are left out. */
 export function encodeSendTransactionMessageResponse(writer: ProtoWriter, message: MessageInitShape<typeof SendTransactionMessageResponseSchema>): void {
-  if (message.success !== undefined && message.success === true) writer.bool(8, message.success);
-  if (message.message !== undefined && message.message !== '') writer.string(18, message.message);
-  if (message.messageId !== undefined && message.messageId !== '') writer.string(26, message.messageId);
-  if (message.receiptHandle !== undefined && message.receiptHandle !== '') writer.string(34, message.receiptHandle);
-  if (message.transactionId !== undefined && message.transactionId !== '') writer.string(42, message.transactionId);
-  if (message.transactionHandle !== undefined && message.transactionHandle !== '') writer.string(82, message.transactionHandle);
+  if (message.success != null && message.success === true) writer.bool(8, message.success);
+  if (message.message != null && message.message !== '') writer.string(18, message.message);
+  if (message.messageId != null && message.messageId !== '') writer.string(26, message.messageId);
+  if (message.receiptHandle != null && message.receiptHandle !== '') writer.string(34, message.receiptHandle);
+  if (message.transactionId != null && message.transactionId !== '') writer.string(42, message.transactionId);
+  if (message.transactionHandle != null && message.transactionHandle !== '') writer.string(82, message.transactionHandle);
 }
 
 /** All of these, by type name. */

@@ -6,7 +6,6 @@ import type {
   MessageInitShape,
   MessageShape,
 } from '@bufbuild/protobuf';
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import {
   type ChannelCredentials,
   type ChannelOptions,
@@ -15,6 +14,8 @@ import {
   connectivityState,
   type Metadata,
 } from '@grpc/grpc-js';
+import { decoderOf, encoderOf } from '../../wire/message-codec.ts';
+import { ProtoWriter } from '../../wire/proto-writer.ts';
 import { cancelledError, type MQError } from '../mq-error.ts';
 import { fromServiceError } from './status.ts';
 
@@ -37,6 +38,7 @@ export class ProxyChannel {
   /** `host:port`. */
   readonly address: string;
   readonly #client: Client;
+  readonly #writer = new ProtoWriter();
 
   /** Connects with the first call. */
   constructor(address: string, credentials: ChannelCredentials, options: ChannelOptions) {
@@ -67,11 +69,11 @@ export class ProxyChannel {
   ): Promise<MessageShape<O>> {
     if (signal?.aborted === true) return Promise.reject(cancelledError(signal));
     return new Promise((resolve, reject) => {
-      const call = this.#client.makeUnaryRequest<MessageShape<I>, MessageShape<O>>(
+      const call = this.#client.makeUnaryRequest<MessageInitShape<I>, MessageShape<O>>(
         pathOf(method),
-        (message) => Buffer.from(toBinary(method.input, message)),
-        (bytes) => fromBinary(method.output, bytes),
-        create(method.input, request),
+        this.#serializerOf(method.input),
+        decoderOf(method.output),
+        request,
         metadata,
         { deadline: endsAtMs },
         (error, reply) => {
@@ -99,11 +101,11 @@ export class ProxyChannel {
     signal: AbortSignal,
   ): AsyncGenerator<MessageShape<O>> {
     if (signal.aborted) return;
-    const call = this.#client.makeServerStreamRequest<MessageShape<I>, MessageShape<O>>(
+    const call = this.#client.makeServerStreamRequest<MessageInitShape<I>, MessageShape<O>>(
       pathOf(method),
-      (message) => Buffer.from(toBinary(method.input, message)),
-      (bytes) => fromBinary(method.output, bytes),
-      create(method.input, request),
+      this.#serializerOf(method.input),
+      decoderOf(method.output),
+      request,
       metadata,
     );
     const abort = (): void => call.cancel();
@@ -122,6 +124,12 @@ export class ProxyChannel {
 
   close(): void {
     this.#client.close();
+  }
+
+  /** grpc-js keeps the bytes until they are sent. */
+  #serializerOf<I extends DescMessage>(input: I): (request: MessageInitShape<I>) => Buffer {
+    const encode = encoderOf(input, this.#writer);
+    return (request) => Buffer.from(encode(request));
   }
 
   /** A call that was given no connection has no peer: grpc-js names its target then. */

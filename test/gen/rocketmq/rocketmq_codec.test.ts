@@ -3,7 +3,7 @@ import { create, type DescField, type DescMessage, fromBinary, ScalarType, toBin
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { codecs } from '../../../src/gen/rocketmq/rocketmq_codec.ts';
-import { file_rocketmq_rocketmq } from '../../../src/gen/rocketmq/rocketmq_pb.ts';
+import { file_rocketmq_rocketmq, SendMessageRequestSchema } from '../../../src/gen/rocketmq/rocketmq_pb.ts';
 import { ProtoError } from '../../../src/wire/proto-error.ts';
 import { ProtoReader } from '../../../src/wire/proto-reader.ts';
 import { ProtoWriter } from '../../../src/wire/proto-writer.ts';
@@ -151,4 +151,17 @@ describe.each(suites)('the codec of %s', (_, desc, codec) => {
       else expect(() => decode(codec, cut)).toThrow(ProtoError);
     }
   });
+});
+
+it.each([
+  { tag: 5 },
+  { tag: null, properties: null, binaryBody: null },
+  { messageBody: Buffer.from('x') },
+  { binaryBody: [1, 2] },
+  { properties: { properties: { count: 5, none: undefined }, startDeliverTime: 5 } },
+  { properties: { properties: null, startDeliverTime: null, transCheckImmunityTime: null } },
+])('writes what programs without types give as protobuf-es does: %o', (init) => {
+  const desc: DescMessage = SendMessageRequestSchema;
+  const codec = codecs['rocketmq.SendMessageRequest'] as AnyCodec;
+  expect(encode(codec, init).equals(toBinary(desc, create(desc, init)))).toBe(true);
 });
