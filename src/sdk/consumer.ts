@@ -1,8 +1,8 @@
 import { setMaxListeners } from 'node:events';
 import { Closing } from '../client/closing.ts';
 import { Deliveries } from './deliveries.ts';
-import type { ConsumerPort, ReceiveOptions, SettleResult } from './gateway.ts';
-import type { CallOptions, MessageData } from './message.ts';
+import type { ConsumerPort, ReceiveOptions } from './gateway.ts';
+import type { CallOptions, MessageData, SettleResult } from './message.ts';
 import { checkNumber, checkTimeout, type Logger } from './mq-config.ts';
 import { closedError, invalid, type MQError } from './mq-error.ts';
 import { type HandlingOptions, type MessageHandler, type ReceiveStream, Receiving } from './receiving.ts';

@@ -1,5 +1,13 @@
 import type { ConsumerFilter, ConsumerLag, LiveConsumer, LiveProducer, ProducerFilter } from './listings.ts';
-import type { CallOptions, Draft, MessageData, RecallResult, SendResult, TransactionResult } from './message.ts';
+import type {
+  CallOptions,
+  Draft,
+  MessageData,
+  RecallResult,
+  SendResult,
+  SettleResult,
+  TransactionResult,
+} from './message.ts';
 import type { HalfMessage, HalfResult, TransactionOutcome } from './transaction.ts';
 
 /** What a consumer of one topic is made with; what is left out is decided by the proxy, or has the default of its settings. */
@@ -44,12 +52,6 @@ export interface ConsumerRequest extends LagRequest {
 /** What `healthCheck` resolves with. */
 export interface HealthStatus {
   healthy: boolean;
-  message: string;
-}
-
-/** What an ack, and the end of a transaction, resolves with. */
-export interface SettleResult {
-  success: boolean;
   message: string;
 }
 

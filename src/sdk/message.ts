@@ -40,6 +40,12 @@ export interface TransactionResult extends SendResult {
   transactionId: string;
 }
 
+/** What an ack, and the end of a transaction, resolves with. */
+export interface SettleResult {
+  success: boolean;
+  message: string;
+}
+
 /** When a message is delivered. */
 export interface DelayOptions {
   /** 1 to 18: 1, 5, 10, 30 s, 1 to 10, 20, 30 min, 1, 2 h, unless brokers are set up otherwise. 0: none. */

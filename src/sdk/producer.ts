@@ -1,6 +1,6 @@
 import { Closing } from '../client/closing.ts';
 import { Checking } from './checking.ts';
-import type { ProducerPort, SettleResult } from './gateway.ts';
+import type { ProducerPort } from './gateway.ts';
 import {
   type CallOptions,
   type DelayOptions,
@@ -8,6 +8,7 @@ import {
   type MessageBody,
   type RecallResult,
   type SendResult,
+  type SettleResult,
   type TransactionResult,
   toDraft,
 } from './message.ts';

@@ -6,7 +6,6 @@ export type {
   CleanupResult,
   HealthStatus,
   ReceiveOptions,
-  SettleResult,
 } from './gateway.ts';
 export type {
   ConsumerFilter,
@@ -24,6 +23,7 @@ export type {
   MessageData,
   RecallResult,
   SendResult,
+  SettleResult,
   TransactionResult,
 } from './message.ts';
 export { MessageProperties } from './message-properties.ts';

@@ -1,5 +1,4 @@
-import type { SettleResult } from './gateway.ts';
-import type { CallOptions, MessageData, TransactionResult } from './message.ts';
+import type { CallOptions, MessageData, SettleResult, TransactionResult } from './message.ts';
 
 /** How the caller ends a transaction. */
 export type TransactionOutcome = 'commit' | 'rollback';

@@ -1,5 +1,5 @@
 import { EachTurn } from '../each-turn.ts';
-import type { SettleResult } from '../gateway.ts';
+import type { SettleResult } from '../message.ts';
 import { toMQError } from '../mq-error.ts';
 
 /** Most receipt handles of one AckMessages. */

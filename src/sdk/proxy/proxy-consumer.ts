@@ -6,8 +6,8 @@ import {
   type Message,
   RocketMQProxy,
 } from '../../gen/rocketmq/rocketmq_pb.ts';
-import type { ConsumerPort, ConsumerRequest, ReceiveOptions, SettleResult } from '../gateway.ts';
-import type { CallOptions, MessageData } from '../message.ts';
+import type { ConsumerPort, ConsumerRequest, ReceiveOptions } from '../gateway.ts';
+import type { CallOptions, MessageData, SettleResult } from '../message.ts';
 import { codeName, MQError, toMQError } from '../mq-error.ts';
 import { AckQueue, type QueuedAck } from './ack-queue.ts';
 import { Home } from './home.ts';

@@ -3,8 +3,8 @@ import {
   RocketMQProxy,
   type TransactionCheck,
 } from '../../gen/rocketmq/rocketmq_pb.ts';
-import type { SettleResult, TransactionsPort } from '../gateway.ts';
-import type { CallOptions, Draft } from '../message.ts';
+import type { TransactionsPort } from '../gateway.ts';
+import type { CallOptions, Draft, SettleResult } from '../message.ts';
 import { MQError } from '../mq-error.ts';
 import type { HalfMessage, HalfResult, TransactionOutcome } from '../transaction.ts';
 import { Home } from './home.ts';
