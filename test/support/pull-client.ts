@@ -19,11 +19,11 @@ export interface PullClient {
 }
 
 /** Starts both; they end with the test. */
-export async function startPullClient(): Promise<PullClient> {
+export async function startPullClient(options: Parameters<RealClients['create']>[0] = {}): Promise<PullClient> {
   const engine = await startTestEngine();
   const clients = new RealClients(engine.nameServer);
   onTestFinished(() => clients.close());
-  const client = clients.create();
+  const client = clients.create(options);
   return {
     client,
     wire: await connectEngine(engine.brokerAddress),

@@ -62,6 +62,8 @@ export class PullStream implements MemberStream {
 
   /** The next message, if it is at hand and can be read without waiting: most are, and a promise for each of them costs. */
   takeNow(): ReceivedMessage<PullReceipt> | undefined {
+    // What waits to be read goes first.
+    if (this.#unread !== undefined) return undefined;
     const delivery = this.hasRoom ? this.#member.take(this) : undefined;
     if (delivery === undefined) return undefined;
     if (isCompressed(delivery.message.stored)) {

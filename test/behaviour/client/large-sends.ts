@@ -96,6 +96,7 @@ export function describeCompression(suite: ClientSuite): void {
       const expected = bodies.map((body) => Buffer.from(body)).toSorted(byLength);
       const isEqual = received.map((body, index) => body.equals(expected[index] ?? Buffer.alloc(0)));
       expect(isEqual).toEqual(bodies.map(() => true));
+      expect(reader.messages.map(({ reconsumeTimes }) => reconsumeTimes)).toEqual([0, 0, 0, 0]);
     });
 
     test('a body that unfolds to more than may be, or that is damaged, keeps no other from coming', async () => {

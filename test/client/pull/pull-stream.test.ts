@@ -39,3 +39,21 @@ test('several streams take turns, and what one leaves the others get', async () 
   for (const { receipt } of readers[1].messages) await consumer.nack(receipt, 60_000, soon());
   await readers[1].stop();
 });
+
+test('compressed messages come each once, also between others and where it is tried to take them without waiting', async () => {
+  const { open, send } = await startPullClient({ compression: { type: 'zlib', overBytes: 100 } });
+  const consumer = await open('g', 'topic');
+  const isLong = (number: number): boolean => number !== 2 && number !== 4;
+  const numbers = [0, 1, 2, 3, 4, 5, 6];
+  await send('topic', ...numbers.map((number) => String(number).repeat(isLong(number) ? 1_000 : 1)));
+  const ending = new AbortController();
+  onTestFinished(() => ending.abort());
+  const stream = consumer.stream({ messagesMax: 10, signal: ending.signal });
+  const came: string[] = [];
+  while (came.length < numbers.length) {
+    const message = stream.takeNow() ?? stream.takeNow() ?? (await stream.next()).value;
+    if (message !== undefined)
+      came.push(`${message.body.toString()[0]} ${message.body.length} ${message.reconsumeTimes}`);
+  }
+  expect(came.toSorted()).toEqual(numbers.map((number) => `${number} ${isLong(number) ? 1_000 : 1} 0`));
+});
