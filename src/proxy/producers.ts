@@ -10,7 +10,7 @@ import type { Caller } from './caller.ts';
 import type { Engines } from './engines.ts';
 import { topicName } from './names.ts';
 import type { Sessions } from './sessions.ts';
-import type { Target, Targets } from './targets.ts';
+import type { Targets } from './targets.ts';
 
 /** Handlers of producer ids. */
 export interface ProducerHandlers {
@@ -31,7 +31,8 @@ export function createProducerHandlers(targets: Targets, engines: Engines, sessi
       const topic = topicName(request.topic, target.namespace);
       call.caller.checkPublish(topic);
       await targets.reach(target, () => engines.get(target).checkTopic(topic, deadlineOf(call, createTimeoutMs)));
-      const producerId = sessions.createProducer({ ...keyOf(target), topic });
+      const { endpoint, accessKeyId, accessKeySecret, owner } = target;
+      const producerId = sessions.createProducer({ endpoint, accessKeyId, accessKeySecret, owner, topic });
       return { success: true, message: `producer for topic ${request.topic} is ready`, producerId };
     },
 
@@ -43,11 +44,6 @@ export function createProducerHandlers(targets: Targets, engines: Engines, sessi
       return { success: true, message: `${cleanedCount} producers were cleaned up`, cleanedCount };
     },
   };
-}
-
-/** What an id seals of its target. */
-export function keyOf({ endpoint, accessKeyId, accessKeySecret, owner }: Target) {
-  return { endpoint, accessKeyId, accessKeySecret, owner };
 }
 
 interface Named {
