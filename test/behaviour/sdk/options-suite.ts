@@ -70,12 +70,13 @@ export function optionsSuite({ cluster, clientOf, open }: StartedSdk, variant: V
 
   test.concurrent('ordered: no message overtakes another, also where one fails first', async () => {
     // Long enough for a machine that stands still now and then.
-    const ordered = { ordered: true, retryDelayMs: 0, invisibleDurationMs: 120_000, autoAck: true };
+    const ordered = { ordered: true, retryDelayMs: 200, invisibleDurationMs: 120_000, autoAck: true };
     const { consumer, producer } = await open('ordered', { consumer: ordered, queueCount: 1 });
+    // All are there when the first one fails.
+    await publishAll(producer, '1', '2', '3');
     const inbox = new Inbox(consumer, ({ body, reconsumeTimes }) => {
       if (body === '1' && reconsumeTimes === 0) throw new Error('not now');
     });
-    await publishAll(producer, '1', '2', '3');
     await inbox.atLeast(4);
     expect(inbox.bodies).toEqual(['1', '1', '2', '3']);
   });
