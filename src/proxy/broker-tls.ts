@@ -1,3 +1,4 @@
+import { createSecureContext } from 'node:tls';
 import type { TlsOptions } from '../remoting/dial.ts';
 import { readSettingFiles, SettingFileError, type SettingFiles } from './watched-files.ts';
 
@@ -15,7 +16,7 @@ const keySetting = 'PROXY_BROKER_TLS_KEY_FILE';
 
 /**
  * How name servers and brokers are connected to; undefined for cleartext. The files are read once.
- * @throws SettingFileError for a file that cannot be read, a certificate without its key, and files where TLS is off.
+ * @throws SettingFileError for a file that cannot be read or used, a certificate without its key, and files where TLS is off.
  */
 export function brokerTlsOptions(settings: BrokerTlsSettings): TlsOptions | undefined {
   const { brokerTls, brokerTlsCaFile, brokerTlsCertFile, brokerTlsKeyFile } = settings;
@@ -31,5 +32,12 @@ export function brokerTlsOptions(settings: BrokerTlsSettings): TlsOptions | unde
   if ((brokerTlsCertFile === undefined) !== (brokerTlsKeyFile === undefined))
     throw new SettingFileError(`a client certificate needs its key: set both ${certSetting} and ${keySetting}`);
   const { [caSetting]: ca, [certSetting]: cert, [keySetting]: key } = readSettingFiles(files);
-  return { ...(ca === undefined ? {} : { ca }), ...(cert === undefined || key === undefined ? {} : { cert, key }) };
+  const options = { ...(ca && { ca }), ...(cert && key && { cert, key }) };
+  try {
+    createSecureContext(options);
+  } catch (error) {
+    const names = Object.keys(files).join(', ');
+    throw new SettingFileError(`the files of ${names} do not hold PEM, or not the key of the certificate`, error);
+  }
+  return options;
 }

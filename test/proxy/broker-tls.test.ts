@@ -32,6 +32,17 @@ describe('TLS to brokers', { timeout: 30_000 }, () => {
     expect(() => brokerTlsOptions({ ...on, brokerTlsCaFile: '/nowhere' })).toThrow('(/nowhere) cannot be read');
   });
 
+  it('is refused at the start where a key is cut or not that of the certificate', () => {
+    const folder = new SettingFolder();
+    const { cert, private: key } = made.client;
+    for (const wrong of [key.slice(0, -60), made.server.private, 'no key']) {
+      const files = { brokerTlsCertFile: folder.write('cert', cert), brokerTlsKeyFile: folder.write('key', wrong) };
+      expect(() => brokerTlsOptions({ ...off, brokerTls: true, ...files })).toThrow(
+        'the files of PROXY_BROKER_TLS_CERT_FILE, PROXY_BROKER_TLS_KEY_FILE do not hold PEM, or not the key',
+      );
+    }
+  });
+
   it('reaches a name server whose authority is in the file, and shows it the certificate', async () => {
     const { server: own, authority, client } = made;
     const options = {
