@@ -18,6 +18,8 @@ export class BidiCall implements StreamHandler {
     this.#requests = new RequestQueue(method, parts);
     this.#pump = new ReplyPump(method.handle(this.#requests, context), method, parts);
     context.onCut = () => this.reset();
+    // Who still waits for a request is told that none will come.
+    context.onEnd = () => void this.#requests.return();
     stream.letRequestLast();
     void this.#pump.run();
   }

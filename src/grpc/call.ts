@@ -45,6 +45,8 @@ export class CallContext implements GrpcCall {
   readonly #stream: Http2Stream;
   /** Called when the handler has cut the call. */
   onCut: () => void = ignore;
+  /** Called when the call has ended, however; it may be called again. */
+  onEnd: () => void = ignore;
   #controller: AbortController | undefined;
   /** Why the call was aborted. */
   #reason: GrpcError | undefined;
@@ -124,6 +126,7 @@ export class CallContext implements GrpcCall {
   /** The call has ended: no deadline is kept any more. */
   finish(): void {
     if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.onEnd();
   }
 }
 

@@ -60,11 +60,14 @@ export class SingleRequestCall implements StreamHandler, MessageSink {
 
   #begin(): void {
     this.#reader.end();
-    if (this.#request === undefined)
+    const request = this.#request;
+    if (request === undefined)
       throw new GrpcError(StatusCode.UNIMPLEMENTED, 'the method takes one request, and none came');
-    if (!this.#isCompressed) this.#serve(this.#request);
+    // A stream of replies may last, and does not need it.
+    this.#request = undefined;
+    if (!this.#isCompressed) this.#serve(request);
     else
-      decompress(this.#request, this.#parts)
+      decompress(request, this.#parts)
         .then((bytes) => this.#serve(bytes))
         .catch((error: unknown) => this.#fail(error));
   }

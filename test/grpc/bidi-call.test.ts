@@ -187,6 +187,19 @@ describe('a stream of requests', () => {
     expect(statusOfAnswer(await client.answer(id))).toBe('0');
   });
 
+  test('ends for those who wait for a request when its call has failed', async () => {
+    const ends: unknown[] = [];
+    const failing = bidi(async function* (requests) {
+      void requests.next().then(async () => ends.push(await requests.next()));
+      yield 'x'.repeat(101);
+    });
+    const client = await (await ServedGrpc.start({ [path]: failing }, { messageBytesMax: 100 })).rawClient();
+    const id = client.open(path);
+    client.data(id, prefixed('one'));
+    expect(statusOfAnswer(await client.answer(id))).toBe('8 a message of 101 bytes; at most 100 are allowed');
+    await expect.poll(() => ends).toEqual([{ done: true, value: undefined }]);
+  });
+
   test('may last longer than other requests may take', async () => {
     const served = await ServedGrpc.start({ [path]: echo, '/a.B/Echo': unary((request) => request) });
     const client = await served.rawClient();
