@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { onTestFinished } from 'vitest';
 import { BufferPool } from '../../src/http2/buffer-pool.ts';
 import { Http2Connection } from '../../src/http2/connection.ts';
@@ -46,14 +47,19 @@ export const echoStream: OnStream = (stream) => {
   });
 };
 
-/** An HTTP/2 server on any port, swept every 10 ms; closed when the test ends. */
-export async function startHttp2(options: Partial<Http2Options> = {}, onStream = echoStream): Promise<StartedHttp2> {
+/** An HTTP/2 server on any port, swept every 10 ms; closed when the test ends. @param tls Undefined: cleartext. */
+export async function startHttp2(
+  options: Partial<Http2Options> = {},
+  onStream = echoStream,
+  tls?: TlsOptions,
+): Promise<StartedHttp2> {
   const pool = new BufferPool();
   const connections: Http2Connection[] = [];
+  const live = new Set<Http2Connection>();
   const sockets: Socket[] = [];
   const streams: Http2Stream[] = [];
   const failures: ConnectionError[] = [];
-  const server = createServer((socket) => {
+  const serve = (socket: Socket): void => {
     sockets.push(socket);
     const connection = new Http2Connection(socket, {
       options: { ...http2Defaults, ...options },
@@ -65,17 +71,20 @@ export async function startHttp2(options: Partial<Http2Options> = {}, onStream =
       onFailure: (error) => failures.push(error),
     });
     connections.push(connection);
-  });
+    live.add(connection);
+    socket.once('close', () => live.delete(connection));
+  };
+  const server = tls === undefined ? createServer(serve) : createTlsServer({ ...tls, ALPNProtocols: ['h2'] }, serve);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const sweeper = setInterval(() => {
     const nowMs = performance.now();
-    for (const connection of connections) connection.sweep(nowMs);
+    for (const connection of live) connection.sweep(nowMs);
   }, 10);
   onTestFinished(() => {
     clearInterval(sweeper);
     server.close();
-    for (const connection of connections) connection.destroy();
+    for (const connection of live) connection.destroy();
   });
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('the server has no port');
