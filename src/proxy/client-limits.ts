@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Code } from '@connectrpc/connect';
 import { failure } from './failures.ts';
+import { streamEnding } from './stream-ending.ts';
 
 /** What one client may do: who has one token name, or, without tokens, who comes from one address. */
 export interface ClientLimitSettings {
@@ -22,8 +23,8 @@ export const refusalHoldMsMax = 30_000;
 
 export type CallKind = 'unary' | 'stream';
 
-/** Resolves when the time is over or the signal is aborted; never fails. */
-type Hold = (durationMs: number, signal: AbortSignal) => Promise<void>;
+/** Resolves when the time is over or one of the signals is aborted; never fails. */
+type Hold = (durationMs: number, signals: readonly AbortSignal[]) => Promise<void>;
 
 interface Client {
   callCount: number;
@@ -38,13 +39,23 @@ interface Client {
 /** Keeps one client from taking the proxy from all others. Holds nothing for clients without a call once their allowance is full again. */
 export class ClientLimits {
   readonly #settings: ClientLimitSettings;
+  readonly #draining: AbortSignal;
   readonly #now: () => number;
   readonly #hold: Hold;
   readonly #clients = new Map<string, Client>();
 
-  /** @param now a clock in ms that is never set back. */
-  constructor(settings: ClientLimitSettings, now: () => number = () => performance.now(), hold: Hold = holdBack) {
+  /**
+   * @param draining aborted when the proxy shuts down, which waits for no refusal.
+   * @param now a clock in ms that is never set back.
+   */
+  constructor(
+    settings: ClientLimitSettings,
+    draining: AbortSignal,
+    now: () => number = () => performance.now(),
+    hold: Hold = holdBack,
+  ) {
     this.#settings = settings;
+    this.#draining = draining;
     this.#now = now;
     this.#hold = hold;
   }
@@ -62,7 +73,8 @@ export class ClientLimits {
   async enter(client: string, kind: CallKind, signal: AbortSignal): Promise<() => void> {
     const leave = this.#tryEnter(client, kind);
     if (leave !== undefined) return leave;
-    await this.#hold(this.#untilRefusal(client), signal);
+    // Whoever has gone needs no answer.
+    await this.#hold(this.#untilRefusal(client), [signal, this.#draining]);
     throw failure(
       Code.ResourceExhausted,
       'OVERLOADED',
@@ -127,9 +139,11 @@ export class ClientLimits {
   }
 }
 
-async function holdBack(durationMs: number, signal: AbortSignal): Promise<void> {
-  // Whoever has gone needs no answer.
-  if (durationMs > 0) await sleep(durationMs, undefined, { signal }).catch(() => {});
+async function holdBack(durationMs: number, signals: readonly AbortSignal[]): Promise<void> {
+  if (durationMs <= 0) return;
+  const { signal, release } = streamEnding(signals);
+  await sleep(durationMs, undefined, { signal }).catch(() => {});
+  release();
 }
 
 function count(client: Client, kind: CallKind, change: number): void {

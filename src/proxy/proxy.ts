@@ -127,7 +127,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const files = new WatchedSettings(options);
   files.sealKeys(sealer);
   const { corsOrigins, clientLimits } = options;
-  const limits = clientLimits === undefined ? undefined : new ClientLimits(clientLimits);
+  const limits = clientLimits === undefined ? undefined : new ClientLimits(clientLimits, draining.signal);
   const handler = createRequestHandler(service, metrics, log, { tokens: files.tokens(), corsOrigins, limits });
   const tls = files.tls((material) => listener.renewTls(material));
   const serving = { ...options.listener, endlessPath, handler, counter: metrics, log, tls };

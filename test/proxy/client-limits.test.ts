@@ -23,7 +23,7 @@ describe('what one client may do', () => {
     nowMs = 0;
   });
   const start = (clientCallsPerSecond = 0): ClientLimits =>
-    new ClientLimits({ clientCallsMax: 3, clientStreamsMax: 2, clientCallsPerSecond }, () => nowMs);
+    new ClientLimits({ clientCallsMax: 3, clientStreamsMax: 2, clientCallsPerSecond }, signal, () => nowMs);
 
   const enter = (limits: ClientLimits, client: string, kind: CallKind = 'unary') => limits.enter(client, kind, signal);
 
@@ -72,6 +72,7 @@ describe('what one client may do', () => {
     const holds: number[] = [];
     const limits = new ClientLimits(
       { clientCallsMax: 1, clientStreamsMax: 1, clientCallsPerSecond: 0 },
+      signal,
       () => nowMs,
       async (durationMs) => void holds.push(durationMs),
     );
@@ -92,16 +93,28 @@ describe('what one client may do', () => {
   });
 
   it('is remembered while a refusal is held back', async () => {
-    const limits = new ClientLimits({ clientCallsMax: 1, clientStreamsMax: 1, clientCallsPerSecond: 0 }, () => nowMs);
-    const leave = await enter(limits, 'a');
+    const limits = start();
+    const leaves = await Promise.all(Array.from({ length: 3 }, () => enter(limits, 'a')));
     await Promise.all([refusalOf(enter(limits, 'a')), refusalOf(enter(limits, 'a'))]);
-    leave();
+    for (const leave of leaves) leave();
     limits.sweep();
     expect(limits.clientCount).toBe(1);
     nowMs = 20;
     limits.sweep();
     expect(limits.clientCount).toBe(0);
   });
+
+  it('is refused at once when the proxy shuts down', async () => {
+    const draining = new AbortController();
+    const settings = { clientCallsMax: 1, clientStreamsMax: 1, clientCallsPerSecond: 0 };
+    const limits = new ClientLimits(settings, draining.signal, () => nowMs);
+    await enter(limits, 'a');
+    // The last of them would come after 30 s.
+    const refusals = Array.from({ length: 1_501 }, () => refusalOf(enter(limits, 'a')));
+    draining.abort();
+    const codes = (await Promise.all(refusals)).map((refusal) => Code[refusal?.code ?? 0]);
+    expect(new Set(codes)).toEqual(new Set(['ResourceExhausted']));
+  }, 20_000);
 
   it('is forgotten once it has no call and may do all again', async () => {
     const limits = start(5);
