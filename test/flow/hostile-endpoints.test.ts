@@ -5,7 +5,7 @@ import { triesPerSecondMax } from '../../src/proxy/unproven-endpoints.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { Row } from '../faults/figures.ts';
 import { failureOf, ProxyClient } from '../support/grpc-client.ts';
-import { routesScript, startScriptedCluster } from '../support/scripted-cluster.ts';
+import { MemoryLog, routesScript, startScriptedCluster } from '../support/scripted-cluster.ts';
 import { startTestProxy } from '../support/started-proxy.ts';
 import { closedAddress } from '../support/tcp-peers.ts';
 
@@ -63,13 +63,14 @@ const insideHosts = [
 interface More {
   readonly allowedBrokers?: string;
   readonly lookup?: LookupFunction;
+  readonly log?: MemoryLog;
 }
 
 async function startClient(allowedEndpoints: string | undefined, more: More = {}): Promise<ProxyClient> {
-  const { allowedBrokers, lookup } = more;
+  const { allowedBrokers, lookup, log = new MemoryLog() } = more;
   const settings = { host: allowedEndpoints === undefined ? '127.0.0.1' : '0.0.0.0', allowedEndpoints };
   const policy = EndpointPolicy.create({ ...settings, allowedBrokers, defaultEndpoint: undefined });
-  const { port } = await startTestProxy({ policy, client: { lookup } });
+  const { port } = await startTestProxy({ policy, log, client: { lookup } });
   const client = new ProxyClient(`127.0.0.1:${port}`);
   onTestFinished(() => client.close());
   return client;
@@ -153,7 +154,9 @@ it('R-60: names that are allowed lead nobody inside, however their addresses cha
   const { nameServer, broker } = cluster;
   const names = new ChangingNames();
   const listed = `*.mq.example, ${nameServer.address}`;
-  const client = await startClient(listed, { allowedBrokers: `*.mq.example, ${broker.address}`, lookup: names.lookup });
+  const log = new MemoryLog();
+  const allowedBrokers = `*.mq.example, ${broker.address}`;
+  const client = await startClient(listed, { allowedBrokers, lookup: names.lookup, log });
   const create = (topic: string, endpoint: string): Promise<string> => client.createProducer(topic, { endpoint });
   const codes: string[] = [];
   const endpoints = insideIps.map((ip, index) => names.called(`n${index}`, ip, canary.port));
@@ -183,9 +186,11 @@ it('R-60: names that are allowed lead nobody inside, however their addresses cha
   expect(nameServer.connections).toHaveLength(connectionCount);
   names.called('good', '127.0.0.1', port);
   await vi.waitFor(() => create('topic', good), { timeout: 20_000 });
+  const told = log.troubles.filter((text) => text.startsWith('a name stands for an address inside'));
   row
     .tell('addresses inside that allowed names stood for', insideIps.length)
     .exactly('connections made to them, of name servers and of brokers', canary.visitCount, 0)
+    .atLeast('lines of the log that say so', told.length, 2 * insideIps.length)
     .judge();
   expect(new Set(codes)).toEqual(new Set(['UNAVAILABLE']));
 });
