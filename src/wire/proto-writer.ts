@@ -21,26 +21,15 @@ export class ProtoWriter {
   #bytes: Buffer = Buffer.allocUnsafeSlow(initialBytes);
   #at = 0;
 
-  /** Bytes written since the last {@link reset}. */
-  get length(): number {
-    return this.#at;
-  }
-
-  /** What has been written, from a place on: a view that is good until the next write or {@link reset}. Who keeps it must copy it. */
-  written(start = 0): Buffer {
-    return this.#bytes.subarray(start, this.#at);
+  /** What has been written since the last {@link reset}: a view that is good until the next write. Who keeps it must copy it. */
+  written(): Buffer {
+    return this.#bytes.subarray(0, this.#at);
   }
 
   /** Forgets what was written. */
   reset(): void {
     this.#at = 0;
     if (this.#bytes.length > protoKeptBytesMax) this.#bytes = Buffer.allocUnsafeSlow(initialBytes);
-  }
-
-  /** Leaves room, which the caller fills in: such as for what a transport puts in front of a message. */
-  skip(length: number): void {
-    this.#reserve(length);
-    this.#at += length;
   }
 
   /** Halves of surrogate pairs that stand alone become U+FFFD, as protobuf-es has it. */
