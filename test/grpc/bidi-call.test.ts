@@ -6,7 +6,15 @@ import type { GrpcMethod } from '../../src/grpc/method.ts';
 import { GrpcError, StatusCode } from '../../src/grpc/status.ts';
 import { http2Defaults } from '../../src/http2/options.ts';
 import { CANCEL, FrameType } from '../support/raw-http2.ts';
-import { plainBytes, prefixed, type RawGrpc, ServedGrpc, statusOfAnswer, unary } from '../support/served-grpc.ts';
+import {
+  patient,
+  plainBytes,
+  prefixed,
+  type RawGrpc,
+  ServedGrpc,
+  statusOfAnswer,
+  unary,
+} from '../support/served-grpc.ts';
 
 const path = '/a.B/Bidi';
 
@@ -137,9 +145,9 @@ describe('a stream of requests', () => {
     const client = await (await ServedGrpc.start({ [path]: reading })).rawClient();
     const id = client.open(path);
     client.data(id, Buffer.concat(['one', 'two', 'three'].map((request) => prefixed(request))));
-    await expect.poll(() => client.sofar(id).body).toHaveLength(16);
+    await expect.poll(() => client.sofar(id).body, patient).toHaveLength(16);
     client.reset(id, CANCEL);
-    await expect.poll(() => ends).toEqual([expect.any(GrpcError)]);
+    await expect.poll(() => ends, patient).toEqual([expect.any(GrpcError)]);
     expect(ends).toEqual([expect.objectContaining({ code: StatusCode.CANCELLED })]);
   });
 
@@ -156,7 +164,7 @@ describe('a stream of requests', () => {
     const answer = await client.answer(id);
     expect(answer.body).toEqual(prefixed('one'));
     expect(statusOfAnswer(answer)).toBe('0');
-    await expect.poll(() => client.sofar(id).resetCode).toBe(0);
+    await expect.poll(() => client.sofar(id).resetCode, patient).toBe(0);
   });
 
   test('hands requests to those who ask in the order in which they ask', async () => {
@@ -197,7 +205,7 @@ describe('a stream of requests', () => {
     const id = client.open(path);
     client.data(id, prefixed('one'));
     expect(statusOfAnswer(await client.answer(id))).toBe('8 a message of 101 bytes; at most 100 are allowed');
-    await expect.poll(() => ends).toEqual([{ done: true, value: undefined }]);
+    await expect.poll(() => ends, patient).toEqual([{ done: true, value: undefined }]);
   });
 
   test('may last longer than other requests may take', async () => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { GrpcCall } from '../../src/grpc/call.ts';
 import { StatusCode } from '../../src/grpc/status.ts';
 import { CANCEL } from '../support/raw-http2.ts';
-import { prefixed, ServedGrpc, statusOfAnswer, unary } from '../support/served-grpc.ts';
+import { patient, prefixed, ServedGrpc, statusOfAnswer, unary } from '../support/served-grpc.ts';
 
 const path = '/a.B/Call';
 
@@ -47,7 +47,7 @@ describe('GrpcCall', () => {
     const { client, open } = await held();
     const { call } = await open();
     client.client.socket.destroy();
-    await expect.poll(() => call.signal.aborted).toBe(true);
+    await expect.poll(() => call.signal.aborted, patient).toBe(true);
   });
 
   test('can be cut, once, and then is as one whose caller has gone', async () => {

@@ -4,7 +4,15 @@ import { describe, expect, test } from 'vitest';
 import type { GrpcCall } from '../../src/grpc/call.ts';
 import type { GrpcMethod, ReplySource } from '../../src/grpc/method.ts';
 import { CANCEL } from '../support/raw-http2.ts';
-import { plainBytes, prefixed, type RawGrpc, ServedGrpc, statusOfAnswer, unary } from '../support/served-grpc.ts';
+import {
+  patient,
+  plainBytes,
+  prefixed,
+  type RawGrpc,
+  ServedGrpc,
+  statusOfAnswer,
+  unary,
+} from '../support/served-grpc.ts';
 
 const path = '/a.B/Stream';
 const initialWindow = 4;
@@ -92,7 +100,7 @@ describe('a stream of replies', () => {
     // All of the first and almost all of the second.
     client.widen(0, largestWindow - 65_535);
     client.widen(id, 200_000);
-    await expect.poll(() => client.sofar(id).body.length).toBe(200_000);
+    await expect.poll(() => client.sofar(id).body.length, patient).toBe(200_000);
     await client.settled();
     expect(made).toBeGreaterThan(1);
     expect(made).toBeLessThanOrEqual(3);
@@ -142,7 +150,7 @@ describe('a stream of replies', () => {
     await client.settled();
     expect(ends).toEqual([]);
     client.reset(id, CANCEL);
-    await expect.poll(() => ends).toEqual(what === 'room' ? ['finally'] : ['aborted', 'finally']);
+    await expect.poll(() => ends, patient).toEqual(what === 'room' ? ['finally'] : ['aborted', 'finally']);
   });
 
   test.each([
@@ -183,7 +191,7 @@ describe('a stream of replies', () => {
     const id = start(client);
     // ENHANCE_YOUR_CALM, which clients of gRPC read as RESOURCE_EXHAUSTED.
     expect((await client.answer(id)).resetCode).toBe(11);
-    await expect.poll(() => seen).toEqual(['encoded', 'progressed', 'aborted', 'finally']);
+    await expect.poll(() => seen, patient).toEqual(['encoded', 'progressed', 'aborted', 'finally']);
   });
 
   test('shows its handler each time that the caller takes something', async () => {

@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { GrpcMethod } from '../../src/grpc/method.ts';
-import { plainBytes, prefixed, ServedGrpc, statusOfAnswer, unary } from '../support/served-grpc.ts';
+import { patient, plainBytes, prefixed, ServedGrpc, statusOfAnswer, unary } from '../support/served-grpc.ts';
 
 const path = '/a.B/Echo';
 const echo = unary((request) => request);
@@ -89,7 +89,7 @@ describe('a call with one request', () => {
       client.data(id, prefixed('the first of many', 0, claimed));
       const answer = await client.answer(id);
       expect(statusOfAnswer(answer)).toBe(`8 a message of ${claimed} bytes; at most 5242880 are allowed`);
-      await expect.poll(() => client.sofar(id).resetCode).toBe(0);
+      await expect.poll(() => client.sofar(id).resetCode, patient).toBe(0);
     }
   });
 

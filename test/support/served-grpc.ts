@@ -22,6 +22,9 @@ import {
   requestHeaders,
 } from './raw-http2.ts';
 
+/** For `expect.poll`: nothing is judged by how long it takes. */
+export const patient = { timeout: 30_000, interval: 5 };
+
 /** Messages as the bytes that they are. */
 export const plainBytes = {
   decode: (bytes: Buffer): unknown => bytes,
