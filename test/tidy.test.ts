@@ -58,6 +58,7 @@ const testedElsewhere: ReadonlyMap<string, string> = new Map([
   ['http2/header-blocks.ts', http2Connections],
   ['http2/open-stream.ts', http2Connections],
   ['http2/output.ts', http2Connections],
+  ['http2/receiver.ts', http2Connections],
   ['http2/sender.ts', http2Connections],
   ['http2/settings.ts', http2Connections],
   ['http2/streams.ts', http2Connections],

@@ -1,18 +1,16 @@
 import type { Socket } from 'node:net';
 import { AbuseMeter } from './abuse-meter.ts';
 import type { BufferPool } from './buffer-pool.ts';
-import { writeGoaway, writeGreeting, writePing, writeSettingsAck } from './control-frames.ts';
+import { writeGoaway, writeGreeting, writePing } from './control-frames.ts';
 import { ConnectionError, ErrorCode } from './errors.ts';
-import { Flag, FrameType, int31Max } from './frame.ts';
-import { FrameReader } from './frame-reader.ts';
-import { type HeaderBlock, HeaderBlocks } from './header-blocks.ts';
+import { int31Max } from './frame.ts';
 import type { Http2Options } from './options.ts';
 import { Output } from './output.ts';
+import { Receiver } from './receiver.ts';
 import { Sender } from './sender.ts';
-import { readSettings } from './settings.ts';
 import type { OnStream } from './stream.ts';
 import { Streams } from './streams.ts';
-import { type ConnectionFacts, Watch } from './watch.ts';
+import { Watch } from './watch.ts';
 
 /** What a connection is made of. */
 export interface ConnectionParts {
@@ -35,42 +33,37 @@ const drainData = Buffer.from('all here', 'latin1');
 export class Http2Connection {
   readonly #socket: Socket;
   readonly #parts: ConnectionParts;
-  readonly #reader = new FrameReader();
-  readonly #blocks: HeaderBlocks;
-  readonly #meter: AbuseMeter;
   readonly #output: Output;
   readonly #sender: Sender;
   readonly #streams: Streams;
+  readonly #receiver: Receiver;
   readonly #watch: Watch;
   /** `announced`: GOAWAY without a last stream was sent; `draining`: with one; `ended`: nothing more is read. */
   #phase: 'open' | 'announced' | 'draining' | 'ended' = 'open';
   #announcedMs = 0;
-  #hasSettings = false;
-  #isHeard = false;
   #isPaused = false;
+  #endTimer: NodeJS.Timeout | undefined;
 
   /** @param socket Its first bytes are the client's preface. */
   constructor(socket: Socket, parts: ConnectionParts) {
-    const { options } = parts;
+    const { options, onStream } = parts;
     const nowMs = performance.now();
+    const meter = new AbuseMeter(options);
+    const peer = `${socket.remoteAddress ?? 'a peer that has gone'}:${socket.remotePort ?? 0}`;
     this.#socket = socket;
     this.#parts = parts;
-    this.#blocks = new HeaderBlocks(options);
-    this.#meter = new AbuseMeter(options);
     this.#output = new Output(socket, parts.pool, () => this.#left());
-    this.#sender = new Sender(this.#output, options, () => this.#meter.useful());
-    const peer = `${socket.remoteAddress ?? 'a peer that has gone'}:${socket.remotePort ?? 0}`;
-    const shared = { output: this.#output, sender: this.#sender, meter: this.#meter };
-    const { onStream } = parts;
-    this.#streams = new Streams({ ...shared, options, peer, onStream, onIdle: () => this.#idle() }, nowMs);
+    this.#sender = new Sender(this.#output, options, () => meter.useful());
+    const shared = { options, meter, output: this.#output, sender: this.#sender };
+    this.#streams = new Streams({ ...shared, peer, onStream, onIdle: () => this.#idle() }, nowMs);
+    this.#receiver = new Receiver({
+      ...shared,
+      streams: this.#streams,
+      onPong: (data) => this.#pong(data),
+      onGoaway: () => this.drain(),
+    });
     this.#watch = new Watch(options, nowMs);
-    socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
-    // A broken connection is noticed by its end.
-    socket.on('error', () => {});
-    // Half a connection is of no use: nobody could be told anything.
-    socket.on('end', () => this.destroy());
-    socket.on('close', () => this.#lost());
+    this.#listen();
     writeGreeting(this.#output, options);
     socket.resume();
   }
@@ -101,10 +94,14 @@ export class Http2Connection {
   /** To be called about once a second, with `performance.now()`. */
   sweep(nowMs: number): void {
     if (this.#phase === 'ended') return;
-    const { closeGraceMs } = this.#parts.options;
-    if (this.#phase === 'announced' && nowMs - this.#announcedMs >= closeGraceMs) this.#drainFinally();
     this.#cancelLate(nowMs);
-    switch (this.#watch.look(this.#facts(), nowMs)) {
+    const facts = {
+      ...this.#receiver.facts,
+      movedBytes: this.#socket.bytesRead + this.#output.leftBytes,
+      openCount: this.#streams.openCount,
+      lastStreamId: this.#streams.lastServedId,
+    };
+    switch (this.#watch.look(facts, nowMs)) {
       case 'ping':
         writePing(this.#output, keepaliveData, false);
         break;
@@ -122,18 +119,25 @@ export class Http2Connection {
         break;
       default:
     }
+    // A client that does not answer PINGs is not waited for.
+    const announcedMs = this.#phase === 'announced' ? nowMs - this.#announcedMs : 0;
+    if (announcedMs >= this.#parts.options.closeGraceMs) this.#drainFinally();
   }
 
-  #facts(): ConnectionFacts {
-    return {
-      isSettled: this.#hasSettings && this.#isHeard,
-      movedBytes: this.#socket.bytesRead + this.#output.leftBytes,
-      openCount: this.#streams.openCount,
-      lastStreamId: this.#streams.lastServedId,
-      openFrame: this.#reader.isWithinFrame ? this.#reader.frameCount : undefined,
-      isDataOpen: this.#reader.type === FrameType.DATA,
-      openBlock: this.#blocks.openStreamId,
-    };
+  #listen(): void {
+    const socket = this.#socket;
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    // A broken connection is noticed by its end.
+    socket.on('error', () => {});
+    socket.on('end', () => {
+      // Half a connection is of no use: nobody could be told anything. But where it has ended, the last of it is still to be read.
+      if (this.#phase !== 'ended') this.destroy();
+    });
+    socket.on('close', () => {
+      clearTimeout(this.#endTimer);
+      this.#lost();
+    });
   }
 
   #cancelLate(nowMs: number): void {
@@ -149,8 +153,7 @@ export class Http2Connection {
     if (this.#phase === 'ended') return;
     this.#streams.nowMs = performance.now();
     try {
-      this.#reader.feed(chunk);
-      while (this.#isServing() && this.#reader.next()) this.#frame();
+      this.#receiver.receive(chunk);
     } catch (cause) {
       const isKnown = cause instanceof ConnectionError;
       this.#fail(isKnown ? cause : new ConnectionError(ErrorCode.INTERNAL_ERROR, 'a mistake of ours', { cause }));
@@ -162,129 +165,9 @@ export class Http2Connection {
     }
   }
 
-  /** Whether frames are still worked on: what one of them does may end the connection. */
-  #isServing(): boolean {
-    return this.#phase !== 'ended';
-  }
-
-  #frame(): void {
-    const { type, flags, streamId } = this.#reader;
-    const { openStreamId } = this.#blocks;
-    if (openStreamId !== undefined && (type !== FrameType.CONTINUATION || streamId !== openStreamId))
-      throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, 'a frame within a header block of another');
-    if (!this.#hasSettings && (type !== FrameType.SETTINGS || (flags & Flag.ACK) !== 0))
-      throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, 'a preface without SETTINGS');
-    switch (type) {
-      case FrameType.DATA:
-        this.#streams.data(this.#reader);
-        break;
-      case FrameType.HEADERS:
-        this.#expectStream('HEADERS');
-        this.#headers(this.#blocks.begin(this.#reader));
-        break;
-      case FrameType.CONTINUATION:
-        this.#headers(this.#blocks.continue(this.#reader));
-        break;
-      case FrameType.WINDOW_UPDATE:
-        this.#windowUpdate();
-        break;
-      case FrameType.RST_STREAM:
-        this.#expectStream('RST_STREAM');
-        this.#streams.peerReset(streamId, this.#uint32('RST_STREAM'));
-        break;
-      default:
-        this.#controlFrame();
-    }
-  }
-
-  /** Frames of the connection, and those that nobody heeds. */
-  #controlFrame(): void {
-    this.#meter.control(this.#streams.nowMs);
-    switch (this.#reader.type) {
-      case FrameType.SETTINGS:
-        this.#settings();
-        break;
-      case FrameType.PING:
-        this.#ping();
-        break;
-      case FrameType.GOAWAY:
-        this.#expectConnection('GOAWAY', 8, true);
-        // The client opens no more streams that it expects to be served.
-        this.drain();
-        break;
-      case FrameType.PRIORITY:
-        this.#priority();
-        break;
-      case FrameType.PUSH_PROMISE:
-        throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, 'PUSH_PROMISE of a client');
-      default:
-    }
-  }
-
-  #headers(block: HeaderBlock | undefined): void {
-    if (block !== undefined) this.#streams.headers(block);
-  }
-
-  #windowUpdate(): void {
-    this.#meter.control(this.#streams.nowMs);
-    const bytes = this.#uint32('WINDOW_UPDATE') & int31Max;
-    const { streamId } = this.#reader;
-    if (streamId !== 0) this.#streams.widen(streamId, bytes);
-    else if (bytes === 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, 'WINDOW_UPDATE by nothing');
-    else this.#sender.widen(bytes);
-  }
-
-  #settings(): void {
-    const isAck = (this.#reader.flags & Flag.ACK) !== 0;
-    this.#expectConnection('SETTINGS', 0, !isAck);
-    if (isAck) {
-      if (!this.#isHeard) this.#streams.settingsHeard();
-      this.#isHeard = true;
-      return;
-    }
-    this.#hasSettings = true;
-    const { tableBytes, windowBytes } = readSettings(this.#reader);
-    // In front of the data that they let go.
-    writeSettingsAck(this.#output);
-    for (const bytes of tableBytes) this.#sender.setTableBytesMax(bytes);
-    if (windowBytes !== undefined) this.#streams.setSendWindow(windowBytes);
-  }
-
-  #ping(): void {
-    this.#expectConnection('PING', 8, false);
-    const { bytes, start, end, flags } = this.#reader;
-    const data = bytes.subarray(start, end);
-    if ((flags & Flag.ACK) === 0) writePing(this.#output, data, true);
-    else if (data.equals(keepaliveData)) this.#watch.answered();
+  #pong(data: Buffer): void {
+    if (data.equals(keepaliveData)) this.#watch.answered();
     else if (data.equals(drainData) && this.#phase === 'announced') this.#drainFinally();
-  }
-
-  /** Priorities are no more (RFC 9113, section 5.3.2); the form of the frame is still checked. */
-  #priority(): void {
-    const { bytes, start, end, streamId } = this.#reader;
-    this.#expectStream('PRIORITY');
-    if (end - start !== 5) throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, 'PRIORITY of a wrong size');
-    if ((bytes.readUInt32BE(start) & int31Max) === streamId)
-      throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, 'PRIORITY of a stream that depends on itself');
-  }
-
-  #expectStream(what: string): void {
-    if (this.#reader.streamId === 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, `${what} of no stream`);
-  }
-
-  #expectConnection(what: string, payloadBytes: number, mayBeLonger: boolean): void {
-    const { start, end, streamId } = this.#reader;
-    if (streamId !== 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, `${what} of a stream`);
-    const bytes = end - start;
-    if (bytes < payloadBytes || (bytes > payloadBytes && !mayBeLonger))
-      throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, `${what} of ${bytes} bytes`);
-  }
-
-  /** The payload of a frame that has four bytes. */
-  #uint32(what: string): number {
-    const { bytes, start, end } = this.#reader;
-    if (end - start !== 4) throw new ConnectionError(ErrorCode.FRAME_SIZE_ERROR, `${what} of ${end - start} bytes`);
-    return bytes.readUInt32BE(start);
   }
 
   #drainFinally(): void {
@@ -297,12 +180,12 @@ export class Http2Connection {
   /** Closes when the last stream of a connection that is drained has ended. */
   #idle(): void {
     if (this.#phase !== 'draining' || this.#streams.openCount > 0) return;
-    this.#phase = 'ended';
+    this.#stop();
     this.#output.flush();
     const { closeGraceMs, keepaliveTimeoutMs } = this.#parts.options;
     // The client closes its side when it has read all; one that reads nothing is not waited for.
-    this.#socket.end(() => this.#destroyAfter(closeGraceMs));
     this.#destroyAfter(keepaliveTimeoutMs);
+    this.#socket.end(() => this.#destroyAfter(closeGraceMs));
   }
 
   /** Ends a connection whose peer broke a rule. */
@@ -310,7 +193,7 @@ export class Http2Connection {
     const { code, message } = error;
     writeGoaway(this.#output, this.#streams.lastServedId, code, message);
     this.#output.flush();
-    this.#phase = 'ended';
+    this.#stop();
     this.#socket.end();
     // What a flood still brings is not even read; what others do is, so that GOAWAY reaches them before the end of the connection.
     if (code === ErrorCode.ENHANCE_YOUR_CALM) this.#socket.pause();
@@ -319,8 +202,14 @@ export class Http2Connection {
     this.#parts.onFailure(error);
   }
 
+  #stop(): void {
+    this.#phase = 'ended';
+    this.#receiver.stop();
+  }
+
   #destroyAfter(ms: number): void {
-    setTimeout(() => this.#socket.destroy(), ms).unref();
+    clearTimeout(this.#endTimer);
+    this.#endTimer = setTimeout(() => this.#socket.destroy(), ms).unref();
   }
 
   #left(): void {
@@ -332,7 +221,7 @@ export class Http2Connection {
 
   #lost(): void {
     if (this.#phase === 'ended' && this.#streams.openCount === 0) return;
-    this.#phase = 'ended';
+    this.#stop();
     this.#streams.endAll(ErrorCode.CANCEL);
   }
 }

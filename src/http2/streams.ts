@@ -87,8 +87,8 @@ export class Streams implements StreamOwner {
       return;
     }
     this.#lastId = streamId;
-    if (streamId > this.#servedIdMax) return;
-    if (block.isTooLarge) this.#answerTooLarge(streamId, isLast);
+    if (streamId > this.#servedIdMax) this.#parts.meter.control(this.nowMs);
+    else if (block.isTooLarge) this.#answerTooLarge(streamId, isLast);
     else if (this.#open.size >= this.#parts.options.streamsMax) this.#refuse(streamId, ErrorCode.REFUSED_STREAM);
     else {
       const head = block.dependsOnItself ? undefined : readRequestHead(block.fields);
@@ -197,8 +197,9 @@ export class Streams implements StreamOwner {
   }
 
   abandon(stream: OpenStream, code: number): void {
-    this.#close(stream);
+    // First: behind the last stream the connection may end.
     this.#reset(stream.id, code);
+    this.#close(stream);
   }
 
   #begin(streamId: number, head: RequestHead, isWhole: boolean): void {

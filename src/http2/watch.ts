@@ -17,7 +17,7 @@ export interface ConnectionFacts {
   readonly openBlock: number | undefined;
 }
 
-/** What is to be done about a connection. */
+/** What is to be done about a connection; `drain` is said once. */
 export type Verdict = 'nothing' | 'ping' | 'drain' | 'destroy' | 'settings are late' | 'a frame is late';
 
 /** Connections that were opened together, as after a restart, do not end together. */
@@ -51,6 +51,7 @@ export class Watch {
   readonly #block = new Standstill();
   readonly #idleness = new Standstill();
   #firstUsedMs: number | undefined;
+  #isDrained = false;
 
   constructor(options: Http2Options, nowMs: number) {
     this.#options = options;
@@ -66,15 +67,15 @@ export class Watch {
 
   /** To be called about once a second. */
   look(facts: ConnectionFacts, nowMs: number): Verdict {
-    const { settingsMs, idleMs, keepaliveTimeoutMs, keepaliveIntervalMs } = this.#options;
+    const { settingsMs, keepaliveTimeoutMs, keepaliveIntervalMs } = this.#options;
     if (!facts.isSettled && nowMs - this.#openedMs >= settingsMs) return 'settings are late';
     if (this.#isFrameLate(facts, nowMs)) return 'a frame is late';
     const silentMs = this.#silence.seen(this.#isPinged ? facts.movedBytes : undefined, nowMs);
     if (this.#isPinged && silentMs >= keepaliveTimeoutMs) return 'destroy';
-    if (this.#isAged(facts, nowMs)) return 'drain';
-    // Any stream that was there, however shortly, was a use.
-    const idleSign = facts.openCount > 0 ? nowMs : facts.lastStreamId;
-    if (this.#idleness.seen(idleSign, nowMs) >= idleMs) return 'drain';
+    if (!this.#isDrained && (this.#isAged(facts, nowMs) || this.#isIdle(facts, nowMs))) {
+      this.#isDrained = true;
+      return 'drain';
+    }
     if (this.#isPinged || nowMs - this.#lastPingMs < keepaliveIntervalMs) return 'nothing';
     this.#lastPingMs = nowMs;
     this.#isPinged = true;
@@ -87,6 +88,12 @@ export class Watch {
     const frameMs = this.#frame.seen(openFrame, nowMs);
     if (openBlock !== undefined && blockMs >= headersMs) return true;
     return openFrame !== undefined && frameMs >= (isDataOpen ? readTimeoutMs : headersMs);
+  }
+
+  /** Any stream that was there, however shortly, was a use. */
+  #isIdle({ openCount, lastStreamId }: ConnectionFacts, nowMs: number): boolean {
+    const use = openCount > 0 ? nowMs : lastStreamId;
+    return this.#idleness.seen(use, nowMs) >= this.#options.idleMs;
   }
 
   /** From its first stream on: clients begin a call anew once only, so the connection that they then open must take it. */

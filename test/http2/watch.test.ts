@@ -84,6 +84,11 @@ describe('a watch', () => {
     ]);
   });
 
+  it('asks for signs of life also behind the word to go', () => {
+    const options = { ...limits, ageMsMax: 10 };
+    expect(verdicts({}, [0, 11, 100, 101, 151], options)).toEqual(['nothing', 'drain', 'ping', 'nothing', 'destroy']);
+  });
+
   it('lets a connection get as old as it may, give or take a tenth', () => {
     const options = { ...limits, ageMsMax: 1_000, keepaliveIntervalMs: 10_000 };
     const ends = Array.from({ length: 20 }, () => {
