@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants, type Settings } from 'node:http2';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { ErrorCode } from '../../src/http2/errors.ts';
+import { makeCertificates } from '../support/certificates.ts';
 import { echoStream, startHttp2, takeAll } from '../support/http2-server.ts';
 import { eventually } from '../support/started-listener.ts';
 
@@ -171,6 +172,26 @@ describe('the client of Node', () => {
     expect(code).toBe(0);
     streams[0]?.sendData(Buffer.from('late'), true);
     expect((await readAll(stream)).toString()).toBe('late');
+    await eventually(() => sockets[0]?.destroyed).toBe(true);
+  });
+
+  it('has bodies echoed behind TLS', async () => {
+    const { server, authority } = await makeCertificates();
+    const { port, sockets } = await startHttp2({}, echoStream, { key: server.private, cert: server.cert });
+    const session = connect(`https://127.0.0.1:${port}`, { ca: authority.cert });
+    onTestFinished(() => session.destroy());
+    const sent = [noise(500_000, 1), noise(10, 2), noise(100_000, 3)];
+    const echoed = sent.map((body) => {
+      const stream = post(session);
+      stream.end(body);
+      return readAll(stream);
+    });
+    expect((await Promise.all(echoed)).map((body, index) => body.equals(sent[index] ?? Buffer.alloc(0)))).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    session.close();
     await eventually(() => sockets[0]?.destroyed).toBe(true);
   });
 
