@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { GrpcMethod } from '../../src/grpc/method.ts';
+import { CANCEL } from '../support/raw-http2.ts';
 import { patient, plainBytes, prefixed, ServedGrpc, statusOfAnswer, unary } from '../support/served-grpc.ts';
 
 const path = '/a.B/Echo';
@@ -108,6 +109,22 @@ describe('a call with one request', () => {
       '13 a message cannot be decompressed',
       '13 a message cannot be decompressed',
     ]);
+  });
+
+  test('is not served when its caller goes while it is decompressed', async () => {
+    const served: string[] = [];
+    const note = unary((request) => {
+      served.push(String(request.subarray(0, 4)));
+      return '';
+    });
+    const client = await (await ServedGrpc.start({ [path]: note })).rawClient();
+    const gzip = { 'grpc-encoding': 'gzip' };
+    const gone = client.open(path, gzip);
+    client.data(gone, prefixed(gzipSync('gone'), 1), true);
+    client.reset(gone, CANCEL);
+    // By the time that more than that is decompressed, it would have been served.
+    for (const text of ['next', 'last']) await client.call(path, prefixed(gzipSync(text.repeat(100_000)), 1), gzip);
+    expect(served).toEqual(['next', 'last']);
   });
 
   test.each([
