@@ -68,6 +68,12 @@ export class FrameReader implements Frame {
     return this.#begin(this.#chunk, offset);
   }
 
+  /** Lets go of the chunk: most connections are silent most of the time. */
+  release(): void {
+    this.feed(nothing);
+    this.bytes = nothing;
+  }
+
   #begin(head: Buffer, offset: number): boolean {
     const payloadBytes = head.readUIntBE(offset, 3);
     if (payloadBytes > payloadBytesMax)

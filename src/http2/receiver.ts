@@ -52,7 +52,11 @@ export class Receiver {
   /** Takes the next bytes of a client. @throws ConnectionError where it breaks a rule or a limit that ends the connection. */
   receive(chunk: Buffer): void {
     this.#reader.feed(chunk);
-    while (!this.#isStopped && this.#reader.next()) this.#frame();
+    try {
+      while (!this.#isStopped && this.#reader.next()) this.#frame();
+    } finally {
+      this.#reader.release();
+    }
   }
 
   /** Reads no further, not even what has come: what a frame does may end the connection. */
