@@ -14,6 +14,8 @@ export interface Http2Options {
   readonly headerFramesMax: number;
   /** Bytes of one answer that wait before its handler is told to wait. */
   readonly streamUnsentBytesMax: number;
+  /** Bytes of all answers that may wait at their streams before new streams are refused. */
+  readonly pendingBytesMax: number;
   /** Bytes that wait for the network before streams must keep theirs. At twice as many nothing more is read from the peer. */
   readonly unsentBytesMax: number;
   /** Longest a new connection may take to say its preface and SETTINGS, and to acknowledge ours. */
@@ -52,6 +54,7 @@ export const http2Defaults: Http2Options = {
   headerFieldsMax: 128,
   headerFramesMax: 16,
   streamUnsentBytesMax: 65_536,
+  pendingBytesMax: 10_485_760,
   unsentBytesMax: 262_144,
   settingsMs: 10_000,
   headersMs: 10_000,

@@ -41,6 +41,7 @@ export class Sender {
   /** Streams with data that only the connection's window or the network holds up. */
   readonly #turns: SendingStream[] = [];
   #isRunning = false;
+  #pendingBytes = 0;
 
   /** @param onFrame Told of every frame of an answer. */
   constructor(
@@ -52,6 +53,11 @@ export class Sender {
     this.#streamUnsentBytesMax = limits.streamUnsentBytesMax;
     this.#unsentBytesMax = limits.unsentBytesMax;
     this.#onFrame = onFrame;
+  }
+
+  /** Bytes that wait at all streams together. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
   }
 
   /** The peer chose another size for our encoder's table. */
@@ -88,6 +94,7 @@ export class Sender {
     }
     stream.pending ??= new PendingData();
     stream.pending.add(bytes, isLast);
+    this.#pendingBytes += bytes.length;
     this.#wait(stream);
     this.#run();
     const { pending } = stream;
@@ -126,6 +133,7 @@ export class Sender {
     const { pending } = stream;
     if (pending === undefined) return;
     stream.pending = undefined;
+    this.#pendingBytes -= pending.bytes;
     if (pending.hasTurn) this.#turns.splice(this.#turns.indexOf(stream), 1);
   }
 
@@ -183,6 +191,7 @@ export class Sender {
     pending.hasTurn = false;
     if (stream.sendWindowBytes <= 0) return;
     const bytes = pending.take(Math.min(payloadBytesMax, stream.sendWindowBytes, this.#windowBytes));
+    this.#pendingBytes -= bytes.length;
     if (pending.bytes > 0) {
       this.#frame(stream, bytes, false);
       this.#wait(stream);

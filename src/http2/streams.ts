@@ -90,6 +90,7 @@ export class Streams implements StreamOwner {
     if (streamId > this.#servedIdMax) this.#parts.meter.control(this.nowMs);
     else if (block.isTooLarge) this.#answerTooLarge(streamId, isLast);
     else if (this.#open.size >= this.#parts.options.streamsMax) this.#refuse(streamId, ErrorCode.REFUSED_STREAM);
+    else if (this.sender.pendingBytes > this.#parts.options.pendingBytesMax) this.#postpone(streamId);
     else {
       const head = block.dependsOnItself ? undefined : readRequestHead(block.fields);
       if (head === undefined || (isLast && head.contentLength > 0)) this.#refuse(streamId, ErrorCode.PROTOCOL_ERROR);
@@ -200,6 +201,12 @@ export class Streams implements StreamOwner {
     // First: behind the last stream the connection may end.
     this.#reset(stream.id, code);
     this.#close(stream);
+  }
+
+  /** Refuses a stream because the peer has so much to read first; it could not know, so that is no abuse until there are many. */
+  #postpone(streamId: number): void {
+    this.#reset(streamId, ErrorCode.REFUSED_STREAM);
+    this.#parts.meter.control(this.nowMs);
   }
 
   #begin(streamId: number, head: RequestHead, isWhole: boolean): void {

@@ -242,6 +242,29 @@ describe('what waits for the peer', () => {
     await client.next(({ type, flags }) => type === FrameType.DATA && (flags & Flag.END_STREAM) !== 0);
   });
 
+  it('of all streams together has new ones refused, until the peer takes it or does not want it', async () => {
+    const { port, streams } = await startHttp2({ pendingBytesMax: 1_000, streamUnsentBytesMax: 10_000 }, (stream) => {
+      stream.sendHeaders([{ name: ':status', value: '200' }]);
+      stream.sendData(Buffer.alloc(500));
+      return takeAll(stream);
+    });
+    const client = await greetedClient(port);
+    client.socket.write(Buffer.concat([setting(SettingId.INITIAL_WINDOW_SIZE, 0), headers(1), headers(3)]));
+    // As much as may wait, and one byte more.
+    await eventually(() => streams.length).toBe(2);
+    streams[0]?.sendData(Buffer.alloc(1));
+    client.socket.write(headers(5));
+    expect(codeOf(await client.next(ofType(FrameType.RST_STREAM, 5)))).toBe(REFUSED_STREAM);
+    client.socket.write(Buffer.concat([windowUpdate(1, 1), headers(7), ping(1)]));
+    await client.next(isPong(1));
+    client.socket.write(Buffer.concat([headers(9), ping(2)]));
+    expect(codeOf(await client.next(ofType(FrameType.RST_STREAM, 9)))).toBe(REFUSED_STREAM);
+    client.socket.write(Buffer.concat([reset(1, CANCEL), reset(3, CANCEL), reset(7, CANCEL)]));
+    client.socket.write(Buffer.concat([windowUpdate(0, 1), headers(11), headers(13), headers(15), ping(3)]));
+    await client.next(isPong(3));
+    expect(streams.map(({ id }) => id)).toEqual([1, 3, 7, 11, 13, 15]);
+  });
+
   it('stops reading from a peer that reads nothing, until it reads', async () => {
     const limits = { unsentBytesMax: 1_000, controlFramesMax: Number.POSITIVE_INFINITY };
     const { port, sockets } = await startHttp2(limits);
