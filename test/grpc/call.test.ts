@@ -82,6 +82,13 @@ describe('GrpcCall', () => {
     expect((await client.call(path, prefixed(''), { 'grpc-timeout': '5m' })).body).toEqual(prefixed('late'));
   });
 
+  test('keeps also the longest deadline that a timer reaches', async () => {
+    const { open } = await held();
+    const { call } = await open({ 'grpc-timeout': '2147483S' });
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(call.hasTimedOut).toBe(false);
+  });
+
   test('keeps no deadline once it is answered', async () => {
     const calls: GrpcCall[] = [];
     const answer = unary(async (_, call) => {

@@ -54,8 +54,8 @@ export class HpackDecoder {
     while (reader.hasMore) {
       const field = this.#field(reader);
       listBytes += fieldBytes(field);
-      // What is left still changes the table.
-      isTooLarge ||= listBytes > listBytesMax || fields.length === fieldsMax;
+      // Once true it stays true, and what is left still changes the table.
+      isTooLarge = listBytes > listBytesMax || fields.length === fieldsMax;
       if (!isTooLarge) fields.push(field);
     }
     return { fields, isTooLarge };
