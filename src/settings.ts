@@ -226,6 +226,14 @@ export const settings = {
     flag: 'cors-origins',
     about: 'Web pages that may call: all others are refused.',
   }),
+  http2Engine: choice({
+    env: 'PROXY_HTTP2_ENGINE',
+    flag: 'http2-engine',
+    fallback: 'node',
+    words: ['node', 'own'],
+    about:
+      'What serves HTTP/2: Node, or the proxy’s own core, which spends less CPU on each call and is new: try it before you rely on it.',
+  }),
   maxConcurrent: integer({
     env: 'MAX_CONCURRENT',
     fallback: '1000',
@@ -342,7 +350,8 @@ export const settings = {
     fallback: '0s',
     min: '0s',
     max: '12h',
-    about: 'While its stream lives, a message without an ack stays invisible up to this long in all; 0s: not renewed.',
+    about:
+      'While its stream lives, a message without an ack stays invisible up to this long in all; 0s: not renewed. The same on all instances: where the one that handed a message out is gone, acks elsewhere after half of the invisible duration are answered OUTCOME_UNKNOWN.',
   }),
   keepaliveIntervalMs: duration({
     env: 'PROXY_KEEPALIVE_INTERVAL',

@@ -55,6 +55,7 @@ const defaults = {
   clientCallsPerSecond: 0,
   messageBufferSize: 1000,
   unreadMegabytes: 64,
+  http2Engine: 'node',
   producerCleanupTimeoutMs: 30_000,
   consumerCleanupTimeoutMs: 30_000,
   readTimeoutMs: 30_000,

@@ -1,6 +1,5 @@
 import { Deadline } from '../remoting/deadline.ts';
 import type { Caller } from './caller.ts';
-import type { ReplyReader } from './reply-reader.ts';
 
 /** Most bytes of one request or reply in protobuf: a message of the largest size and what surrounds it. */
 export const rpcBytesMax = 5_242_880;
@@ -22,7 +21,18 @@ export interface Call {
    */
   readonly limitOne?: (() => Promise<() => void>) | undefined;
   /** How its caller reads the replies of a stream. Undefined where nobody can tell. */
-  readonly reader?: ReplyReader | undefined;
+  readonly reader?: RepliesReader | undefined;
+}
+
+/** What a handler knows of how its caller reads a stream of replies. */
+export interface RepliesReader {
+  /** Ends the call as RESOURCE_EXHAUSTED, though a reply is still on its way: nothing can be said behind one that nobody takes. */
+  cut(): void;
+  /**
+   * @param onEncoded called when the last reply has become bytes, and is needed no longer.
+   * @param onProgress called each time that the caller has taken some of them.
+   */
+  watch(onEncoded: () => void, onProgress: () => void): void;
 }
 
 /** The deadline of a call: the caller's, at most `longestMs`. */

@@ -1,13 +1,19 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { cors } from '@connectrpc/connect';
 
 /** How long browsers may remember what they were allowed, in s; they forget it after 2 h at most. */
-const maxAgeSeconds = 7_200;
+const maxAgeSeconds = '7200';
 
 const allowedHeaders = [...cors.allowedHeaders, 'authorization'].join(', ');
 const allowedMethods = cors.allowedMethods.join(', ');
 const exposedHeaders = cors.exposedHeaders.join(', ');
+
+/** What a browser is told of a request. */
+export interface CorsAnswer {
+  readonly fields: readonly (readonly [string, string])[];
+  /** Set where that is all: the request is a preflight, or one of another origin. */
+  readonly status?: number;
+  readonly text?: string;
+}
 
 /**
  * Which web pages may call: those of the listed origins. A page of another origin is refused before its call is looked at: browsers
@@ -21,26 +27,30 @@ export class CorsPolicy {
     this.#origins = new Set(origins);
   }
 
-  /** Writes what browsers need to know. @returns true where the request has been answered: a preflight, and one of another origin. */
-  answer(request: IncomingMessage | Http2ServerRequest, response: ServerResponse | Http2ServerResponse): boolean {
-    const { origin } = request.headers;
-    // Only browsers name an origin.
-    if (origin === undefined) return false;
-    response.setHeader('vary', 'origin');
+  /**
+   * @param origin what the request says of its page; only browsers say anything.
+   * @param preflightMethod its `access-control-request-method`.
+   * @returns undefined where no browser asks.
+   */
+  answer(method: string, origin: string | undefined, preflightMethod: string | undefined): CorsAnswer | undefined {
+    if (origin === undefined) return undefined;
+    const vary = ['vary', 'origin'] as const;
     if (!this.#origins.has(origin) && !this.#origins.has('*')) {
-      response.writeHead(403, { 'content-type': 'text/plain' });
-      response.end('pages of this origin may not call: list it in PROXY_CORS_ORIGINS\n');
-      return true;
+      const text = 'pages of this origin may not call: list it in PROXY_CORS_ORIGINS\n';
+      return { fields: [vary, ['content-type', 'text/plain']], status: 403, text };
     }
-    response.setHeader('access-control-allow-origin', origin);
-    if (request.method !== 'OPTIONS' || request.headers['access-control-request-method'] === undefined) {
-      response.setHeader('access-control-expose-headers', exposedHeaders);
-      return false;
+    const fields = [vary, ['access-control-allow-origin', origin]] as const;
+    if (method !== 'OPTIONS' || preflightMethod === undefined) {
+      return { fields: [...fields, ['access-control-expose-headers', exposedHeaders]] };
     }
-    response.setHeader('access-control-allow-methods', allowedMethods);
-    response.setHeader('access-control-allow-headers', allowedHeaders);
-    response.setHeader('access-control-max-age', maxAgeSeconds);
-    response.writeHead(204).end();
-    return true;
+    return {
+      fields: [
+        ...fields,
+        ['access-control-allow-methods', allowedMethods],
+        ['access-control-allow-headers', allowedHeaders],
+        ['access-control-max-age', maxAgeSeconds],
+      ],
+      status: 204,
+    };
   }
 }

@@ -2,6 +2,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { PartialFailureError } from '../client/admin/admin-results.ts';
 import { ClientError, type ClientErrorKind } from '../client/errors.ts';
 import { ErrorInfoSchema, RetryInfoSchema } from '../gen/google/rpc/error_details_pb.ts';
+import { GrpcError } from '../grpc/status.ts';
 import { RemotingError, type RemotingErrorKind, ResponseError } from '../remoting/errors.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import { PolicyError } from './endpoint-policy.ts';
@@ -68,6 +69,7 @@ function retryDetails(code: Code) {
  */
 export function toFailure(error: unknown, timedOut = false): ConnectError {
   if (error instanceof ConnectError) return error;
+  if (error instanceof GrpcError) return new ConnectError(error.message, error.code);
   if (error instanceof ClientError) return fromClient(error, timedOut);
   if (error instanceof ResponseError) return fromResponse(error);
   if (error instanceof RemotingError) return fromRemoting(error, timedOut);

@@ -1,18 +1,15 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import {
-  createServer as createHttp2Server,
-  type Http2Server,
-  type Http2ServerRequest,
-  type Http2ServerResponse,
-  type ServerHttp2Session,
-} from 'node:http2';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Socket } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import type { OnStream } from '../http2/stream.ts';
 import type { Log } from '../log.ts';
 import { awaitProtocol, type WireProtocol } from './first-bytes.ts';
-import { Http2Guard, type Http2Limits } from './http2-guard.ts';
 import { listen } from './listen.ts';
+import { type ListenerLimits, listenerLimits } from './listener-limits.ts';
+import { NodeHttp2 } from './node-http2.ts';
+import { OwnHttp2 } from './own-http2.ts';
 import { refusePlaintext } from './plaintext.ts';
 import type { TlsMaterial } from './tls-files.ts';
 import { TlsPort } from './tls-port.ts';
@@ -30,47 +27,6 @@ export interface ConnectionCounter {
   connectionRefused(): void;
   error(): void;
 }
-
-/** What no setting changes. Times in milliseconds. */
-export interface ListenerLimits
-  extends Omit<
-    Http2Limits,
-    'ageMsMax' | 'keepaliveIntervalMs' | 'keepaliveTimeoutMs' | 'readTimeoutMs' | 'endlessPath'
-  > {
-  /** Longest a new connection may take to show whether it speaks HTTP/1.1 or HTTP/2. */
-  readonly firstBytesMs: number;
-  /** Longest an HTTP/1.1 client may take for its headers. */
-  readonly headersMs: number;
-  /** Most bytes of the headers of one request; an HTTP/2 field counts 32 more. */
-  readonly headerBytesMax: number;
-  /** Most header fields of one request. */
-  readonly headerFieldsMax: number;
-  /** Bytes of one request that may be on their way before its handler reads them. */
-  readonly streamWindowBytes: number;
-  /** The same for all requests of one connection together. */
-  readonly connectionWindowBytes: number;
-  /** Megabytes that nghttp2 may hold for one connection before it refuses streams. */
-  readonly sessionMemoryMb: number;
-  /** How often the connections are looked over. */
-  readonly sweepMs: number;
-}
-
-export const listenerLimits: ListenerLimits = {
-  firstBytesMs: 5000,
-  headersMs: 10_000,
-  headerBytesMax: 16_384,
-  headerFieldsMax: 128,
-  idleMs: 120_000,
-  youngStreamMs: 100,
-  youngResetsMax: 200,
-  youngResetsPerSecond: 20,
-  controlFramesMax: 1000,
-  closeGraceMs: 1000,
-  streamWindowBytes: 262_144,
-  connectionWindowBytes: 1_048_576,
-  sessionMemoryMb: 10,
-  sweepMs: 1000,
-};
 
 export interface ListenerOptions {
   readonly host: string;
@@ -91,7 +47,10 @@ export interface ListenerOptions {
   readonly connectionAgeMsMax?: number | undefined;
   /** Unset: cleartext. */
   readonly tls?: TlsMaterial | undefined;
+  /** Serves HTTP/1.1, and HTTP/2 where nothing else does. */
   readonly handler: RequestHandler;
+  /** Serves HTTP/2 on our own core. Default: `handler` does, on Node's. */
+  readonly onStream?: OnStream | undefined;
   readonly counter: ConnectionCounter;
   readonly log: Log;
   /** For tests. Default: `listenerLimits`. */
@@ -107,21 +66,27 @@ interface Connection {
   /** Undefined until its first bytes have come. */
   protocol: WireProtocol | undefined;
   /** Only for HTTP/2. */
-  guard: Http2Guard | undefined;
+  http2: Http2Connection | undefined;
+}
+
+/** An HTTP/2 connection, whoever serves it. */
+interface Http2Connection {
+  /** Lets open streams end, takes no new ones, and then closes. */
+  drain(): void;
+  /** To be called about once a second, with `performance.now()`. */
+  sweep(nowMs: number): void;
 }
 
 /**
- * One port for gRPC (HTTP/2), gRPC-web and Connect (HTTP/1.1 and HTTP/2), in cleartext or by TLS. Node's two servers share one handler;
+ * One port for gRPC (HTTP/2), gRPC-web and Connect (HTTP/1.1 and HTTP/2), in cleartext or by TLS. One handler serves both versions of HTTP on Node's servers;
  * which of them a connection goes to is decided by its first bytes, those behind the TLS handshake where there is one.
  */
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #limits: ListenerLimits;
-  readonly #http2Limits: Http2Limits;
   /** Listens, and serves HTTP/1.1. */
   readonly #http1: Server;
-  /** Does not listen: it is handed its connections. */
-  readonly #http2: Http2Server;
+  readonly #http2: NodeHttp2 | OwnHttp2;
   /** Undefined where the port is cleartext. */
   readonly #tls: TlsPort | undefined;
   readonly #connections = new Set<Connection>();
@@ -140,9 +105,13 @@ export class Listener {
     const { connectionAgeMsMax: ageMsMax = 0, keepaliveIntervalMs, keepaliveTimeoutMs } = options;
     const { readTimeoutMs, endlessPath } = options;
     const set = { ageMsMax, keepaliveIntervalMs, keepaliveTimeoutMs, readTimeoutMs, endlessPath };
-    this.#http2Limits = { ...this.#limits, ...set };
+    const http2Limits = { ...this.#limits, ...set };
+    const { onStream, maxConcurrent } = options;
     this.#http1 = this.#createHttp1();
-    this.#http2 = this.#createHttp2();
+    this.#http2 =
+      onStream === undefined
+        ? new NodeHttp2(http2Limits, maxConcurrent, (request, response) => this.#handle(request, response))
+        : new OwnHttp2(http2Limits, maxConcurrent, onStream);
     this.#tls = this.#createTls();
     this.#sweeper = setInterval(() => this.#sweep(), this.#limits.sweepMs).unref();
   }
@@ -191,7 +160,7 @@ export class Listener {
     await nextTurn();
     await nextTurn();
     const stopped = this.#stop();
-    for (const { guard } of this.#connections) guard?.drain();
+    for (const { http2 } of this.#connections) http2?.drain();
     // What a new connection is about to say may be a call already.
     setTimeout(() => this.#dropSilent(), this.#limits.closeGraceMs).unref();
     const given = new AbortController();
@@ -247,25 +216,6 @@ export class Listener {
     return server;
   }
 
-  #createHttp2(): Http2Server {
-    const limits = this.#limits;
-    const server = createHttp2Server({
-      maxSessionMemory: limits.sessionMemoryMb,
-      maxHeaderListPairs: limits.headerFieldsMax,
-      settings: {
-        enablePush: false,
-        maxConcurrentStreams: this.#options.maxConcurrent,
-        maxHeaderListSize: limits.headerBytesMax,
-        initialWindowSize: limits.streamWindowBytes,
-      },
-    });
-    server.on('request', (request, response) => {
-      // Streams that were reset before their turn cost nothing more.
-      if (!response.stream.destroyed) this.#handle(request, response);
-    });
-    return server;
-  }
-
   #createTls(): TlsPort | undefined {
     const { tls: material, counter, log } = this.#options;
     if (material === undefined) return undefined;
@@ -284,7 +234,7 @@ export class Listener {
       socket,
       peer: socket.remoteAddress ?? 'a peer that has gone',
       protocol: undefined,
-      guard: undefined,
+      http2: undefined,
     };
     const { peer } = connection;
     const { maxConnections, maxConnectionsPerAddress = Number.POSITIVE_INFINITY, counter } = this.#options;
@@ -332,21 +282,12 @@ export class Listener {
 
   #serveHttp2(connection: Connection, socket: Socket): void {
     const { peer } = connection;
-    // The HTTP/1.1 server lets clients half-close. In HTTP/2 that is how one ends that was killed, and nothing else tells of it.
-    socket.allowHalfOpen = false;
-    const adopt = (session: ServerHttp2Session): void => {
-      session.setLocalWindowSize(this.#limits.connectionWindowBytes);
-      connection.guard = new Http2Guard(session, socket, this.#http2Limits, (what) => {
-        this.#options.counter.error();
-        this.#options.log.warn({ peer }, `closed an HTTP/2 connection for ${what}`);
-      });
-    };
-    // Emitted before `emit` returns.
-    this.#http2.once('session', adopt);
-    this.#http2.emit('connection', socket);
-    this.#http2.off('session', adopt);
+    connection.http2 = this.#http2.serve(socket, (what) => {
+      this.#options.counter.error();
+      this.#options.log.warn({ peer }, `closed an HTTP/2 connection for ${what}`);
+    });
     // It comes late, with a call that nobody could send elsewhere.
-    if (this.#drained !== undefined) setTimeout(() => connection.guard?.drain(), this.#limits.closeGraceMs).unref();
+    if (this.#drained !== undefined) setTimeout(() => connection.http2?.drain(), this.#limits.closeGraceMs).unref();
   }
 
   #handleHttp1(request: IncomingMessage, response: ServerResponse): void {
@@ -375,7 +316,7 @@ export class Listener {
 
   #sweep(): void {
     const nowMs = performance.now();
-    for (const { guard } of this.#connections) guard?.sweep(nowMs);
+    for (const { http2 } of this.#connections) http2?.sweep(nowMs);
   }
 }
 

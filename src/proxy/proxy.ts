@@ -9,10 +9,12 @@ import { RocketMQProxy } from '../gen/rocketmq/rocketmq_pb.ts';
 import type { Log } from '../log.ts';
 import { Deadline } from '../remoting/deadline.ts';
 import type { TargetRequest } from './caller.ts';
+import { Calls } from './calls.ts';
 import { type ClientLimitSettings, ClientLimits } from './client-limits.ts';
-import { createRequestHandler, endlessPath } from './connect.ts';
+import { createConnectHandlers } from './connect.ts';
 import type { DeliverySettings } from './consumer-session.ts';
 import { createConsumerHandlers } from './consumers.ts';
+import { CorsPolicy } from './cors.ts';
 import { DrainGrace } from './drain-grace.ts';
 import type { EndpointPolicy } from './endpoint-policy.ts';
 import { Engines } from './engines.ts';
@@ -22,6 +24,7 @@ import { Listener, type ListenerOptions } from './listener.ts';
 import { createListingHandlers } from './listings.ts';
 import { ProxyMetrics } from './metrics.ts';
 import type { InstanceNamespace } from './names.ts';
+import { createRequestHandler } from './node-requests.ts';
 import { createPeerAnswers } from './peer-answers.ts';
 import { Peers } from './peers.ts';
 import { ProducerHandles } from './producer-handles.ts';
@@ -33,9 +36,11 @@ import { createReflectionHandlers } from './reflection.ts';
 import { reportOutcomes } from './reports.ts';
 import type { Sealer } from './seal.ts';
 import { createSendHandlers } from './send.ts';
+import { createServedMethods, endlessPath, type ServedMethod } from './served-methods.ts';
 import type { Service } from './service.ts';
 import { Sessions } from './sessions.ts';
 import type { Readiness } from './status-server.ts';
+import { createStreamHandler } from './stream-requests.ts';
 import { Targets } from './targets.ts';
 import type { TlsFileSettings } from './tls-files.ts';
 import { WatchedSettings } from './watched-settings.ts';
@@ -49,7 +54,9 @@ const closeGraceMs = 3_000;
 const closeGraceMsMin = 1_000;
 
 export interface ProxyOptions {
-  readonly listener: Omit<ListenerOptions, 'handler' | 'counter' | 'log' | 'tls'>;
+  readonly listener: Omit<ListenerOptions, 'handler' | 'onStream' | 'counter' | 'log' | 'tls'>;
+  /** What serves HTTP/2. Default: `node`. */
+  readonly http2Engine?: 'node' | 'own' | undefined;
   /** Unset: the port is cleartext. */
   readonly tls?: TlsFileSettings | undefined;
   /** A file with bearer tokens. Unset: nobody is asked for one. */
@@ -126,15 +133,16 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   });
   const files = new WatchedSettings(options);
   files.sealKeys(sealer);
-  const { corsOrigins, clientLimits } = options;
-  const limits = clientLimits === undefined ? undefined : new ClientLimits(clientLimits, draining.signal);
-  const handler = createRequestHandler(service, metrics, log, { tokens: files.tokens(), corsOrigins, limits });
+  const limits = options.clientLimits && new ClientLimits(options.clientLimits, draining.signal);
+  const calls = new Calls(metrics, log, { tokens: files.tokens(), limits });
+  const serving = createServing(options, createServedMethods(service, calls));
   const tls = files.tls((material) => listener.renewTls(material));
-  const serving = { ...options.listener, endlessPath, handler, counter: metrics, log, tls };
-  const listener = await Listener.start(serving).catch((error) => {
-    files.close();
-    throw error;
-  });
+  const listener = await Listener.start({ ...options.listener, ...serving, counter: metrics, log, tls }).catch(
+    (error) => {
+      files.close();
+      throw error;
+    },
+  );
   const sweeper = setInterval(() => {
     sessions.sweep();
     engines.sweep();
@@ -165,6 +173,17 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       closed ??= close(drainTimeoutMs);
       return closed;
     },
+  };
+}
+
+/** What answers requests, by either way of speaking HTTP/2. */
+function createServing({ corsOrigins = [], http2Engine, log }: ProxyOptions, served: readonly ServedMethod[]) {
+  const handlers = createConnectHandlers(served);
+  const pages = new CorsPolicy(corsOrigins);
+  return {
+    endlessPath,
+    handler: createRequestHandler(handlers, pages, log),
+    onStream: http2Engine === 'own' ? createStreamHandler(served, handlers, pages, log) : undefined,
   };
 }
 

@@ -1,9 +1,10 @@
+import type { RepliesReader } from './call.ts';
+
 /** Bytes of one reply that are written at once: a caller that takes so many is seen to read. */
 export const pieceBytesMax = 262_144;
 
-/** What a handler knows of how its caller reads a stream of replies. */
-export class ReplyReader {
-  /** Ends the call as RESOURCE_EXHAUSTED, though a reply is still on its way: nothing can be said behind one that nobody takes. */
+/** How a caller of Connect's handlers reads a stream of replies. */
+export class ReplyReader implements RepliesReader {
   readonly cut: () => void;
   #onEncoded: () => void = ignore;
   #onProgress: () => void = ignore;
@@ -12,10 +13,6 @@ export class ReplyReader {
     this.cut = cut;
   }
 
-  /**
-   * @param onEncoded called when the last reply has become bytes, and is needed no longer.
-   * @param onProgress called each time that the caller has taken some of them.
-   */
   watch(onEncoded: () => void, onProgress: () => void): void {
     this.#onEncoded = onEncoded;
     this.#onProgress = onProgress;

@@ -4,7 +4,8 @@ import { connect as connectHttp2 } from 'node:http2';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { Client, credentials } from '@grpc/grpc-js';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { listenerLimits, type RequestHandler } from '../../src/proxy/listener.ts';
+import type { RequestHandler } from '../../src/proxy/listener.ts';
+import { listenerLimits } from '../../src/proxy/listener-limits.ts';
 import { END_STREAM, FrameType, frame, preface, requestHeaders } from '../support/raw-http2.ts';
 import {
   echo,

@@ -6,7 +6,7 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type PublishRequest, PublishRequestSchema } from '../../src/gen/rocketmq/rocketmq_pb.ts';
 import { type Call, rpcBytesMax } from '../../src/proxy/call.ts';
 import { failure } from '../../src/proxy/failures.ts';
-import { listenerLimits } from '../../src/proxy/listener.ts';
+import { listenerLimits } from '../../src/proxy/listener-limits.ts';
 import { createPublishHandlers, publishBytesMax, publishRequestsMax } from '../../src/proxy/publish.ts';
 import type { SendOptions } from '../../src/proxy/send-options.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';

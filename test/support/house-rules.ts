@@ -31,7 +31,7 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   [
     'proxy',
     {
-      rooms: ['proxy', 'client', 'gen', 'remoting'],
+      rooms: ['proxy', 'client', 'gen', 'grpc', 'http2', 'remoting', 'wire'],
       types: ['log', 'options'],
       packages: ['@bufbuild/protobuf', '@connectrpc/connect', '@connectrpc/connect-node', 'lru-cache', 'prom-client'],
     },

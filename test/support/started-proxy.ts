@@ -3,7 +3,7 @@ import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } f
 import { onTestFinished } from 'vitest';
 import { RocketMQProxy } from '../../src/gen/rocketmq/rocketmq_pb.ts';
 import { EndpointPolicy } from '../../src/proxy/endpoint-policy.ts';
-import { listenerLimits } from '../../src/proxy/listener.ts';
+import { listenerLimits } from '../../src/proxy/listener-limits.ts';
 import { type ProxyOptions, type RunningProxy, startProxy } from '../../src/proxy/proxy.ts';
 import { Sealer } from '../../src/proxy/seal.ts';
 import { MemoryLog, type ScriptedCluster, ScriptedPop, startScriptedCluster } from './scripted-cluster.ts';
@@ -40,6 +40,7 @@ export function proxyOptions(changes: Partial<ProxyOptions> = {}): ProxyOptions 
     writeTimeoutMs: 30_000,
     producerIdleMs: 30_000,
     consumerIdleMs: 30_000,
+    http2Engine: process.env['TEST_HTTP2_ENGINE'] === 'own' ? 'own' : 'node',
     log: new MemoryLog(),
     ...changes,
   };

@@ -1,0 +1,156 @@
+import { Code, type ConnectError } from '@connectrpc/connect';
+import type { Log } from '../log.ts';
+import type { Call, RepliesReader } from './call.ts';
+import { anyone, type Caller, nobody } from './caller.ts';
+import type { CallKind, ClientLimits } from './client-limits.ts';
+import { failure, toFailure } from './failures.ts';
+import type { ProxyMetrics } from './metrics.ts';
+import { reportFailure } from './reports.ts';
+import type { Tokens } from './tokens.ts';
+
+/** Who may call, and how much. */
+export interface Access {
+  /** Unset: everybody. */
+  readonly tokens?: Tokens | undefined;
+  /** Unset: any number of calls. */
+  readonly limits?: ClientLimits | undefined;
+}
+
+/** What a call brings with it, whichever way it comes. */
+export interface IncomingCall {
+  /** Aborted when the caller has gone or its deadline has passed. */
+  readonly signal: AbortSignal;
+  /** Whether its own deadline is what aborted it. */
+  readonly hasTimedOut: boolean;
+  /** What the caller left of its deadline, in ms; undefined where it set none. */
+  readonly timeoutMs: number | undefined;
+  /** The address that it comes from. */
+  readonly address: string;
+  /** The header of this name. */
+  readonly authorization: string | undefined;
+  /** Undefined where nobody can tell. */
+  readonly reader: RepliesReader | undefined;
+}
+
+/** What balancers and probes call, which have no token; it tells only whether the proxy serves. */
+const openRpcs: ReadonlySet<string> = new Set(['HealthCheck', 'Health.Check', 'Health.List', 'Health.Watch']);
+
+/** How handlers are called: each call is let in, counted, and fails as `failures.ts` says. */
+export class Calls {
+  readonly #metrics: ProxyMetrics;
+  readonly #log: Log;
+  readonly #access: Access;
+
+  constructor(metrics: ProxyMetrics, log: Log, access: Access) {
+    this.#metrics = metrics;
+    this.#log = log;
+    this.#access = access;
+  }
+
+  /** Calls a handler that answers once. */
+  unary<Request, Reply>(name: string, handle: (request: Request, call: Call) => Promise<Reply>) {
+    return async (request: Request, incoming: IncomingCall): Promise<Reply> => {
+      const ended = this.#metrics.callStarted();
+      let leave = ignore;
+      try {
+        const call = this.#admit(name, incoming);
+        if (call.limit !== undefined) leave = await call.limit.enter(call.client, 'unary', incoming.signal);
+        const reply = await handle(request, call);
+        ended(false);
+        return reply;
+      } catch (error) {
+        ended(true);
+        throw this.#reported(name, toFailure(error, incoming.hasTimedOut));
+      } finally {
+        leave();
+      }
+    };
+  }
+
+  /** Calls a handler that answers a stream. */
+  stream<Request, Reply>(name: string, handle: (request: Request, call: Call) => AsyncIterable<Reply>) {
+    const start = (request: Request, incoming: IncomingCall) => this.#stream(name, handle, request, incoming);
+    return start;
+  }
+
+  async *#stream<Request, Reply>(
+    name: string,
+    handle: (request: Request, call: Call) => AsyncIterable<Reply>,
+    request: Request,
+    incoming: IncomingCall,
+  ): AsyncGenerator<Reply> {
+    const ended = this.#metrics.callStarted('stream');
+    let leave = ignore;
+    let failed = false;
+    try {
+      const call = this.#admit(name, incoming);
+      if (call.limit !== undefined) leave = await call.limit.enter(call.client, 'stream', incoming.signal);
+      for await (const reply of handle(request, call)) {
+        if (call.caller.hasEnded) throw tokenChanged();
+        yield reply;
+      }
+      if (incoming.hasTimedOut) throw failure(Code.DeadlineExceeded, 'DEADLINE', 'the deadline of the call has passed');
+    } catch (error) {
+      // Who has gone cannot be told, and what failed may be the writing to them.
+      if (incoming.signal.aborted && !incoming.hasTimedOut) return;
+      failed = true;
+      throw this.#reported(name, toFailure(error, incoming.hasTimedOut));
+    } finally {
+      leave();
+      ended(failed);
+    }
+  }
+
+  /** @throws ConnectError UNAUTHENTICATED */
+  #admit(rpc: string, incoming: IncomingCall): AdmittedCall {
+    const { tokens, limits } = this.#access;
+    if (openRpcs.has(rpc)) return new AdmittedCall(incoming, nobody, '', undefined);
+    const caller = tokens?.caller(incoming.authorization ?? null) ?? anyone;
+    const client = tokens === undefined ? `address ${incoming.address}` : `token ${caller.name}`;
+    return new AdmittedCall(incoming, caller, client, limits);
+  }
+
+  #reported(rpc: string, error: ConnectError): ConnectError {
+    reportFailure(this.#log, rpc, error);
+    return error;
+  }
+}
+
+/** A call whose caller is known. Its signal is not asked for before a handler asks, since some ways of calling make it only then. */
+class AdmittedCall implements Call {
+  readonly caller: Caller;
+  /** Whose limits count. */
+  readonly client: string;
+  readonly limit: ClientLimits | undefined;
+  readonly #incoming: IncomingCall;
+
+  constructor(incoming: IncomingCall, caller: Caller, client: string, limit: ClientLimits | undefined) {
+    this.#incoming = incoming;
+    this.caller = caller;
+    this.client = client;
+    this.limit = limit;
+  }
+
+  get signal(): AbortSignal {
+    return this.#incoming.signal;
+  }
+
+  get timeoutMs(): number | undefined {
+    return this.#incoming.timeoutMs;
+  }
+
+  get reader(): RepliesReader | undefined {
+    return this.#incoming.reader;
+  }
+
+  get limitOne(): (() => Promise<() => void>) | undefined {
+    const { limit } = this;
+    return limit === undefined ? undefined : () => limit.enter(this.client, 'unary' satisfies CallKind, this.signal);
+  }
+}
+
+function tokenChanged(): ConnectError {
+  return failure(Code.Unauthenticated, 'TOKEN_REFUSED', 'the token of this stream has changed: receive again');
+}
+
+function ignore(): void {}

@@ -1,0 +1,31 @@
+import type { Socket } from 'node:net';
+import { BufferPool } from '../http2/buffer-pool.ts';
+import { Http2Connection } from '../http2/connection.ts';
+import { http2Defaults } from '../http2/options.ts';
+import type { OnStream } from '../http2/stream.ts';
+import type { Http2Limits } from './http2-guard.ts';
+import type { ListenerLimits } from './listener-limits.ts';
+
+/** HTTP/2 by our own core. */
+export class OwnHttp2 {
+  readonly #pool = new BufferPool();
+  readonly #options: typeof http2Defaults;
+  readonly #onStream: OnStream;
+
+  /** @param maxConcurrent streams at a time on one connection. */
+  constructor(limits: ListenerLimits & Http2Limits, maxConcurrent: number, onStream: OnStream) {
+    const { firstBytesMs: settingsMs } = limits;
+    this.#options = { ...http2Defaults, ...limits, settingsMs, streamsMax: maxConcurrent };
+    this.#onStream = onStream;
+  }
+
+  /** @param failed is told once why the connection is ended, where that is the peer's fault. */
+  serve(socket: Socket, failed: (what: string) => void): Http2Connection {
+    return new Http2Connection(socket, {
+      options: this.#options,
+      pool: this.#pool,
+      onStream: this.#onStream,
+      onFailure: ({ message }) => failed(message),
+    });
+  }
+}
