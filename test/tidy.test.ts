@@ -114,6 +114,8 @@ describe('the rules', () => {
     ['remoting/a.ts', `import type { Log } from '../log.ts';`],
     ['remoting/a.ts', `import { pino } from 'pino';`],
     ['remoting/requests/a.ts', `export { x } from '../../client/b.ts';`],
+    ['http2/a.ts', `import { x } from '../remoting/b.ts';`],
+    ['http2/hpack/a.ts', `import { x } from 'lru-cache';`],
     ['client/a.ts', `import { x } from '../broker/b.ts';`],
     ['client/a.ts', `import { x } from '../proxy/b.ts';`],
     ['client/a.ts', `import { createLog } from '../log.ts';`],

@@ -27,6 +27,9 @@ export const frameHeadBytes = 9;
 /** Largest payload, both ways: what SETTINGS_MAX_FRAME_SIZE begins with. Larger frames save nothing worth their memory. */
 export const payloadBytesMax = 16_384;
 
+/** DATA with less, and not the last, costs more than it brings. */
+export const usefulDataBytesMin = 8;
+
 /** Bytes that each side may send before it has heard anything of windows (RFC 9113, section 6.9.2). */
 export const windowBytesDefault = 65_535;
 

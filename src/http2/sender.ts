@@ -5,6 +5,7 @@ import {
   frameHeadBytes,
   int31Max,
   payloadBytesMax,
+  usefulDataBytesMin,
   windowBytesDefault,
   writeFrameHead,
 } from './frame.ts';
@@ -43,7 +44,7 @@ export class Sender {
   #isRunning = false;
   #pendingBytes = 0;
 
-  /** @param onFrame Told of every frame of an answer. */
+  /** @param onFrame Told of every frame of an answer but those that hold next to nothing, as when the peer opens its window byte by byte. */
   constructor(
     output: Output,
     limits: { readonly streamUnsentBytesMax: number; readonly unsentBytesMax: number },
@@ -163,7 +164,7 @@ export class Sender {
     this.#output.advance(offset + frameHeadBytes + length);
     stream.sendWindowBytes -= length;
     this.#windowBytes -= length;
-    this.#onFrame();
+    if (length >= usefulDataBytesMin || isLast) this.#onFrame();
     if (isLast) stream.wroteEnd();
   }
 

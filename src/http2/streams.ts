@@ -1,7 +1,7 @@
 import type { AbuseMeter } from './abuse-meter.ts';
 import { writeReset, writeWindowUpdate } from './control-frames.ts';
 import { ConnectionError, ErrorCode } from './errors.ts';
-import { Flag, int31Max, windowBytesDefault } from './frame.ts';
+import { Flag, int31Max, usefulDataBytesMin, windowBytesDefault } from './frame.ts';
 import type { Frame } from './frame-reader.ts';
 import { type HeaderBlock, withoutPadding } from './header-blocks.ts';
 import { areTrailersValid, type RequestHead, readRequestHead } from './header-rules.ts';
@@ -14,9 +14,6 @@ import type { OnStream } from './stream.ts';
 
 /** Streams that we reset, of which frames may still be on their way. */
 const rememberedResetsMax = 1_000;
-
-/** DATA with less, and not the last, costs more than it brings. */
-const usefulDataBytesMin = 8;
 
 /** What the streams of one connection share. */
 export interface StreamsParts {

@@ -130,6 +130,18 @@ describe('frames that bring nothing forward', () => {
     expect(await endOf(client)).toBe(ENHANCE_YOUR_CALM);
   });
 
+  it('are windows that are opened byte by byte', async () => {
+    const { port } = await startHttp2({ controlFramesMax: 100, controlFramesPerSecond: 0 }, (stream) => {
+      stream.sendHeaders([{ name: ':status', value: '200' }]);
+      stream.sendData(Buffer.alloc(10_000), true);
+      return takeAll(stream);
+    });
+    const client = await greetedClient(port);
+    client.socket.write(Buffer.concat([setting(SettingId.INITIAL_WINDOW_SIZE, 0), headers(1)]));
+    repeat(client, 1_000, () => windowUpdate(1, 1));
+    expect(await endOf(client)).toBe(ENHANCE_YOUR_CALM);
+  });
+
   it('are made up for by requests and answers', async () => {
     const { port, failures } = await startHttp2({ controlFramesMax: 10, controlFramesPerSecond: 0 });
     const client = await greetedClient(port);
