@@ -250,10 +250,9 @@ function createService(options: ProxyOptions, parts: ServiceParts): Service {
       onStalled: () => metrics.streamStalled(),
     }),
     health: createHealthHandlers({ services: [RocketMQProxy.typeName], isReady, draining }),
-    reflection: createReflectionHandlers(
-      [RocketMQProxy, Health, ServerReflection, ServerReflectionAlpha],
-      [file_google_rpc_error_details],
-    ),
+    reflection: createReflectionHandlers([RocketMQProxy, Health, ServerReflection, ServerReflectionAlpha], draining, [
+      file_google_rpc_error_details,
+    ]),
     healthCheck: async () => ({ healthy: true, message: 'the proxy serves' }),
   };
 }

@@ -1,6 +1,8 @@
 import { type DescFile, type DescMessage, type DescService, toBinary } from '@bufbuild/protobuf';
 import { type DescriptorProto, type EnumDescriptorProto, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { Code } from '@connectrpc/connect';
+import { failure } from './failures.ts';
+import { streamEnding } from './stream-ending.ts';
 
 /** Most characters of a name that an error repeats. */
 const shownNameCharsMax = 128;
@@ -30,7 +32,7 @@ export interface ReflectionReply<Request> {
 
 /** Handlers of grpc.reflection. */
 export interface ReflectionHandlers {
-  /** Answers each request, in order. */
+  /** Answers each request, in order. Fails with UNAVAILABLE when the proxy shuts down. */
   serverReflectionInfo<Request extends ReflectionRequest>(
     requests: AsyncIterable<Request>,
   ): AsyncIterable<ReflectionReply<Request>>;
@@ -38,10 +40,12 @@ export interface ReflectionHandlers {
 
 /**
  * Describes these services, by the descriptors that `npm run generate` makes.
+ * @param draining aborted when the proxy shuts down.
  * @param more files that no service imports and whose messages callers meet all the same.
  */
 export function createReflectionHandlers(
   services: readonly DescService[],
+  draining: AbortSignal,
   more: readonly DescFile[] = [],
 ): ReflectionHandlers {
   const files = withImports([...services.map(({ file }) => file), ...more]);
@@ -70,11 +74,35 @@ export function createReflectionHandlers(
 
   return {
     async *serverReflectionInfo(requests) {
-      for await (const request of requests) {
+      for await (const request of untilDraining(requests, draining)) {
         yield { validHost: request.host, originalRequest: request, messageResponse: answer(request) };
       }
     },
   };
+}
+
+/** What comes until the proxy shuts down. Its writer may be silent for ever, so the end does not wait for it. @throws ConnectError. */
+async function* untilDraining<Request>(
+  requests: AsyncIterable<Request>,
+  draining: AbortSignal,
+): AsyncGenerator<Request> {
+  const iterator = requests[Symbol.asyncIterator]();
+  const { signal, release } = streamEnding([draining]);
+  const ended = new Promise<undefined>((resolve) => {
+    signal.addEventListener('abort', () => resolve(undefined));
+    if (signal.aborted) resolve(undefined);
+  });
+  try {
+    for (;;) {
+      const next = await Promise.race([ended, iterator.next()]);
+      if (next === undefined)
+        throw failure(Code.Unavailable, 'SHUTTING_DOWN', 'the proxy is shutting down: ask another instance');
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    release();
+  }
 }
 
 /** The file first, then what it imports. */

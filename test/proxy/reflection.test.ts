@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { create, fromBinary, type MessageInitShape } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { Client, credentials, type ServiceDefinition } from '@grpc/grpc-js';
@@ -9,13 +10,19 @@ import { ServerReflection, ServerReflectionRequestSchema } from '../../src/gen/g
 import { RocketMQProxy } from '../../src/gen/rocketmq/rocketmq_pb.ts';
 import { createReflectionHandlers } from '../../src/proxy/reflection.ts';
 import { type Fields, GrownClient } from '../support/grown-client.ts';
+import { refusalOf } from '../support/proxy-parts.ts';
 import { startTestProxy } from '../support/started-proxy.ts';
 
 type Asked = MessageInitShape<typeof ServerReflectionRequestSchema>['messageRequest'];
 
+function createHandlers(draining: AbortSignal) {
+  const services = [RocketMQProxy, Health, ServerReflection];
+  return createReflectionHandlers(services, draining, [file_google_rpc_error_details]);
+}
+
 /** What one request is answered with. */
 async function ask(messageRequest: Asked) {
-  const handlers = createReflectionHandlers([RocketMQProxy, Health, ServerReflection], [file_google_rpc_error_details]);
+  const handlers = createHandlers(new AbortController().signal);
   const request = create(ServerReflectionRequestSchema, {
     host: 'here',
     ...(messageRequest === undefined ? {} : { messageRequest }),
@@ -104,8 +111,26 @@ describe('reflection', () => {
     expect(await ask(asked)).toEqual({ case: 'errorResponse', value: { errorCode, errorMessage } });
   });
 
+  it('ends an idle stream when the proxy shuts down, and leaves nothing behind', async () => {
+    const draining = new AbortController();
+    const handlers = createHandlers(draining.signal);
+    const listServices = create(ServerReflectionRequestSchema, { messageRequest: { case: 'listServices', value: '' } });
+    const asked = (async function* () {
+      yield listServices;
+      await new Promise(() => {});
+    })();
+    const answers = handlers.serverReflectionInfo(asked)[Symbol.asyncIterator]();
+    expect(await answers.next()).toMatchObject({ value: { messageResponse: { case: 'listServicesResponse' } } });
+    const idle = answers.next();
+    draining.abort();
+    expect(await refusalOf(idle)).toEqual(['SHUTTING_DOWN', 'the proxy is shutting down: ask another instance']);
+    expect(getEventListeners(draining.signal, 'abort')).toEqual([]);
+    const late = handlers.serverReflectionInfo(asked)[Symbol.asyncIterator]();
+    expect((await refusalOf(late.next()))[0]).toBe('SHUTTING_DOWN');
+  });
+
   it.each(['v1', 'v1alpha'])('of %s is enough to call, without files', async (version) => {
-    const { port } = await startTestProxy();
+    const { port, proxy } = await startTestProxy();
     const address = `127.0.0.1:${port}`;
     const service = `grpc.reflection.${version}.ServerReflection`;
     const reflection = new GrownClient(address, `grpc/reflection/${version}/reflection.proto`, service);
@@ -132,6 +157,13 @@ describe('reflection', () => {
       );
     });
     expect(reply).toMatchObject({ healthy: true });
+
+    const idle = reflection.converse('ServerReflectionInfo');
+    idle.call.write({ list_services: '' });
+    await idle.take(1);
+    const [end] = await Promise.allSettled([idle.ended(), proxy.close(60_000)]);
+    const reason = { code: 14, details: expect.stringContaining('shutting down') };
+    expect(end).toMatchObject({ status: 'rejected', reason });
   });
 });
 
