@@ -1,4 +1,5 @@
 import type { ConnectError } from '@connectrpc/connect';
+import { LRUCache } from 'lru-cache';
 import type { ClientOptions, Vendor } from '../client/options.ts';
 import { UnreadBytes } from '../client/unread-bytes.ts';
 import { file_google_rpc_error_details } from '../gen/google/rpc/error_details_pb.ts';
@@ -257,25 +258,31 @@ function createService(options: ProxyOptions, parts: ServiceParts): Service {
   };
 }
 
-/** Refused addresses of servers that are told to the log; each is told once. */
-const refusedMax = 1_000;
+/** Addresses of servers whose verdict is remembered; as many refused ones are told to the log, each once. */
+const verdictsMax = 1_000;
 
 type Guard = (address: string, ip?: string) => boolean;
 
-/** Tells the log what is refused, and the setting that could allow it. */
+/** Remembers what is allowed, since every send asks, and tells the log what is not, and the setting that could allow it. */
 function guard(allowed: Guard, setting: string, log: Log): Guard {
+  const verdicts = new LRUCache<string, boolean>({ max: verdictsMax });
   const told = new Set<string>();
+  const tell = (key: string, address: string, ip: string | undefined): void => {
+    if (told.has(key) || told.size >= verdictsMax) return;
+    told.add(key);
+    const text =
+      ip === undefined
+        ? 'a name server sent us to a broker that is not allowed: add its address to'
+        : 'a name stands for an address inside, which is not connected to: add that IP address to';
+    log.warn({ address, ip }, `${text} ${setting}`);
+  };
   return (address, ip) => {
+    const key = ip === undefined ? address : `${address} ${ip}`;
+    const known = verdicts.get(key);
+    if (known !== undefined) return known;
     const isAllowed = allowed(address, ip);
-    const key = `${address} ${ip ?? ''}`;
-    if (!isAllowed && !told.has(key) && told.size < refusedMax) {
-      told.add(key);
-      const text =
-        ip === undefined
-          ? 'a name server sent us to a broker that is not allowed: add its address to'
-          : 'a name stands for an address inside, which is not connected to: add that IP address to';
-      log.warn({ address, ip }, `${text} ${setting}`);
-    }
+    verdicts.set(key, isAllowed);
+    if (!isAllowed) tell(key, address, ip);
     return isAllowed;
   };
 }
