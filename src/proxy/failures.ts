@@ -41,7 +41,9 @@ const messageCharsMax = 512;
 
 /** An error as a caller gets it. The cause stays here, for the log. */
 export function failure(code: Code, reason: Reason, message: string, cause?: unknown): ConnectError {
-  const details = [{ desc: ErrorInfoSchema, value: { reason, domain } }, ...retryDetails(code)];
+  // What is too long stays so.
+  const retry = reason === 'INVALID_REQUEST' ? [] : retryDetails(code);
+  const details = [{ desc: ErrorInfoSchema, value: { reason, domain } }, ...retry];
   return new ConnectError(shortened(message), code, undefined, details, cause);
 }
 
@@ -69,7 +71,7 @@ function retryDetails(code: Code) {
  */
 export function toFailure(error: unknown, timedOut = false): ConnectError {
   if (error instanceof ConnectError) return error;
-  if (error instanceof GrpcError) return new ConnectError(error.message, error.code);
+  if (error instanceof GrpcError) return fromGrpc(error);
   if (error instanceof ClientError) return fromClient(error, timedOut);
   if (error instanceof ResponseError) return fromResponse(error);
   if (error instanceof RemotingError) return fromRemoting(error, timedOut);
@@ -77,6 +79,15 @@ export function toFailure(error: unknown, timedOut = false): ConnectError {
   // What was asked of several brokers fails as the first of those that failed.
   if (error instanceof PartialFailureError) return toFailure(error.cause, timedOut);
   return failure(Code.Internal, 'INTERNAL', 'internal error', error);
+}
+
+/** What is wrong with a call as it came: its messages, its deadline. */
+function fromGrpc(error: GrpcError): ConnectError {
+  const reasons: Readonly<Record<number, Reason>> = {
+    [Code.Canceled]: 'CANCELLED',
+    [Code.DeadlineExceeded]: 'DEADLINE',
+  };
+  return failure(error.code, reasons[error.code] ?? 'INVALID_REQUEST', error.message, error);
 }
 
 const clientCodes: Readonly<Record<ClientErrorKind, readonly [Code, Reason]>> = {

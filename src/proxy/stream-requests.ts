@@ -4,7 +4,7 @@ import type { GrpcCall } from '../grpc/call.ts';
 import type { GrpcMethod } from '../grpc/method.ts';
 import { answered } from '../grpc/refusal.ts';
 import { serveGrpc } from '../grpc/server.ts';
-import { statusOf } from '../grpc/status.ts';
+import { GrpcError, type GrpcStatus } from '../grpc/status.ts';
 import type { HeaderField } from '../http2/hpack/header-field.ts';
 import type { Http2Stream, OnStream } from '../http2/stream.ts';
 import type { Log } from '../log.ts';
@@ -14,8 +14,10 @@ import { type RepliesReader, rpcBytesMax } from './call.ts';
 import type { IncomingCall } from './calls.ts';
 import type { ConnectHandler } from './connect.ts';
 import type { CorsPolicy } from './cors.ts';
+import { toFailure } from './failures.ts';
 import { toGrpcStatus } from './grpc-status.ts';
-import type { ServedMethod } from './served-methods.ts';
+import { reportFailure } from './reports.ts';
+import { endlessPath, type ServedMethod } from './served-methods.ts';
 import { addressOf, serveExchange } from './stream-exchange.ts';
 
 const kinds = { unary: 'unary', server_streaming: 'serverStream', bidi_streaming: 'bidiStream' } as const;
@@ -29,23 +31,46 @@ export function createStreamHandler(
 ): OnStream {
   const writer = new ProtoWriter();
   const methods = new Map(served.map((one) => [pathOf(one.method), toGrpcMethod(one, writer)]));
-  return serveGrpc({
-    methods,
-    messageBytesMax: rpcBytesMax,
-    toStatus: (error) => (error instanceof ConnectError ? toGrpcStatus(error) : statusOf(error)),
-    fallback: (stream) => {
-      const fields = pageFields(pages, stream);
-      if (fields === undefined) return answered;
-      const handler = handlers.get(stream.path.split('?', 1)[0] ?? '');
-      if (handler !== undefined && URL.canParse(`${stream.scheme}://${stream.authority}${stream.path}`)) {
-        const failed = (error: unknown): void => log.debug({ err: error }, 'a reply could not be written');
-        return serveExchange(stream, handler, fields, failed);
-      }
-      const status = handler === undefined ? '404' : '400';
-      stream.sendHeaders([{ name: ':status', value: status }, ...fields], true);
+  const fallback: OnStream = (stream) => {
+    const fields = pageFields(pages, stream);
+    if (fields === undefined) return answered;
+    const path = stream.path.split('?', 1)[0] ?? '';
+    const handler = handlers.get(path);
+    if (handler === undefined || !URL.canParse(`${stream.scheme}://${stream.authority}${stream.path}`)) {
+      stream.sendHeaders([{ name: ':status', value: handler === undefined ? '404' : '400' }, ...fields], true);
       return answered;
-    },
-  });
+    }
+    if (path === endlessPath) stream.letRequestLast();
+    const failed = (error: unknown): void => log.debug({ err: error }, 'a reply could not be written');
+    return serveExchange(stream, handler, fields, failed);
+  };
+  const toStatus = (error: unknown, { path: rpc }: GrpcCall): GrpcStatus => {
+    const failure = toFailure(error);
+    // What a handler failed with, the log knows.
+    if (!(error instanceof ConnectError || error instanceof GrpcError)) reportFailure(log, rpc, failure);
+    return toGrpcStatus(failure);
+  };
+  const grpc = serveGrpc({ methods, messageBytesMax: rpcBytesMax, toStatus, fallback });
+  const authorities = new Authorities();
+  return (stream) => (isOfPage(stream) || !authorities.areSound(stream) ? fallback(stream) : grpc(stream));
+}
+
+/** Whether a web page asks, by the field that only browsers send. */
+function isOfPage({ headers }: Http2Stream): boolean {
+  for (const { name } of headers) if (name === 'origin') return true;
+  return false;
+}
+
+/** Judges what requests call the server. The streams of a connection all call it the same, and reading a URL costs more than the rest. */
+class Authorities {
+  #sound = '';
+
+  areSound({ authority }: Http2Stream): boolean {
+    if (authority === this.#sound) return true;
+    const isSound = URL.canParse(`http://${authority}/`);
+    if (isSound) this.#sound = authority;
+    return isSound;
+  }
 }
 
 function pathOf({ parent, name }: DescMethod): string {

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { ClientHttp2Session, IncomingHttpHeaders } from 'node:http2';
 import { gzipSync } from 'node:zlib';
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
@@ -8,6 +7,7 @@ import { rpcBytesMax } from '../../src/proxy/call.ts';
 import { deliveredBytesMax } from '../../src/proxy/outgoing.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { ProxyClient } from '../support/grpc-client.ts';
+import { grpcEndOf } from '../support/raw-grpc.ts';
 import type { ScriptedCluster, ScriptedPop } from '../support/scripted-cluster.ts';
 import { http2Client } from '../support/started-listener.ts';
 import { clientOf, type StartedProxy, startTestCluster, startTestProxy } from '../support/started-proxy.ts';
@@ -42,8 +42,7 @@ describe('sizes', { timeout: 30_000 }, () => {
     stream.on('error', () => {});
     stream.end(bytes);
     stream.resume();
-    const [trailers] = await once(stream, 'trailers');
-    return trailers;
+    return grpcEndOf(stream);
   }
 
   function envelope(payload: Uint8Array, flags = 0, length = payload.length): Buffer {
@@ -90,8 +89,7 @@ describe('sizes', { timeout: 30_000 }, () => {
     stream.on('error', () => {});
     stream.write(envelope(Buffer.alloc(10), 0, 0xffff_ffff));
     stream.resume();
-    const [trailers] = await once(stream, 'trailers');
-    expect(trailers['grpc-status']).toBe(RESOURCE_EXHAUSTED);
+    expect((await grpcEndOf(stream))['grpc-status']).toBe(RESOURCE_EXHAUSTED);
     stream.close();
     await expectAlive();
   });

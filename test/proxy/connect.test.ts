@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
+import { type ClientHttp2Session, constants, type IncomingHttpHeaders } from 'node:http2';
 import { inspect } from 'node:util';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
@@ -8,6 +8,7 @@ import { ErrorInfoSchema } from '../../src/gen/google/rpc/error_details_pb.ts';
 import { CreateProducerRequestSchema } from '../../src/gen/rocketmq/rocketmq_pb.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
+import { grpcEndOf } from '../support/raw-grpc.ts';
 import type { ScriptedCluster, ScriptedPop } from '../support/scripted-cluster.ts';
 import { http2Client, readAll, tcpClient } from '../support/started-listener.ts';
 import {
@@ -47,14 +48,6 @@ async function headersOf(session: ClientHttp2Session, headers: Record<string, st
   stream.resume();
   const [answer] = await once(stream, 'response');
   return answer;
-}
-
-/** How a gRPC answer ends: its trailers, which are its head where there is no message. */
-async function grpcEndOf(stream: ClientHttp2Stream): Promise<IncomingHttpHeaders> {
-  return new Promise((resolve) => {
-    stream.on('response', (head) => 'grpc-status' in head && resolve(head));
-    stream.on('trailers', resolve);
-  });
 }
 
 describe('the port', { timeout: 30_000 }, () => {
@@ -256,8 +249,7 @@ describe('the port', { timeout: 30_000 }, () => {
       });
       stream.end(Buffer.alloc(5));
       stream.resume();
-      const [trailers] = await once(stream, 'trailers');
-      expect(trailers['grpc-status']).toBe('0');
+      expect((await grpcEndOf(stream))['grpc-status']).toBe('0');
     });
 
     it.each([

@@ -56,9 +56,19 @@ describe('a stream of our own core', () => {
   it('with a path of no method is answered 404, with an authority that is none 400', async () => {
     const grpc = { 'content-type': 'application/grpc' };
     expect((await answerTo({ ...grpc, ':path': '/Other' })).headers[':status']).toBe(404);
-    expect((await answerTo({ ':authority': 'a:99999', 'content-type': 'application/json' })).headers[':status']).toBe(
-      400,
+    const refused = { ...grpc, ':authority': 'a:99999' };
+    expect((await answerTo(refused)).headers[':status']).toBe(400);
+    expect((await answerTo({ ...refused, 'content-type': 'application/json' })).headers[':status']).toBe(400);
+  });
+
+  it('of gRPC whose request cannot be read says why as every other failure does', async () => {
+    const { headers } = await answerTo(
+      { 'content-type': 'application/grpc' },
+      Buffer.from('\0\0\0\0\x01\xff', 'latin1'),
     );
+    expect(headers).toMatchObject({ 'grpc-status': '3', 'grpc-message': expect.stringContaining('cannot be read') });
+    const details = Buffer.from(String(headers['grpc-status-details-bin']), 'base64');
+    expect(details.toString('latin1')).toContain('INVALID_REQUEST');
   });
 
   it('tells web pages whether they may call', async () => {
@@ -68,7 +78,9 @@ describe('a stream of our own core', () => {
     const json = { 'content-type': 'application/json' };
     const called = await answerTo({ ...json, origin: 'https://shop.example' }, '{}');
     expect(called.headers).toMatchObject({ ':status': 200, 'access-control-allow-origin': 'https://shop.example' });
-    const refused = await answerTo({ ...json, origin: 'https://other.example' }, '{}');
-    expect([refused.headers[':status'], refused.body]).toEqual([403, expect.stringContaining('PROXY_CORS_ORIGINS')]);
+    for (const type of ['application/json', 'application/grpc']) {
+      const refused = await answerTo({ 'content-type': type, origin: 'https://other.example' }, '{}');
+      expect([refused.headers[':status'], refused.body]).toEqual([403, expect.stringContaining('PROXY_CORS_ORIGINS')]);
+    }
   });
 });

@@ -1,5 +1,5 @@
 /** gRPC calls with whatever bytes as their request, by what Node has. */
-import { type ClientHttp2Session, connect } from 'node:http2';
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from 'node:http2';
 import { Code } from '@connectrpc/connect';
 import { onTestFinished } from 'vitest';
 import { envelope } from './http-client.ts';
@@ -60,6 +60,14 @@ export class RawGrpcClient {
       stream.end(envelope(request));
     });
   }
+}
+
+/** How a gRPC answer ends: its trailers, which are its head where there is no message. */
+export function grpcEndOf(stream: ClientHttp2Stream): Promise<IncomingHttpHeaders> {
+  return new Promise((resolve) => {
+    stream.on('response', (head) => 'grpc-status' in head && resolve(head));
+    stream.on('trailers', resolve);
+  });
 }
 
 function firstOf(body: Buffer): Buffer | undefined {
