@@ -1,5 +1,6 @@
 import { ErrorCode } from '../http2/errors.ts';
 import type { Http2Stream } from '../http2/stream.ts';
+import { CallEnd } from './call-end.ts';
 import { GrpcError, StatusCode } from './status.ts';
 import { timeoutMsMax } from './timeout.ts';
 
@@ -18,6 +19,8 @@ export interface GrpcCall {
   readonly timeoutMs: number | undefined;
   /** Aborted when the caller has gone or its deadline has passed. Made when it is first asked for. */
   readonly signal: AbortSignal;
+  /** Says the same as the signal, and costs less. */
+  readonly end: CallEnd;
   /** Whether the caller's deadline has passed. */
   readonly hasTimedOut: boolean;
   /** A field of the request, whose name is in lower case; several of one name are joined with commas. */
@@ -41,6 +44,7 @@ export interface ReplyWatcher {
 
 /** One call, as the gRPC layer keeps it. */
 export class CallContext implements GrpcCall {
+  readonly end = new CallEnd();
   timeoutMs: number | undefined;
   readonly #stream: Http2Stream;
   /** Called when the handler has cut the call. */
@@ -120,6 +124,7 @@ export class CallContext implements GrpcCall {
   abort(reason: GrpcError): void {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
+    this.end.abort();
     this.#controller?.abort(reason);
   }
 

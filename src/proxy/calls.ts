@@ -1,8 +1,9 @@
 import { Code, type ConnectError } from '@connectrpc/connect';
 import type { Log } from '../log.ts';
+import type { Cancellation } from '../remoting/deadline.ts';
 import type { Call, RepliesReader } from './call.ts';
 import { anyone, type Caller, nobody } from './caller.ts';
-import type { CallKind, ClientLimits } from './client-limits.ts';
+import type { ClientLimits } from './client-limits.ts';
 import { failure, toFailure } from './failures.ts';
 import type { ProxyMetrics } from './metrics.ts';
 import { reportFailure } from './reports.ts';
@@ -20,6 +21,8 @@ export interface Access {
 export interface IncomingCall {
   /** Aborted when the caller has gone or its deadline has passed. */
   readonly signal: AbortSignal;
+  /** Says the same as the signal, and may cost less. */
+  readonly end: Cancellation;
   /** Whether its own deadline is what aborted it. */
   readonly hasTimedOut: boolean;
   /** What the caller left of its deadline, in ms; undefined where it set none. */
@@ -54,7 +57,7 @@ export class Calls {
       let leave = ignore;
       try {
         const call = this.#admit(name, incoming);
-        if (call.limit !== undefined) leave = await call.limit.enter(call.client, 'unary', incoming.signal);
+        if (call.limit !== undefined) leave = await call.limit.enter(call.client, 'unary', call.end);
         const reply = await handle(request, call);
         ended(false);
         return reply;
@@ -84,7 +87,7 @@ export class Calls {
     let failed = false;
     try {
       const call = this.#admit(name, incoming);
-      if (call.limit !== undefined) leave = await call.limit.enter(call.client, 'stream', incoming.signal);
+      if (call.limit !== undefined) leave = await call.limit.enter(call.client, 'stream', call.end);
       for await (const reply of handle(request, call)) {
         if (call.caller.hasEnded) throw tokenChanged();
         yield reply;
@@ -92,7 +95,7 @@ export class Calls {
       if (incoming.hasTimedOut) throw failure(Code.DeadlineExceeded, 'DEADLINE', 'the deadline of the call has passed');
     } catch (error) {
       // Who has gone cannot be told, and what failed may be the writing to them.
-      if (incoming.signal.aborted && !incoming.hasTimedOut) return;
+      if (incoming.end.aborted && !incoming.hasTimedOut) return;
       failed = true;
       throw this.#reported(name, toFailure(error, incoming.hasTimedOut));
     } finally {
@@ -135,6 +138,10 @@ class AdmittedCall implements Call {
     return this.#incoming.signal;
   }
 
+  get end(): Cancellation {
+    return this.#incoming.end;
+  }
+
   get timeoutMs(): number | undefined {
     return this.#incoming.timeoutMs;
   }
@@ -145,7 +152,7 @@ class AdmittedCall implements Call {
 
   get limitOne(): (() => Promise<() => void>) | undefined {
     const { limit } = this;
-    return limit === undefined ? undefined : () => limit.enter(this.client, 'unary' satisfies CallKind, this.signal);
+    return limit === undefined ? undefined : () => limit.enter(this.client, 'unary', this.end);
   }
 }
 

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Code } from '@connectrpc/connect';
+import type { Cancellation } from '../remoting/deadline.ts';
 import { failure } from './failures.ts';
 import { streamEnding } from './stream-ending.ts';
 
@@ -24,7 +25,7 @@ export const refusalHoldMsMax = 30_000;
 export type CallKind = 'unary' | 'stream';
 
 /** Resolves when the time is over or one of the signals is aborted; never fails. */
-type Hold = (durationMs: number, signals: readonly AbortSignal[]) => Promise<void>;
+type Hold = (durationMs: number, signals: readonly Cancellation[]) => Promise<void>;
 
 interface Client {
   callCount: number;
@@ -70,7 +71,7 @@ export class ClientLimits {
    * @returns to be called once when it ends.
    * @throws ConnectError RESOURCE_EXHAUSTED; after a while where the client was just refused.
    */
-  async enter(client: string, kind: CallKind, signal: AbortSignal): Promise<() => void> {
+  async enter(client: string, kind: CallKind, signal: Cancellation): Promise<() => void> {
     const leave = this.#tryEnter(client, kind);
     if (leave !== undefined) return leave;
     // Whoever has gone needs no answer.
@@ -139,7 +140,7 @@ export class ClientLimits {
   }
 }
 
-async function holdBack(durationMs: number, signals: readonly AbortSignal[]): Promise<void> {
+async function holdBack(durationMs: number, signals: readonly Cancellation[]): Promise<void> {
   if (durationMs <= 0) return;
   const { signal, release } = streamEnding(signals);
   await sleep(durationMs, undefined, { signal }).catch(() => {});

@@ -91,6 +91,10 @@ class ContextCall implements IncomingCall {
     return this.#context.signal;
   }
 
+  get end(): AbortSignal {
+    return this.#context.signal;
+  }
+
   get hasTimedOut(): boolean {
     const { signal } = this.#context;
     const reason: unknown = signal.aborted ? signal.reason : undefined;

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import type { Cancellation } from '../remoting/deadline.ts';
 
 /** When a stream must end: with the first of several signals. */
 export interface StreamEnding {
@@ -7,13 +8,13 @@ export interface StreamEnding {
   release(): void;
 }
 
-export function streamEnding(signals: readonly AbortSignal[]): StreamEnding {
+export function streamEnding(signals: readonly Cancellation[]): StreamEnding {
   const ending = new AbortController();
   const end = (): void => ending.abort();
   for (const signal of signals) {
     // Any number of streams may watch it. Each takes its listener back, so there is no leak for Node to warn of.
-    setMaxListeners(0, signal);
-    signal.addEventListener('abort', end, { once: true });
+    if (signal instanceof EventTarget) setMaxListeners(0, signal);
+    signal.addEventListener('abort', end);
     if (signal.aborted) end();
   }
   return {

@@ -8,6 +8,7 @@ import { GrpcError, type GrpcStatus } from '../grpc/status.ts';
 import type { HeaderField } from '../http2/hpack/header-field.ts';
 import type { Http2Stream, OnStream } from '../http2/stream.ts';
 import type { Log } from '../log.ts';
+import type { Cancellation } from '../remoting/deadline.ts';
 import { decoderOf, encoderOf } from '../wire/message-codec.ts';
 import { ProtoWriter } from '../wire/proto-writer.ts';
 import { type RepliesReader, rpcBytesMax } from './call.ts';
@@ -110,6 +111,10 @@ class StreamCall implements IncomingCall, RepliesReader {
 
   get signal(): AbortSignal {
     return this.#call.signal;
+  }
+
+  get end(): Cancellation {
+    return this.#call.end;
   }
 
   get hasTimedOut(): boolean {

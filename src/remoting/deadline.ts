@@ -4,6 +4,13 @@ import { RemotingError } from './errors.ts';
 /** Longest time that Node's timers can wait, 24.8 days; asked for more, they fire at once. */
 const durationMsMax = 2 ** 31 - 1;
 
+/** What may end a call early: an AbortSignal, or anything else that tells of its end in the same way. */
+export interface Cancellation {
+  readonly aborted: boolean;
+  addEventListener(type: 'abort', listener: () => void): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
 /** Why a call may wait no longer. */
 export type DeadlineEnd = 'timeout' | 'cancelled';
 
@@ -14,17 +21,17 @@ export type DeadlineEnd = 'timeout' | 'cancelled';
 export class Deadline {
   readonly #endsAtMs: number;
   /** Aborted when the caller gives up; undefined when nobody can. */
-  readonly signal: AbortSignal | undefined;
+  readonly signal: Cancellation | undefined;
 
-  private constructor(endsAtMs: number, signal: AbortSignal | undefined) {
+  private constructor(endsAtMs: number, signal: Cancellation | undefined) {
     this.#endsAtMs = endsAtMs;
     this.signal = signal;
   }
 
   /** A deadline `durationMs` from now, at most 24.8 days. */
-  static after(durationMs: number, signal?: AbortSignal): Deadline {
+  static after(durationMs: number, signal?: Cancellation): Deadline {
     // Any number of calls may share a signal. Each takes its listener back, so there is no leak for Node to warn of.
-    if (signal !== undefined) setMaxListeners(0, signal);
+    if (signal instanceof EventTarget) setMaxListeners(0, signal);
     return new Deadline(performance.now() + Math.min(durationMs, durationMsMax), signal);
   }
 

@@ -5,6 +5,7 @@ import { anyone } from '../../src/proxy/caller.ts';
 const call = (timeoutMs: number | undefined, signal = new AbortController().signal): Call => ({
   timeoutMs,
   signal,
+  end: signal,
   caller: anyone,
 });
 

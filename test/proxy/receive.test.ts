@@ -78,7 +78,7 @@ describe('receiving', { timeout: 30_000 }, () => {
     onTestFinished(() => caller.abort());
     const request = create(ReceiveMessagesRequestSchema, { consumerId: id, messagesMax });
     const stream = handlers
-      .receiveMessages(request, { ...patientCall(caller.signal), ...call })
+      .receiveMessages(request, { ...patientCall(call.signal ?? caller.signal), ...call })
       [Symbol.asyncIterator]();
     return { stream, caller };
   }
