@@ -48,6 +48,22 @@ export default defineConfig({
       },
       {
         test: {
+          // What callers see of their connection must not depend on who serves HTTP/2.
+          name: 'http2',
+          isolate: false,
+          include: [
+            'test/proxy/{connect,cors,publish,receive}.test.ts',
+            'test/flow/{all-rpcs,bad-input,sizes,streams}.test.ts',
+          ],
+          globalSetup: ['test/faults/table.ts'],
+          env: { ROCKETMQ_TARGET: 'embedded', TEST_HTTP2_ENGINE: 'own' },
+          maxConcurrency: 12,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
           name: 'rocketmq',
           include: ['test/rocketmq/**/*.test.ts', 'test/behaviour/**/*.test.ts'],
           globalSetup: ['test/faults/table.ts'],

@@ -19,7 +19,7 @@ import {
 
 const { CHANGE_MESSAGE_INVISIBLE_TIME, NOTIFICATION, POP_MESSAGE } = RequestCode;
 
-describe('streams', { timeout: 30_000 }, () => {
+describe('streams', { timeout: 120_000 }, () => {
   let cluster: ScriptedCluster;
   let pop: ScriptedPop;
   let started: StartedProxy;
