@@ -290,7 +290,7 @@ export const settings = {
     min: 8,
     max: 65_536,
     about:
-      'MiB of messages that all streams together may have taken and not read; at that, streams wait for room, and those whose readers have stood still for 2 s are ended.',
+      'MiB of messages that all streams together may have taken by POP and not read; at that, streams wait for room, and those whose readers have stood still for 2 s are ended.',
   }),
   producerCleanupTimeoutMs: duration({
     env: 'PRODUCER_CLEANUP_TIMEOUT',
