@@ -1,6 +1,9 @@
 import { connect } from 'node:http2';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { startTestProxy } from '../support/started-proxy.ts';
+import { ErrorCode } from '../../src/http2/errors.ts';
+import { listenerLimits } from '../../src/proxy/listener-limits.ts';
+import { endOf, greetedClient, headers, postFields, reset } from '../support/http2-frames.ts';
+import { clientOf, proxyOptions, startTestProxy } from '../support/started-proxy.ts';
 
 const path = '/rocketmq.RocketMQProxy/HealthCheck';
 
@@ -82,5 +85,25 @@ describe('a stream of our own core', () => {
       const refused = await answerTo({ 'content-type': type, origin: 'https://other.example' }, '{}');
       expect([refused.headers[':status'], refused.body]).toEqual([403, expect.stringContaining('PROXY_CORS_ORIGINS')]);
     }
+  });
+
+  it('of a client that resets all that it opens ends its connection, counted and logged once, and no other', async () => {
+    const listener = {
+      ...proxyOptions().listener,
+      limits: { ...listenerLimits, youngResetsMax: 20, closeGraceMs: 20 },
+    };
+    const { port, proxy, log } = await startTestProxy({ http2Engine: 'own', listener });
+    const client = await greetedClient(port);
+    const call = [
+      ...postFields.filter(([name]) => name !== ':path'),
+      [':path', path],
+      ['content-type', 'application/grpc'],
+    ] as const;
+    const ids = Array.from({ length: 100 }, (_, index) => 2 * index + 1);
+    client.socket.write(Buffer.concat(ids.flatMap((id) => [headers(id, call, 0), reset(id, ErrorCode.CANCEL)])));
+    expect(await endOf(client)).toBe(ErrorCode.ENHANCE_YOUR_CALM);
+    expect(log.troubles).toEqual([expect.stringMatching(/^closed an HTTP\/2 connection for /)]);
+    expect(proxy.metrics.snapshot().error_count).toBe(1);
+    expect(await clientOf(port).healthCheck({})).toMatchObject({ healthy: true });
   });
 });
