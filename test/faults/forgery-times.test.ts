@@ -116,7 +116,7 @@ it('R-61: bad ids are answered by the same text, in the same time', { timeout: 3
   row
     .exactly('different answers for all causes', texts.size, 1)
     .atMost(
-      `longest of these over the shortest (${differenceMax * 100} % where the machine has no other work)`,
+      `longest of these over the shortest (wanted: ${differenceMax * 100} %)`,
       Math.round(difference(times) * 1_000) / 10,
       busyDifferenceMax * 100,
       '%',
