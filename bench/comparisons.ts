@@ -25,6 +25,8 @@ export interface Bench {
 
 export const bodyBytes = 256;
 export const connectionCount = 4;
+/** This proxy's two ways of receiving. */
+const bothModes = ['pull', 'pop'].map((mode) => ({ PROXY_CONSUME_MODE: mode }));
 /** Streams that are opened beside the first ones. */
 export const idleStreamCount = 1_000;
 export const livePerSecond = 200;
@@ -68,10 +70,9 @@ export async function compareSends(bench: Bench, cases: readonly SendCase[]): Pr
 
 export async function compareReceives(bench: Bench): Promise<Answer> {
   const { broker, peers, effort } = bench;
-  const modes = ['pull', 'pop'].map((mode) => ({ PROXY_CONSUME_MODE: mode }));
   const topic = `bench_receive_${randomBytes(4).toString('hex')}`;
   await fillTopic(broker.nameServer, topic, effort.backlogCount, bodyBytes);
-  return withProxies(bench, modes, (proxies) => {
+  return withProxies(bench, bothModes, (proxies) => {
     const run = (proxy: ProxyProcess) => (round: number) => {
       const group = `group_${round}_${proxy.name.replaceAll(/\W/g, '_')}`;
       const parameters = [proxy.address, topic, group, String(effort.backlogCount), String(connectionCount)];
@@ -105,8 +106,7 @@ export async function compareSdk(bench: Bench): Promise<Answer> {
 
 export async function compareLive(bench: Bench): Promise<Answer> {
   const { broker, peers, effort } = bench;
-  const modes = ['pull', 'pop'].map((mode) => ({ PROXY_CONSUME_MODE: mode }));
-  return withProxies(bench, modes, (proxies) => {
+  return withProxies(bench, bothModes, (proxies) => {
     const contestants = proxies.map((proxy) => ({
       case: `${livePerSecond} messages/s`,
       name: proxy.name,

@@ -72,8 +72,7 @@ export class Calls {
 
   /** Calls a handler that answers a stream. */
   stream<Request, Reply>(name: string, handle: (request: Request, call: Call) => AsyncIterable<Reply>) {
-    const start = (request: Request, incoming: IncomingCall) => this.#stream(name, handle, request, incoming);
-    return start;
+    return (request: Request, incoming: IncomingCall) => this.#stream(name, handle, request, incoming);
   }
 
   async *#stream<Request, Reply>(

@@ -1,5 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import { escapeMessage } from '../grpc/header-fields.ts';
 
 const grpcMessage = 'grpc-message';
 
@@ -15,18 +16,10 @@ export function plainGrpcMessages(
   const addTrailers = response.addTrailers.bind(response);
   response.addTrailers = (trailers: OutgoingHttpHeaders) => {
     const message = trailers[grpcMessage];
-    addTrailers(typeof message === 'string' ? { ...trailers, [grpcMessage]: plain(message) } : trailers);
+    addTrailers(
+      typeof message === 'string'
+        ? { ...trailers, [grpcMessage]: escapeMessage(decodeURIComponent(message)) }
+        : trailers,
+    );
   };
-}
-
-/** Escapes only percent signs and what is not printable ASCII, as the gRPC specification has it, and blanks where HTTP/2 allows none. */
-function plain(escaped: string): string {
-  return [...Buffer.from(decodeURIComponent(escaped))]
-    .map((byte) => (byte >= 0x20 && byte <= 0x7e && byte !== 0x25 ? String.fromCharCode(byte) : percentEscape(byte)))
-    .join('')
-    .replace(/^ | $/g, '%20');
-}
-
-function percentEscape(byte: number): string {
-  return `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
 }

@@ -1,29 +1,25 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+import type { Http2Options } from '../http2/options.ts';
 
-/** What one HTTP/2 connection may do. Times in milliseconds. */
-export interface Http2Limits {
-  /** How often it is asked for a sign of life. */
-  readonly keepaliveIntervalMs: number;
-  /** How long it may give none after that. */
-  readonly keepaliveTimeoutMs: number;
-  /** Longest a client may take to send one request whole. */
-  readonly readTimeoutMs: number;
-  /** Path of requests that have no end, and so no such limit. Default: there are none. */
+/** What one HTTP/2 connection may do. */
+export interface Http2Limits
+  extends Pick<
+    Http2Options,
+    | 'keepaliveIntervalMs'
+    | 'keepaliveTimeoutMs'
+    | 'readTimeoutMs'
+    | 'idleMs'
+    | 'ageMsMax'
+    | 'youngStreamMs'
+    | 'youngResetsMax'
+    | 'youngResetsPerSecond'
+    | 'closeGraceMs'
+  > {
+  /** Path of requests that have no end, and so no such limit as `readTimeoutMs`. Default: there are none. */
   readonly endlessPath?: string | undefined;
-  /** Longest it stays open without a stream. */
-  readonly idleMs: number;
-  /** How old it gets from its first stream on, give or take a tenth, before its client is told to open another one; 0: any age. */
-  readonly ageMsMax: number;
-  /** Streams younger than this count as abuse when they are reset: no caller gives up on an answer that fast. */
-  readonly youngStreamMs: number;
-  /** Most such resets at once; after that, `youngResetsPerSecond`. */
-  readonly youngResetsMax: number;
-  readonly youngResetsPerSecond: number;
   /** Most PING and SETTINGS frames in a row to which our only output is their acknowledgement. */
   readonly controlFramesMax: number;
-  /** Longest the socket stays open for the peer to read the last of a session that has ended. */
-  readonly closeGraceMs: number;
 }
 
 interface OpenStream {

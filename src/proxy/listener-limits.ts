@@ -1,3 +1,4 @@
+import { http2Defaults } from '../http2/options.ts';
 import type { Http2Limits } from './http2-guard.ts';
 
 /** What no setting changes. Times in milliseconds. */
@@ -24,19 +25,10 @@ export interface ListenerLimits
   readonly sweepMs: number;
 }
 
+/** What both ways of serving HTTP/2 bound is the same for both, and for HTTP/1.1 where it has that too. */
 export const listenerLimits: ListenerLimits = {
+  ...http2Defaults,
   firstBytesMs: 5000,
-  headersMs: 10_000,
-  headerBytesMax: 16_384,
-  headerFieldsMax: 128,
-  idleMs: 120_000,
-  youngStreamMs: 100,
-  youngResetsMax: 200,
-  youngResetsPerSecond: 20,
-  controlFramesMax: 1000,
-  closeGraceMs: 1000,
-  streamWindowBytes: 262_144,
-  connectionWindowBytes: 1_048_576,
   sessionMemoryMb: 10,
   sweepMs: 1000,
 };

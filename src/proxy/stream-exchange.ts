@@ -1,4 +1,5 @@
 import type { UniversalServerResponse } from '@connectrpc/connect/protocol';
+import { Bell } from '../client/bell.ts';
 import { ErrorCode } from '../http2/errors.ts';
 import type { HeaderField } from '../http2/hpack/header-field.ts';
 import type { Http2Stream, StreamHandler } from '../http2/stream.ts';
@@ -24,7 +25,7 @@ export function serveExchange(
   failed: (error: unknown) => void,
 ): StreamHandler {
   const body = new RequestBody(stream);
-  const room = new Room();
+  const room = new Bell();
   const ended = new AbortController();
   const request: ConnectRequest = {
     httpVersion: '2.0',
@@ -45,12 +46,12 @@ export function serveExchange(
   return {
     data: (chunk, isLast) => body.push(chunk, isLast),
     trailers: () => body.end(),
-    drain: () => room.open(),
+    drain: () => room.ring(),
     reset: () => {
       const reason = new StreamEnded();
       ended.abort(reason);
       body.fail(reason);
-      room.end();
+      room.ring();
     },
   };
 }
@@ -71,11 +72,11 @@ async function write(
   stream: Http2Stream,
   { status, header, body, trailer }: UniversalServerResponse,
   fields: readonly HeaderField[],
-  room: Room,
+  room: Bell,
 ): Promise<void> {
   stream.sendHeaders([{ name: ':status', value: String(status) }, ...fields, ...toFields(header)]);
   for await (const chunk of body ?? []) {
-    if (!stream.sendData(chunk)) await room.wait();
+    if (!stream.sendData(chunk) && stream.isOpen) await room.heard();
     if (!stream.isOpen) return;
   }
   const last = toFields(trailer);
@@ -87,37 +88,14 @@ function toFields(headers: Headers | undefined): HeaderField[] {
   return Array.from(headers ?? [], ([name, value]) => ({ name, value }));
 }
 
-/** Waits until a stream takes more. */
-class Room {
-  #open: (() => void) | undefined;
-  #isEnded = false;
-
-  wait(): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#isEnded) resolve();
-      else this.#open = resolve;
-    });
-  }
-
-  open(): void {
-    this.#open?.();
-    this.#open = undefined;
-  }
-
-  end(): void {
-    this.#isEnded = true;
-    this.open();
-  }
-}
-
 /** The body of a request, as Connect reads it; the windows of HTTP/2 bound what waits here. */
 class RequestBody implements AsyncIterableIterator<Uint8Array> {
   readonly #stream: Http2Stream;
   readonly #chunks: Buffer[] = [];
+  readonly #arrived = new Bell();
   #isWhole: boolean;
   #isDropped = false;
   #error: Error | undefined;
-  #arrived: (() => void) | undefined;
 
   constructor(stream: Http2Stream) {
     this.#stream = stream;
@@ -133,17 +111,17 @@ class RequestBody implements AsyncIterableIterator<Uint8Array> {
     // Valid only now.
     else if (chunk.length > 0) this.#chunks.push(Buffer.from(chunk));
     if (isLast) this.#isWhole = true;
-    this.#wake();
+    this.#arrived.ring();
   }
 
   end(): void {
     this.#isWhole = true;
-    this.#wake();
+    this.#arrived.ring();
   }
 
   fail(error: Error): void {
     this.#error = error;
-    this.#wake();
+    this.#arrived.ring();
   }
 
   async next(): Promise<IteratorResult<Uint8Array, undefined>> {
@@ -155,9 +133,7 @@ class RequestBody implements AsyncIterableIterator<Uint8Array> {
       }
       if (this.#isWhole) return { done: true, value: undefined };
       if (this.#error !== undefined) throw this.#error;
-      await new Promise<void>((resolve) => {
-        this.#arrived = resolve;
-      });
+      await this.#arrived.heard();
     }
   }
 
@@ -167,10 +143,5 @@ class RequestBody implements AsyncIterableIterator<Uint8Array> {
     this.#isDropped = true;
     this.#isWhole = true;
     return { done: true, value: undefined };
-  }
-
-  #wake(): void {
-    this.#arrived?.();
-    this.#arrived = undefined;
   }
 }
