@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Sums vitest's JSON reports: `node .ci/totals.mjs <report>…` prints `N passed, N failed` and fails when anything did.
+// Sums vitest's JSON reports: `node .ci/totals.mjs <report>…` prints each failure, then `N passed, N failed`, and fails when anything did.
 import { readFileSync } from 'node:fs';
 
 /** A report that is not there, and a file that failed before its first test, count as one failure each. */
@@ -14,7 +14,12 @@ function totalsOf(path) {
   const broken = report.testResults.filter(
     ({ status, assertionResults }) => status === 'failed' && !assertionResults.some((test) => test.status === 'failed'),
   );
-  for (const { name, message } of broken) console.error(`${name}: ${message}`);
+  for (const { name, message } of broken) console.log(`FAILED ${name}: ${message}`);
+  for (const { name, assertionResults } of report.testResults) {
+    for (const test of assertionResults.filter(({ status }) => status === 'failed')) {
+      console.log(`FAILED ${name}: ${test.fullName}\n${test.failureMessages.join('\n')}`);
+    }
+  }
   return { passed: report.numPassedTests, failed: report.numFailedTests + broken.length };
 }
 

@@ -11,6 +11,8 @@ interface Report {
   readonly broken?: number;
 }
 
+const failedTest = { status: 'failed', fullName: 'counts to three', failureMessages: ['expected 2 to be 3'] };
+
 function totals(...reports: (Report | 'absent')[]): { readonly code: number | null; readonly lines: string[] } {
   const folder = mkdtempSync(join(tmpdir(), 'totals-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -20,10 +22,11 @@ function totals(...reports: (Report | 'absent')[]): { readonly code: number | nu
     const files = [
       { status: 'passed', assertionResults: [{ status: 'passed' }] },
       ...(report.failed > 0
-        ? [{ status: 'failed', assertionResults: [{ status: 'failed' }, { status: 'passed' }] }]
+        ? [{ status: 'failed', name: 'a.test.ts', assertionResults: [failedTest, { status: 'passed' }] }]
         : []),
       ...Array.from({ length: report.broken ?? 0 }, () => ({
         status: 'failed',
+        name: 'b.test.ts',
         message: 'no such module',
         assertionResults: [],
       })),
@@ -59,5 +62,17 @@ it.each<[string, (Report | 'absent')[], number, string]>([
   ['a run without a report', [{ passed: 400, failed: 0 }, 'absent'], 1, '400 passed, 1 failed'],
   ['no test at all', [{ passed: 0, failed: 0 }], 1, '0 passed, 0 failed'],
 ])('sums reports: %s', (_name, reports, code, line) => {
-  expect(totals(...reports)).toEqual({ code, lines: [line, ''] });
+  const { code: exitCode, lines } = totals(...reports);
+  expect(exitCode).toBe(code);
+  expect(lines.slice(-2)).toEqual([line, '']);
+});
+
+it('names what failed, and why, right above the totals', () => {
+  expect(totals({ passed: 4, failed: 1, broken: 1 }).lines).toEqual([
+    'FAILED b.test.ts: no such module',
+    'FAILED a.test.ts: counts to three',
+    'expected 2 to be 3',
+    '4 passed, 2 failed',
+    '',
+  ]);
 });
