@@ -22,6 +22,16 @@ export interface Http2Limits
   readonly controlFramesMax: number;
 }
 
+/** Why an HTTP/2 connection was ended that went wrong. */
+export interface Http2End {
+  /** What the peer did, or what went wrong. */
+  readonly what: string;
+  /** Whether the peer did what costs us more than it. */
+  readonly isAbuse: boolean;
+  /** The mistake of ours that it was; undefined: it was the peer's. */
+  readonly mistake?: unknown;
+}
+
 interface OpenStream {
   readonly stream: ServerHttp2Stream;
   readonly openedMs: number;

@@ -9,6 +9,7 @@ import { awaitProtocol, type WireProtocol } from './first-bytes.ts';
 import { listen } from './listen.ts';
 import { type ListenerLimits, listenerLimits } from './listener-limits.ts';
 import { NodeHttp2 } from './node-http2.ts';
+import { Offenders } from './offenders.ts';
 import { OwnHttp2 } from './own-http2.ts';
 import { refusePlaintext } from './plaintext.ts';
 import type { TlsMaterial } from './tls-files.ts';
@@ -38,6 +39,8 @@ export interface ListenerOptions {
   readonly maxConnections: number;
   /** Most of them from one address. Unset: any number. */
   readonly maxConnectionsPerAddress?: number | undefined;
+  /** How long an address gets no new connections that goes on with abuse; 0: it is never refused. Default: 60,000. */
+  readonly abuserRefusalMs?: number | undefined;
   readonly readTimeoutMs: number;
   /** Path of requests that have no end, and so no such limit, over HTTP/2. Default: there are none. */
   readonly endlessPath?: string | undefined;
@@ -56,6 +59,8 @@ export interface ListenerOptions {
   /** For tests. Default: `listenerLimits`. */
   readonly limits?: Partial<ListenerLimits>;
 }
+
+const abuserRefusalMsDefault = 60_000;
 
 /** One accepted connection. */
 interface Connection {
@@ -92,6 +97,7 @@ export class Listener {
   readonly #connections = new Set<Connection>();
   /** Connections by the address that they come from. */
   readonly #addresses = new Map<string, number>();
+  readonly #offenders: Offenders;
   readonly #http1Responses = new Set<ServerResponse>();
   readonly #sweeper: NodeJS.Timeout;
   #port = 0;
@@ -101,6 +107,7 @@ export class Listener {
 
   private constructor(options: ListenerOptions) {
     this.#options = options;
+    this.#offenders = new Offenders(options.abuserRefusalMs ?? abuserRefusalMsDefault);
     this.#limits = { ...listenerLimits, ...options.limits };
     const { connectionAgeMsMax: ageMsMax = 0, keepaliveIntervalMs, keepaliveTimeoutMs } = options;
     const { readTimeoutMs, endlessPath } = options;
@@ -239,8 +246,8 @@ export class Listener {
     const { peer } = connection;
     const { maxConnections, maxConnectionsPerAddress = Number.POSITIVE_INFINITY, counter } = this.#options;
     // Not by the server's own limit: a worker that refuses by that gets the same connection again and again.
-    const isFull = this.#connections.size >= maxConnections;
-    if (isFull || !this.#countPeer(peer, 1, maxConnectionsPerAddress)) {
+    const isUnwanted = this.#connections.size >= maxConnections || this.#offenders.areRefused(peer);
+    if (isUnwanted || !this.#countPeer(peer, 1, maxConnectionsPerAddress)) {
       counter.connectionRefused();
       socket.destroy();
       return;
@@ -282,9 +289,12 @@ export class Listener {
 
   #serveHttp2(connection: Connection, socket: Socket): void {
     const { peer } = connection;
-    connection.http2 = this.#http2.serve(socket, (what) => {
-      this.#options.counter.error();
-      this.#options.log.warn({ peer }, `closed an HTTP/2 connection for ${what}`);
+    connection.http2 = this.#http2.serve(socket, ({ what, isAbuse, mistake }) => {
+      const { counter, log } = this.#options;
+      counter.error();
+      if (isAbuse) this.#offenders.add(peer);
+      if (mistake === undefined) log.warn({ peer }, `closed an HTTP/2 connection for ${what}`);
+      else log.error({ peer, err: mistake }, `closed an HTTP/2 connection for ${what}`);
     });
     // It comes late, with a call that nobody could send elsewhere.
     if (this.#drained !== undefined) setTimeout(() => connection.http2?.drain(), this.#limits.closeGraceMs).unref();

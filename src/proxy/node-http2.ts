@@ -6,7 +6,7 @@ import {
   type ServerHttp2Session,
 } from 'node:http2';
 import type { Socket } from 'node:net';
-import { Http2Guard, type Http2Limits } from './http2-guard.ts';
+import { type Http2End, Http2Guard, type Http2Limits } from './http2-guard.ts';
 import type { ListenerLimits } from './listener-limits.ts';
 
 /** HTTP/2 by Node's own server, which does not listen: it is handed its connections. */
@@ -37,14 +37,14 @@ export class NodeHttp2 {
     });
   }
 
-  /** @param abused is told once what the peer did, before its connection is ended. */
-  serve(socket: Socket, abused: (what: string) => void): Http2Guard | undefined {
+  /** @param failed is told once what the peer did, before its connection is ended. */
+  serve(socket: Socket, failed: (end: Http2End) => void): Http2Guard | undefined {
     // The HTTP/1.1 server lets clients half-close. In HTTP/2 that is how one ends that was killed, and nothing else tells of it.
     socket.allowHalfOpen = false;
     let guard: Http2Guard | undefined;
     const adopt = (session: ServerHttp2Session): void => {
       session.setLocalWindowSize(this.#limits.connectionWindowBytes);
-      guard = new Http2Guard(session, socket, this.#limits, abused);
+      guard = new Http2Guard(session, socket, this.#limits, (what) => failed({ what, isAbuse: true }));
     };
     // Emitted before `emit` returns.
     this.#server.once('session', adopt);

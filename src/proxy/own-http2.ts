@@ -1,9 +1,10 @@
 import type { Socket } from 'node:net';
 import { BufferPool } from '../http2/buffer-pool.ts';
 import { Http2Connection } from '../http2/connection.ts';
+import { ErrorCode } from '../http2/errors.ts';
 import { http2Defaults } from '../http2/options.ts';
 import type { OnStream } from '../http2/stream.ts';
-import type { Http2Limits } from './http2-guard.ts';
+import type { Http2End, Http2Limits } from './http2-guard.ts';
 import type { ListenerLimits } from './listener-limits.ts';
 
 /** HTTP/2 by our own core. */
@@ -19,13 +20,18 @@ export class OwnHttp2 {
     this.#onStream = onStream;
   }
 
-  /** @param failed is told once why the connection is ended, where that is the peer's fault. */
-  serve(socket: Socket, failed: (what: string) => void): Http2Connection {
+  /** @param failed is told once why the connection is ended, where somebody is at fault. */
+  serve(socket: Socket, failed: (end: Http2End) => void): Http2Connection {
     return new Http2Connection(socket, {
       options: this.#options,
       pool: this.#pool,
       onStream: this.#onStream,
-      onFailure: ({ message }) => failed(message),
+      onFailure: ({ code, message: what, cause }) =>
+        failed({
+          what,
+          isAbuse: code === ErrorCode.ENHANCE_YOUR_CALM,
+          mistake: code === ErrorCode.INTERNAL_ERROR ? cause : undefined,
+        }),
     });
   }
 }

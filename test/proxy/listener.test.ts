@@ -1,11 +1,16 @@
 import { once } from 'node:events';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
+import { connect } from 'node:net';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { Client, credentials } from '@grpc/grpc-js';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { ErrorCode } from '../../src/http2/errors.ts';
 import type { RequestHandler } from '../../src/proxy/listener.ts';
 import { listenerLimits } from '../../src/proxy/listener-limits.ts';
+import { offencesMax } from '../../src/proxy/offenders.ts';
+import { endOf, greetedClient, isPong, ping } from '../support/http2-frames.ts';
+import { echoStream } from '../support/http2-server.ts';
 import { END_STREAM, FrameType, frame, preface, requestHeaders } from '../support/raw-http2.ts';
 import {
   echo,
@@ -177,6 +182,45 @@ describe('limits of Listener', () => {
     kept[0]?.destroy();
     await eventually(() => metrics.snapshot().active_connections).toBe(1);
     expect(await post(http2Client(port), 'x')).toBe('x');
+  });
+
+  it.each([
+    ['Node', {}],
+    ['our own core', { onStream: echoStream }],
+  ])(
+    'refuses an address for a while whose connections to %s were ended for abuse, and no other',
+    async (_name, engine) => {
+      const limits = { controlFramesMax: 10, closeGraceMs: 20 };
+      const { port, metrics } = await startListener({ ...engine, limits, abuserRefusalMs: 60_000 });
+      const earlier = await greetedClient(port);
+      for (let offence = 0; offence < offencesMax; offence += 1) {
+        const abuser = await greetedClient(port);
+        abuser.socket.write(Buffer.concat(Array.from({ length: 100 }, () => ping(1))));
+        expect(await endOf(abuser)).toBe(ErrorCode.ENHANCE_YOUR_CALM);
+      }
+      expect(await readAll(tcpClient(port))).toBe('');
+      expect(metrics.snapshot()).toMatchObject({ refused_connections: 1, error_count: offencesMax });
+      const other = connect({ port, host: '127.0.0.1', localAddress: '127.0.0.2' });
+      onTestFinished(() => void other.destroy());
+      other.write(Buffer.concat([preface, frame(FrameType.SETTINGS, 0, 0)]));
+      await once(other, 'data');
+      earlier.socket.write(ping(7));
+      await earlier.next(isPong(7));
+    },
+  );
+
+  it('refuses nobody for what is no abuse, or where it is told to refuse nobody', async () => {
+    const limits = { controlFramesMax: 10, closeGraceMs: 20 };
+    const { port } = await startListener({ onStream: echoStream, limits, abuserRefusalMs: 0 });
+    const patient = await startListener({ onStream: echoStream, limits });
+    for (let offence = 0; offence <= offencesMax; offence += 1) {
+      const abuser = await greetedClient(port);
+      abuser.socket.write(Buffer.concat(Array.from({ length: 100 }, () => ping(1))));
+      expect(await endOf(abuser)).toBe(ErrorCode.ENHANCE_YOUR_CALM);
+      const mistaken = await greetedClient(patient.port);
+      mistaken.socket.write(ping(1).fill(1, 5, 9));
+      expect(await endOf(mistaken)).toBe(ErrorCode.PROTOCOL_ERROR);
+    }
   });
 
   it('closes a connection that says nothing', async () => {
