@@ -113,7 +113,9 @@ export function popReceipts(reply: PopReply, brokerName: string, messages: reado
     throw new RemotingError('malformed', 'the reply to a POP brought messages, but not when and how they were popped');
   }
   const slots = slotsOf(reply);
-  const kinds = messages.map((message) => kindOf(message, popTimeMs));
+  // Where no slot is of a retry topic, no message needs to have its properties read for it.
+  const hasRetried = slots.some(({ retry }) => retry !== '0');
+  const kinds = messages.map((message) => (hasRetried ? kindOf(message, popTimeMs) : retryKindOf(message.topic)));
   const inOrder =
     slots.length === messages.length &&
     slots.every((slot, index) => messages[index]?.queueId === slot.queueId && isOfKind(slot, kinds[index]));

@@ -1,5 +1,4 @@
-import { LRUCache } from 'lru-cache';
-
+/** Brokers whose time is known: those that told theirs last. */
 const brokersMax = 4_096;
 
 /**
@@ -7,7 +6,7 @@ const brokersMax = 4_096;
  * holds ends by the broker's clock.
  */
 export class BrokerClocks {
-  readonly #aheadMs = new LRUCache<string, number>({ maxSize: brokersMax, sizeCalculation: () => 1 });
+  readonly #aheadMs = new Map<string, number>();
   readonly #now: () => number;
 
   constructor(now: () => number = () => Date.now()) {
@@ -20,7 +19,13 @@ export class BrokerClocks {
    * request was on its way, so an ack is late a little too early rather than too late.
    */
   learn(brokerName: string, brokerTimeMs: number, sentAtMs: number): void {
+    this.#aheadMs.delete(brokerName);
     this.#aheadMs.set(brokerName, brokerTimeMs - sentAtMs);
+    if (this.#aheadMs.size <= brokersMax) return;
+    for (const oldest of this.#aheadMs.keys()) {
+      this.#aheadMs.delete(oldest);
+      return;
+    }
   }
 
   /** Now by the broker's clock; by ours while nothing is known of it. */

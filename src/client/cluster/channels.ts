@@ -66,6 +66,13 @@ export class Channels {
     return deadline.wait(this.#opening.get(address) ?? this.#dial(address), `connecting to ${address}`);
   }
 
+  /** The channel to `host:port` that `get` would give at once; undefined where it would have to wait, or fail. */
+  atHand(address: string): Channel | undefined {
+    if (this.#closing.signal.aborted || this.#options.credentials?.isReady === false) return undefined;
+    const open = this.#open.get(address);
+    return open?.isOpen === true ? open : undefined;
+  }
+
   /** Closes every channel; later calls fail. */
   close(): void {
     this.#closing.abort();

@@ -23,9 +23,14 @@ export interface Cluster {
    * @throws ClientError `noBroker` when the route has no master of that name; RemotingError `connect` when it cannot be reached.
    */
   broker(route: Pick<Route, 'masters'>, brokerName: string, deadline: Deadline): Promise<Channel>;
+  /** The connection to the master of a topic's broker, where nothing has to be asked or opened for it. */
+  brokerAtHand(topic: string, brokerName: string): Channel | undefined;
 }
 
-export function createCluster(parts: Omit<Cluster, 'broker'>, brokerAllowed: (address: string) => boolean): Cluster {
+export function createCluster(
+  parts: Omit<Cluster, 'broker' | 'brokerAtHand'>,
+  brokerAllowed: (address: string) => boolean,
+): Cluster {
   return {
     ...parts,
     async broker(route, brokerName, deadline) {
@@ -35,6 +40,10 @@ export function createCluster(parts: Omit<Cluster, 'broker'>, brokerAllowed: (ad
         throw new RemotingError('connect', `the address of broker ${brokerName} is not allowed`, { address });
       }
       return parts.brokers.get(address, deadline);
+    },
+    brokerAtHand(topic, brokerName) {
+      const address = parts.routes.known(topic)?.masters.get(brokerName);
+      return address !== undefined && brokerAllowed(address) ? parts.brokers.atHand(address) : undefined;
     },
   };
 }

@@ -69,6 +69,11 @@ export class Routes {
     }
   }
 
+  /** The route of a topic where it is known and not in doubt: as `find`, but a promise for each message costs. */
+  known(topic: string): Route | undefined {
+    return this.#doubtful.has(topic) ? undefined : this.#known.get(topic);
+  }
+
   /**
    * The route to send by: the topic's own, or that of TBW102, on whose brokers a first message creates the topic.
    * @throws ClientError `noRoute` when there is neither, `noBroker` when that is so because no broker is up.

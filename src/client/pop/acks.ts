@@ -10,7 +10,8 @@ import { receiptFields, type Subscriber } from '../subscriber.ts';
 
 /** Most messages of one batch ack. */
 const batchMax = 1_024;
-const ackTimeoutMs = 5_000;
+/** Longest that the broker may take for its answer, in ms. */
+export const ackTimeoutMs = 5_000;
 
 interface PendingAck {
   readonly subscriber: Subscriber;

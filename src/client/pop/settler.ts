@@ -8,7 +8,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { ClientError } from '../errors.ts';
 import type { ClientLog } from '../options.ts';
 import type { Subscriber } from '../subscriber.ts';
-import type { Acks } from './acks.ts';
+import { type Acks, ackTimeoutMs } from './acks.ts';
 import { type InFlightMessage, InFlightMessages, receiptKey } from './in-flight-messages.ts';
 import type { LiveStreams } from './live-streams.ts';
 import { changeInvisible } from './pop-requests.ts';
@@ -52,13 +52,15 @@ export class Settler {
    * @throws ClientError `expired`, `noRoute`, `noBroker`, `outcomeUnknown` where who handed the message out may have renewed it;
    * RemotingError, ResponseError.
    */
-  async ack(receipt: PopReceipt, deadline: Deadline): Promise<void> {
+  ack(receipt: PopReceipt, deadline: Deadline): Promise<void> {
     const key = receiptKey(receipt);
     const message = this.#messageOf(receipt, key);
-    await deadline.wait(
-      this.#alone(message, () => this.#ack(message, receipt, key)),
-      'an ack',
-    );
+    const isFirst = message.busy === undefined;
+    const channel = isFirst ? this.#parts.cluster.brokerAtHand(this.#subscriber.topic, receipt.brokerName) : undefined;
+    const acked = this.#alone(message, () => this.#ack(message, receipt, key, channel));
+    // Where nothing is waited for but the broker, an ack has an end of its own: most need no timer each.
+    const hasTime = deadline.signal === undefined && deadline.remainingMs() >= ackTimeoutMs;
+    return channel !== undefined && hasTime ? acked : deadline.wait(acked, 'an ack');
   }
 
   /**
@@ -156,7 +158,8 @@ export class Settler {
     return result;
   }
 
-  async #ack(message: InFlightMessage, receipt: PopReceipt, key: string): Promise<void> {
+  /** @param atHand the connection to its broker, if that is known and open. */
+  async #ack(message: InFlightMessage, receipt: PopReceipt, key: string, atHand: Channel | undefined): Promise<void> {
     const { spentReceipts, acks } = this.#parts;
     // What is in flight is not acknowledged.
     const isInFlight = message.owner !== this.#guests && message.owner.has(message);
@@ -165,7 +168,7 @@ export class Settler {
       : spentReceipts.find(this.#subscriber, key);
     if (spent === 'acknowledged') return;
     this.#checkOpen(message, spent);
-    const channel = await this.#channelOf(message.receipt, this.#deadline());
+    const channel = atHand ?? (await this.#channelOf(message.receipt, this.#deadline()));
     try {
       await acks.ack(this.#subscriber, message.receipt, channel);
     } catch (error) {

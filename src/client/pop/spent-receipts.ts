@@ -30,7 +30,7 @@ export class SpentReceipts {
   }
 
   addAcknowledged(subscriber: Subscriber, key: string): void {
-    this.#acks.add(nameOf(subscriber, key));
+    this.#acks.add(subscriber, key);
   }
 
   /** It was not spent after all. */
@@ -40,7 +40,7 @@ export class SpentReceipts {
 
   /** Undefined for one that was not spent here, or long ago. */
   find(subscriber: Subscriber, key: string): Spent | undefined {
-    return this.#acks.has(nameOf(subscriber, key)) ? 'acknowledged' : this.findReturned(subscriber, key);
+    return this.#acks.has(subscriber, key) ? 'acknowledged' : this.findReturned(subscriber, key);
   }
 
   /** As `find`, of a receipt that is surely not acknowledged. */

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { Channels } from '../../../src/client/cluster/channels.ts';
 import { type Cluster, createCluster } from '../../../src/client/cluster/cluster.ts';
 import { Heartbeats } from '../../../src/client/cluster/heartbeats.ts';
@@ -7,7 +7,8 @@ import type { Route } from '../../../src/client/cluster/route.ts';
 import { Routes } from '../../../src/client/cluster/routes.ts';
 import { PullGroups } from '../../../src/client/pull/pull-groups.ts';
 import { Deadline } from '../../../src/remoting/deadline.ts';
-import { MemoryLog } from '../../support/scripted-cluster.ts';
+import { pullParts } from '../../support/pull-parts.ts';
+import { MemoryLog, startScriptedCluster } from '../../support/scripted-cluster.ts';
 import { ScriptedPeer } from '../../support/scripted-peer.ts';
 
 describe('the broker of a route', () => {
@@ -60,5 +61,24 @@ describe('the broker of a route', () => {
     });
     expect(asked).toEqual([peer.address]);
     expect(peer.connections).toEqual([]);
+  });
+
+  test('is at hand while its topic is known without doubt and its connection is open', async () => {
+    const scripted = await startScriptedCluster();
+    onTestFinished(() => scripted.stop());
+    const { cluster } = pullParts(scripted);
+    const atHand = () => cluster.brokerAtHand('topic', 'broker-a');
+    expect(atHand()).toBeUndefined();
+    const known = await cluster.routes.find('topic', Deadline.after(10_000));
+    expect(atHand()).toBeUndefined();
+    const channel = await cluster.broker(known ?? route, 'broker-a', Deadline.after(10_000));
+    expect(atHand()).toBe(channel);
+    expect(cluster.brokerAtHand('topic', 'broker-b')).toBeUndefined();
+    cluster.routes.doubt('topic', 'brokerGone');
+    expect(atHand()).toBeUndefined();
+    await cluster.routes.find('topic', Deadline.after(10_000));
+    expect(atHand()).toBe(channel);
+    channel.close();
+    expect(atHand()).toBeUndefined();
   });
 });
