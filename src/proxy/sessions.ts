@@ -67,7 +67,11 @@ export class Sessions {
    */
   producer(id: string, caller: Caller): ProducerSpec {
     const spec = this.#producers.find(id) ?? this.#readProducer(id);
-    if (spec?.owner !== caller.name) throw notFound('producer_id', 'CreateProducer');
+    if (spec?.owner !== caller.name) {
+      // What others' ids take must not tell that these exist.
+      if (spec !== undefined) this.#options.sealer.spend('producer');
+      throw notFound('producer_id', 'CreateProducer');
+    }
     caller.checkPublish(spec.topic);
     return spec;
   }
@@ -91,7 +95,11 @@ export class Sessions {
    */
   consumer(id: string, caller: Caller): ConsumerSession {
     const session = this.#consumers.find(id) ?? this.#readConsumer(id);
-    if (session?.fields.owner !== caller.name) throw notFound('consumer_id', 'CreateConsumer');
+    if (session?.fields.owner !== caller.name) {
+      // What others' ids take must not tell that these exist.
+      if (session !== undefined) this.#options.sealer.spend('consumer');
+      throw notFound('consumer_id', 'CreateConsumer');
+    }
     caller.checkSubscribe(session.fields.topic, session.fields.group);
     return session;
   }

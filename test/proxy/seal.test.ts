@@ -16,6 +16,12 @@ function refusal(open: () => unknown): unknown {
 }
 
 describe('Sealer', () => {
+  it('opens what was sealed when sub-keys came of hkdfSync', () => {
+    const old = 'AZZgUasleu705LzdrJlE7PVaRVD7AAAAAAAAAAAXdxEu54Zz_AM7xyihAELKUQZO5h2HHw';
+    const oldKey = Uint8Array.from({ length: 32 }, (_, index) => index * 7);
+    expect(new Sealer([oldKey]).open('producer', old).toString()).toBe('payload');
+  });
+
   it.each(kinds)('opens what it sealed as a %s', (kind) => {
     const sealer = new Sealer([key]);
     expect(sealer.open(kind, sealer.seal(kind, payload))).toEqual(payload);
