@@ -6,6 +6,8 @@ import { firstEvent, startProgram } from './programs.ts';
 export interface BrokerProcess {
   readonly name: string;
   readonly nameServer: string;
+  /** Whether it stores nothing, and so knows every topic. */
+  readonly isCanned: boolean;
   /** CPU time so far, in µs. */
   cpuMicros(): number;
   /** Resident memory, in bytes. */
@@ -28,6 +30,7 @@ export async function startApache(): Promise<BrokerProcess> {
   return {
     name: 'Apache RocketMQ 5.5.0',
     nameServer: cluster.nameServer,
+    isCanned: false,
     cpuMicros: () => cpuMicros(cluster.pids.broker),
     residentBytes: () => residentBytes(cluster.pids.broker),
     kill: () => cluster.kill('broker', 'SIGKILL'),
@@ -47,7 +50,8 @@ export async function startEngineProcess(dataDir: string): Promise<EngineProcess
 
 /** It answers every send and stores none: what is left is what a proxy costs. */
 export async function startCannedBroker(): Promise<BrokerProcess> {
-  return (await startNodeBroker('canned replies', ['build/bench/canned-broker.js'])).broker;
+  const { broker } = await startNodeBroker('canned replies', ['build/bench/canned-broker.js']);
+  return { ...broker, isCanned: true };
 }
 
 async function startNodeBroker(name: string, parameters: readonly string[]) {
@@ -56,6 +60,7 @@ async function startNodeBroker(name: string, parameters: readonly string[]) {
   const broker: BrokerProcess = {
     name,
     nameServer: String(ready['nameServer']),
+    isCanned: false,
     cpuMicros: () => cpuMicros(program.pid),
     residentBytes: () => residentBytes(program.pid),
     kill: () => program.end('SIGKILL'),

@@ -1,22 +1,29 @@
 /**
- * `npm run bench`: what does this proxy do beside others, and what does each cost? `--quick` asks less and prints ratios, `--only NAME,NAME`
- * asks some, `--json FILE` keeps the figures as well.
+ * `npm run bench`: what does this proxy do beside others, and what does each cost? `--quick` asks less and shortly, `--only NAME,NAME` asks
+ * some, `--json FILE` keeps the figures as well. Ends with 1 where a call of anyone failed; figures alone fail nothing.
  */
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import type { Answer } from './answer.ts';
-import { type BrokerProcess, startApache, startCannedBroker } from './brokers.ts';
-import { bodyBytes, type Effort } from './comparisons.ts';
-import { findPeers } from './peers.ts';
-import { type Question, questions } from './questions.ts';
+import { missingForRocketMQ } from '../test/rocketmq/java.ts';
+import { type Bench, bodyBytes, type Effort, quickEffort, wholeEffort } from './bench.ts';
+import { type BrokerProcess, startApache, startCannedBroker, startEngineProcess } from './brokers.ts';
+import { type Figures, failuresOf, ratiosOf, rowsOf } from './figures.ts';
+import { goals, verdictsOf } from './goals.ts';
+import { apacheVersion, findPeers } from './peers.ts';
+import { proxyNames } from './proxies.ts';
+import { type Question, questions, type Sink, sinkNames } from './questions.ts';
 import { headOf, tableOf } from './report.ts';
 
-const whole: Effort = { roundCount: 3, warmMs: 4_000, measuredMs: 6_000, backlogCount: 60_000 };
-const quick: Effort = { roundCount: 3, warmMs: 2_000, measuredMs: 3_000, backlogCount: 20_000 };
+const startSink: Readonly<Record<Sink, () => Promise<BrokerProcess>>> = {
+  canned: startCannedBroker,
+  engine: () => startEngineProcess('memory'),
+  apache: startApache,
+};
 
 const { values } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, only: { type: 'string' }, json: { type: 'string' } },
 });
+const startedMs = performance.now();
 const asked = questions.filter(({ name, isQuick }) =>
   values.only === undefined ? isQuick || !values.quick : values.only.split(',').includes(name),
 );
@@ -24,26 +31,58 @@ if (asked.length === 0) {
   console.error(`No such question: ${values.only}. There are ${questions.map(({ name }) => name).join(', ')}.`);
   process.exit(2);
 }
-
-const effort = values.quick ? quick : whole;
-const head = headOf(
-  `${bodyBytes} B bodies, medians of ${effort.roundCount} rounds (least–most), proxy and clients on one machine`,
-);
+const effort = values.quick ? quickEffort : wholeEffort;
+const rounds = effort.roundCount === 1 ? 'one round' : `medians of ${effort.roundCount} rounds (least–most)`;
+const head = headOf(`${bodyBytes} B bodies, ${rounds} of ${effort.measuredMs / 1_000} s, all on one machine`);
 console.log(head);
-const peers = await findPeers();
-const brokers = new Map<Question['sink'], BrokerProcess>();
-const answers: ({ readonly title: string } & Answer)[] = [];
-try {
-  for (const { title, sink, ask } of asked) {
-    let broker = brokers.get(sink);
-    broker ??= await (sink === 'apache' ? startApache() : startCannedBroker());
-    brokers.set(sink, broker);
-    const answer = await ask({ broker, peers, effort });
-    answers.push({ title, ...answer });
-    console.log(`## ${title}\n\n${tableOf(answer.rows)}\n`);
-    if (answer.ratios.length > 0) console.log(`This proxy over the Go proxy:\n\n${tableOf(answer.ratios)}\n`);
-  }
-} finally {
-  for (const broker of brokers.values()) await broker.stop();
+const answers = await answersOf(asked, effort);
+
+const asRun = new Set(asked.map(({ name }) => name));
+const verdicts = verdictsOf(
+  answers,
+  goals.filter(({ measured }) => asRun.has(measured.question)),
+);
+console.log(`## Goals\n\n${tableOf(verdicts)}\n\nTook ${((performance.now() - startedMs) / 1_000).toFixed(0)} s.`);
+if (values.json !== undefined) {
+  const kept = { head, answers: Object.fromEntries(answers), verdicts };
+  await writeFile(values.json, `${JSON.stringify(kept, undefined, 2)}\n`);
 }
-if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify({ head, answers }, undefined, 2)}\n`);
+const failures = [...answers].flatMap(([question, figures]) => failuresOf(question, figures));
+for (const failure of failures) console.error(failure);
+process.exitCode = failures.length === 0 ? 0 : 1;
+
+/** Each sink runs alone, for as long as it has questions. */
+async function answersOf(asked: readonly Question[], effort: Effort): Promise<Map<string, readonly Figures[]>> {
+  const names = new Set(asked.map(({ name }) => name));
+  const peers = await findPeers({
+    apacheProxy: names.has('receive') || names.has('send-apache'),
+    java: names.has('clients'),
+  });
+  const missing = missingForRocketMQ([apacheVersion]);
+  const answers = new Map<string, readonly Figures[]>();
+  for (const sink of Object.keys(startSink) as Sink[]) {
+    const ofSink = asked.filter((question) => question.sink === sink);
+    if (ofSink.length === 0) continue;
+    if (sink === 'apache' && missing !== undefined) {
+      for (const { name } of ofSink) console.error(`Skipped: ${name}. ${missing}`);
+      continue;
+    }
+    const broker = await startSink[sink]();
+    try {
+      for (const question of ofSink) answers.set(question.name, await answerOf(question, { broker, peers, effort }));
+    } finally {
+      await broker.stop();
+    }
+  }
+  return answers;
+}
+
+async function answerOf({ name, title, sink, ask }: Question, bench: Bench): Promise<readonly Figures[]> {
+  const figures = await ask(bench);
+  console.log(`## ${name}: ${title}; ${sinkNames[sink]}\n\n${tableOf(rowsOf(figures))}\n`);
+  for (const peer of [proxyNames.go, proxyNames.apache]) {
+    const ratios = ratiosOf(figures, proxyNames.own, peer);
+    if (ratios.length > 0) console.log(`Divided by the figures of: ${peer}\n\n${tableOf(ratios)}\n`);
+  }
+  return figures;
+}

@@ -1,64 +1,57 @@
 import type { BrokerProcess } from './brokers.ts';
-import { cpuMicros, peakBytes, residentBytes } from './process-figures.ts';
+import type { Figures, Round } from './figures.ts';
+import { cpuMicros, forgetPeak, peakBytes, residentBytes } from './process-figures.ts';
 import { type Spoken, startProgram } from './programs.ts';
 import type { ProxyProcess } from './proxies.ts';
-import { median, type Row, spread } from './report.ts';
-
-/** What one measurement gave; CPU time per message. */
-export interface Measurement {
-  readonly perSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  /** Of the proxy, or without one of the client; so are the megabytes. */
-  readonly micros: number;
-  readonly brokerMicros: number;
-  readonly peakMegabytes: number;
-}
 
 /** Longest that one measurement may take, in ms. */
-const measureMsMax = 180_000;
+const measureMsMax = 120_000;
 
-/**
- * Runs a client that loads a proxy: it prints a line when what is measured begins and one with the result, and lives until it is told to
- * end. @throws Error with what it was to do where it ends without a result.
- */
-export async function measure(
-  proxy: ProxyProcess | undefined,
-  broker: BrokerProcess,
-  command: readonly string[],
-  env: NodeJS.ProcessEnv = process.env,
-): Promise<Measurement> {
+/** What takes part in one measurement. */
+export interface Run {
+  /** Without one, CPU time and memory are the client's. */
+  readonly proxy?: ProxyProcess;
+  readonly broker: BrokerProcess;
+  /** A client that prints a line when what is measured begins and one with the result, and lives until it is told to end. */
+  readonly command: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** Runs a client. @throws Error with what it was to do where it ends without a result, as it does when a call fails. */
+export async function measure({ proxy, broker, command, env = process.env }: Run): Promise<Round> {
   const client = startProgram(command, { timeout: measureMsMax, env });
-  const cpu = (): [number, number] => [cpuMicros(proxy?.pid ?? client.pid), broker.cpuMicros()];
+  const pid = proxy?.pid ?? client.pid;
+  const cpu = () => ({ own: cpuMicros(pid), broker: broker.cpuMicros(), client: cpuMicros(client.pid) });
   try {
     await untilEvent(client, 'measured', command);
-    const [proxyBefore, brokerBefore] = cpu();
-    const { count, seconds, p50Ms, p99Ms } = await untilEvent(client, 'done', command);
-    const [proxyAfter, brokerAfter] = cpu();
+    forgetPeak(pid);
+    const before = cpu();
+    const done = await untilEvent(client, 'done', command);
+    const after = cpu();
+    const [count, seconds, p99Ms] = [Number(done['count']), Number(done['seconds']), Number(done['p99Ms'])];
     return {
-      perSecond: Number(count) / Number(seconds),
-      p50Ms: Number(p50Ms),
-      p99Ms: Number(p99Ms),
-      micros: (proxyAfter - proxyBefore) / Number(count),
-      brokerMicros: (brokerAfter - brokerBefore) / Number(count),
-      peakMegabytes: peakBytes(proxy?.pid ?? client.pid) / 1_048_576,
+      'messages/s': count / seconds,
+      ...(p99Ms > 0 ? { 'p50 ms': Number(done['p50Ms']), 'p99 ms': p99Ms } : {}),
+      'CPU µs/message': (after.own - before.own) / count,
+      ...(broker.isCanned ? {} : { 'broker CPU µs/message': (after.broker - before.broker) / count }),
+      'peak MB': peakBytes(pid) / 1_048_576,
+      ...(proxy === undefined ? {} : { 'load cores': (after.client - before.client) / 1e6 / seconds }),
     };
   } finally {
     await client.end();
   }
 }
 
-/** What a proxy grows by, and the CPU time that it takes, while a client does something that it says has been done. */
-export async function growthOf(proxy: ProxyProcess, command: readonly string[]) {
+/** What a proxy grows by, and the CPU time that it takes, while a client opens so many streams and holds them. */
+export async function measureGrowth(proxy: ProxyProcess, command: readonly string[]): Promise<Round> {
   const client = startProgram(command, { timeout: measureMsMax });
   try {
     await untilEvent(client, 'measured', command);
     const [bytesBefore, cpuBefore] = [residentBytes(proxy.pid), cpuMicros(proxy.pid)];
-    const { seconds } = await untilEvent(client, 'done', command);
+    const { count, seconds } = await untilEvent(client, 'done', command);
     return {
-      grownBytes: residentBytes(proxy.pid) - bytesBefore,
-      cpuMicros: cpuMicros(proxy.pid) - cpuBefore,
-      seconds: Number(seconds),
+      'KB/stream': (residentBytes(proxy.pid) - bytesBefore) / 1_024 / Number(count),
+      'CPU µs/stream and second': (cpuMicros(proxy.pid) - cpuBefore) / Number(count) / Number(seconds),
     };
   } finally {
     await client.end();
@@ -70,45 +63,38 @@ export interface Contestant {
   /** What it is to do. */
   readonly case: string;
   readonly name: string;
-  run(round: number): Promise<Measurement>;
+  run(round: number): Promise<Round>;
 }
 
-/** What one of them was measured to do in all rounds. */
-export interface Result {
-  readonly case: string;
-  readonly name: string;
-  readonly rounds: readonly Measurement[];
-}
-
-/** Rounds of all of them in turn, so that what else the machine does meets each. */
-export async function interleave(roundCount: number, contestants: readonly Contestant[]): Promise<Result[]> {
-  const results = contestants.map((contestant) => ({ contestant, rounds: [] as Measurement[] }));
+/** Rounds of all of them in turn, so that what else the machine does meets each. A round that fails is told, and missing. */
+export async function interleave(roundCount: number, contestants: readonly Contestant[]): Promise<Figures[]> {
+  const results = contestants.map((contestant) => ({
+    contestant,
+    rounds: [] as Round[],
+    failures: [] as string[],
+  }));
   for (let round = 0; round < roundCount; round += 1) {
-    for (const { contestant, rounds } of results) rounds.push(await contestant.run(round));
+    for (const { contestant, rounds, failures } of results) {
+      try {
+        rounds.push(await contestant.run(round));
+      } catch (error) {
+        failures.push(error instanceof Error ? error.message : String(error));
+      }
+    }
   }
-  return results.map(({ contestant, rounds }) => ({ case: contestant.case, name: contestant.name, rounds }));
-}
-
-/** The columns that each table of messages has. @param who The process whose CPU time was taken. */
-export function columnsOf(rounds: readonly Measurement[], who: 'proxy' | 'client'): Row {
-  const of = (value: (one: Measurement) => number): number[] => rounds.map(value);
-  const hasLatency = rounds.some(({ p99Ms }) => p99Ms > 0);
-  const shown = (value: number): string => (hasLatency ? value.toFixed(2) : '–');
-  return {
-    'messages/s': spread(of(({ perSecond }) => perSecond)),
-    'p50 ms': shown(median(of(({ p50Ms }) => p50Ms))),
-    'p99 ms': shown(median(of(({ p99Ms }) => p99Ms))),
-    [`${who} CPU µs/message`]: spread(of(({ micros }) => micros)),
-    'broker CPU µs/message': Math.round(median(of(({ brokerMicros }) => brokerMicros))),
-    'peak MB': Math.round(Math.max(...of(({ peakMegabytes }) => peakMegabytes))),
-  };
+  return results.map(({ contestant: { case: name, name: who }, rounds, failures }) => ({
+    case: name,
+    name: who,
+    rounds,
+    failures,
+  }));
 }
 
 /** The next line of this name that a client prints. @throws Error with what the client was to do where it ends before. */
-export async function untilEvent(client: Spoken, name: string, command: readonly string[]) {
+async function untilEvent(client: Spoken, name: string, command: readonly string[]) {
   for (;;) {
     const { value, done } = await client.events.next();
-    if (done === true) throw new Error(`a client ended without ${name}: ${command.join(' ')}`);
+    if (done === true) throw new Error(`a client ended before it was ${name}: ${command.join(' ').slice(0, 300)}`);
     if (value['event'] === name) return value;
   }
 }

@@ -1,17 +1,46 @@
+/** Programs that others than this project are measured by, each left out with a line that says why where its tools are missing. */
 import { join } from 'node:path';
-import { checkoutDirectory } from '../test/rocketmq/java.ts';
-import { compileGo, skipGo } from '../test/rocketmq/official/build.ts';
+import { checkoutDirectory, missingForRocketMQ } from '../test/rocketmq/java.ts';
+import { compileGo, compileJava, fetchJars, skipGo, skipJavaClients } from '../test/rocketmq/official/build.ts';
 
-/** What loads a proxy, and the Go proxy to compare with where there is Go. */
 export interface Peers {
-  /** The program of `peers/grpc`; undefined without Go. */
+  /** The program of `peers/go`; undefined without Go. */
   readonly go: string | undefined;
-  /** Loads a proxy through a gRPC client: grpc-go, or without Go grpc-js. Arguments: see `peers/grpc/load.go`. */
+  /** Class path of Apache's proxy; undefined without Java or Maven, and without Go, which loads it. */
+  readonly apacheProxy: string | undefined;
+  /** Class path of `peers/java`; undefined without a JDK or Maven. */
+  readonly java: string | undefined;
+  /** Loads a proxy through a gRPC client: grpc-go, or without Go grpc-js. Arguments: see `peers/go`. */
   readonly load: readonly string[];
 }
 
-export async function findPeers(): Promise<Peers> {
-  if (skipGo()) return { go: undefined, load: [process.execPath, 'build/bench/peers/grpc-js.js'] };
-  const go = await compileGo(join(checkoutDirectory(), 'bench', 'peers', 'grpc'));
-  return { go, load: [go] };
+const sources = join(checkoutDirectory(), 'bench', 'peers');
+
+export const apacheVersion = '5.5.0';
+
+/** @param wanted What the questions asked need beside the Go program. */
+export async function findPeers(wanted: { readonly apacheProxy: boolean; readonly java: boolean }): Promise<Peers> {
+  const go = skipGo() ? undefined : await compileGo(join(sources, 'go'));
+  return {
+    go,
+    apacheProxy: wanted.apacheProxy && go !== undefined ? await findApacheProxy() : undefined,
+    java: wanted.java && !skipJavaClients() ? await compileJava(apacheVersion, [join(sources, 'java')]) : undefined,
+    load: go === undefined ? [process.execPath, 'build/bench/peers/grpc-js.js'] : [go],
+  };
+}
+
+async function findApacheProxy(): Promise<string | undefined> {
+  const missing = missingForRocketMQ([apacheVersion]);
+  if (missing !== undefined) return skipped(missing);
+  const jars = join(checkoutDirectory(), 'test', 'rocketmq', '.cache', `proxy-${apacheVersion}`);
+  try {
+    const pom = join(sources, 'apache-proxy', 'pom.xml');
+    return join(await fetchJars({ pom, properties: [`-Drocketmq.version=${apacheVersion}`], jars }), '*');
+  } catch (error) {
+    return skipped(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function skipped(why: string): undefined {
+  console.error(`Skipped: Apache's proxy. ${why}`);
 }

@@ -1,6 +1,6 @@
 /** What the operating system says of a process. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 
 const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
@@ -15,9 +15,14 @@ export function residentBytes(pid: number): number {
   return statusBytes(pid, 'VmRSS');
 }
 
-/** Most memory that it has had resident, in bytes. */
+/** Most memory that it has had resident, in bytes, since its start or since {@link forgetPeak}. */
 export function peakBytes(pid: number): number {
   return statusBytes(pid, 'VmHWM');
+}
+
+/** Counts its peak of memory anew. */
+export function forgetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5');
 }
 
 function statusBytes(pid: number, name: string): number {

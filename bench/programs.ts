@@ -1,6 +1,7 @@
 /** Programs that the benchmark starts: servers that say where they are, and clients that say what they measured. */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { createInterface, type Interface } from 'node:readline';
+import { startGuard } from '../test/rocketmq/guard.ts';
 
 export interface Program {
   readonly pid: number;
@@ -13,10 +14,13 @@ export interface Spoken extends Program {
   readonly events: AsyncIterator<Readonly<Record<string, unknown>>>;
 }
 
-/** Starts a program; its errors are shown. */
+/** Starts a program; its errors are shown, and it does not outlive this process. */
 export function startProgram([command = '', ...parameters]: readonly string[], options: SpawnOptions = {}): Spoken {
   const child = spawn(command, parameters, { ...options, stdio: ['pipe', 'pipe', 'inherit'] });
   if (child.stdout === null) throw new Error(`${command} has no output`);
+  const guard = startGuard();
+  guard.watch([child]);
+  child.once('exit', () => guard.release());
   const lines = createInterface({ input: child.stdout });
   return { pid: child.pid ?? 0, events: eventsOf(lines), end: (signal = 'SIGTERM') => endOf(child, signal) };
 }

@@ -1,4 +1,6 @@
 /** The proxies that are compared, each a process of its own in front of one broker. */
+import { startApacheProxy } from './apache-proxy.ts';
+import type { Bench } from './bench.ts';
 import type { BrokerProcess } from './brokers.ts';
 import { firstEvent, type Spoken, startProgram } from './programs.ts';
 
@@ -10,38 +12,82 @@ export interface ProxyProcess {
   stop(): Promise<void>;
 }
 
-/** Settings of this proxy, as environment variables. */
-export type ProxySettings = Readonly<Record<string, string>>;
+/** This proxy with its defaults or with one way of receiving, the Go proxy, and Apache's. */
+export const proxyNames = {
+  own: 'this proxy',
+  pull: 'this proxy, pull',
+  pop: 'this proxy, POP',
+  go: 'Go proxy',
+  apache: "Apache's proxy",
+} as const;
 
-export const goProxyName = 'Go proxy';
+export type ProxyKind = keyof typeof proxyNames;
+
+/** Starts some for as long as they are used. Those whose tools are missing are left out. */
+export async function withProxies<Result>(
+  { broker, peers }: Bench,
+  kinds: readonly ProxyKind[],
+  use: (proxies: readonly ProxyProcess[]) => Promise<Result>,
+): Promise<Result> {
+  const proxies: ProxyProcess[] = [];
+  try {
+    for (const kind of kinds) {
+      const proxy = await startProxy(kind, broker, peers);
+      if (proxy !== undefined) proxies.push({ ...proxy, name: proxyNames[kind] });
+    }
+    return await use(proxies);
+  } finally {
+    for (const proxy of proxies) await proxy.stop();
+  }
+}
+
+type Started = Omit<ProxyProcess, 'name'>;
+
+async function startProxy(
+  kind: ProxyKind,
+  broker: BrokerProcess,
+  { go, apacheProxy }: Bench['peers'],
+): Promise<Started | undefined> {
+  switch (kind) {
+    case 'go':
+      return go === undefined ? undefined : startGoProxy(broker, go);
+    case 'apache':
+      return apacheProxy === undefined ? undefined : startApacheProxy(broker, apacheProxy);
+    case 'own':
+      return startOwnProxy(broker, {});
+    default:
+      return startOwnProxy(broker, { PROXY_CONSUME_MODE: kind });
+  }
+}
 
 /** This proxy, as it was built. */
-export async function startOwnProxy(broker: BrokerProcess, settings: ProxySettings = {}): Promise<ProxyProcess> {
+async function startOwnProxy(broker: BrokerProcess, settings: Readonly<Record<string, string>>): Promise<Started> {
   const env = {
     ...process.env,
     ROCKETMQ_ENDPOINT: broker.nameServer,
     GRPC_PORT: '0',
     METRICS_PORT: '0',
     PROXY_DATA_DIR: 'memory',
+    PROXY_HTTP2_ENGINE: 'own',
     ...settings,
   };
   const program = startProgram([process.execPath, 'dist/server.js'], { env });
   for (;;) {
     const { grpc } = await firstEvent(program, 'this proxy');
-    if (typeof grpc === 'string') return proxyOf('this proxy', grpc.replace('http://', ''), program);
+    if (typeof grpc === 'string') return proxyOf(grpc.replace('http://', ''), program);
   }
 }
 
-/** A proxy of the same API on `rocketmq-client-go` and grpc-go. @param program See `goPeer`. */
-export async function startGoProxy(broker: BrokerProcess, program: string): Promise<ProxyProcess> {
+/** A proxy of the same API on `rocketmq-client-go` and grpc-go. @param program See `peers/go/proxy.go`. */
+async function startGoProxy(broker: BrokerProcess, program: string): Promise<Started> {
   const started = startProgram([program, 'proxy', broker.nameServer]);
   const { grpc } = await firstEvent(started, 'the Go proxy');
-  return proxyOf(goProxyName, String(grpc), started);
+  return proxyOf(String(grpc), started);
 }
 
-function proxyOf(name: string, address: string, program: Spoken): ProxyProcess {
+function proxyOf(address: string, program: Spoken): Started {
   void showTrouble(program);
-  return { name, address, pid: program.pid, stop: () => program.end() };
+  return { address, pid: program.pid, stop: () => program.end() };
 }
 
 /** Levels of lines that tell of no trouble. */

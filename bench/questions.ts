@@ -1,103 +1,116 @@
 /** The questions that `npm run bench` asks, each a table. */
-import type { Answer } from './answer.ts';
-import {
-  type Bench,
-  compareLive,
-  compareReceives,
-  compareSdk,
-  compareSends,
-  connectionCount,
-  idleStreamCount,
-  livePerSecond,
-  measureIdle,
-} from './comparisons.ts';
+import { type Bench, connectionCount } from './bench.ts';
+import { compareClients } from './clients.ts';
+import type { Figures } from './figures.ts';
+import { compareLive, compareReceives, idleStreamCount, livePerSecond, measureIdle } from './receives.ts';
+import { compareGrowth, compareSdk, compareSends, type SendCase } from './sends.ts';
+
+/** What stands behind proxies and clients. */
+export type Sink = 'apache' | 'engine' | 'canned';
 
 export interface Question {
   readonly name: string;
   readonly title: string;
-  /** What stands behind the proxies. */
-  readonly sink: 'apache' | 'canned';
+  readonly sink: Sink;
   /** Whether `npm run bench:quick` asks it. */
   readonly isQuick: boolean;
-  ask(bench: Bench): Promise<Answer>;
+  ask(bench: Bench): Promise<Figures[]>;
 }
 
-const inFlightCounts = [1, 64, 512];
+export const sinkNames: Readonly<Record<Sink, string>> = {
+  apache: 'Apache RocketMQ 5.5.0',
+  engine: 'the embedded engine',
+  canned: 'a broker with canned replies',
+};
 
-const send = (sink: Question['sink'], isQuick: boolean): Question => ({
-  name: `send-${sink}`,
-  title: `Send: unary SendMessage, ${connectionCount} connections, ${sink === 'apache' ? 'real broker' : 'a broker with canned replies'}`,
-  sink,
-  isQuick,
-  ask: (bench) =>
-    compareSends(
-      bench,
-      inFlightCounts.map((inFlight) => ({ name: `${inFlight} in flight`, inFlight })),
-    ),
-});
+const inFlightCases = [1, 64, 512].map((inFlight): SendCase => ({ name: `${inFlight} in flight`, inFlight }));
+
+const ways = (['ordered', 'batch', 'publish'] as const).map((kind): SendCase => ({ name: kind, inFlight: 64, kind }));
+
+/** The first and the last alone where it must be quick. */
+function casesOf<Case>({ effort }: Bench, cases: readonly Case[]): Case[] {
+  return cases.filter((_, index) => !effort.isQuick || index === 0 || index === cases.length - 1);
+}
+
+const growing = (counts: readonly number[], of: (count: number) => SendCase) => (bench: Bench) =>
+  compareGrowth(bench, ['own', 'go'], casesOf(bench, counts.map(of)));
 
 export const questions: readonly Question[] = [
-  send('apache', false),
-  send('canned', true),
   {
-    name: 'kinds',
-    title: 'Send: ways of this proxy, 64 requests in flight, 4 connections, real broker',
-    sink: 'apache',
-    isQuick: false,
-    ask: (bench) =>
-      compareSends(
-        bench,
-        ['ordered', 'batch', 'publish'].map((kind) => ({ name: kind, inFlight: 64, kind })),
-      ),
-  },
-  {
-    name: 'receive',
-    title: 'Receive and acknowledge a backlog: 4 streams, one AckMessage for each message, real broker',
-    sink: 'apache',
-    isQuick: false,
-    ask: compareReceives,
+    name: 'send-canned',
+    title: `Send: unary SendMessage, ${connectionCount} connections`,
+    sink: 'canned',
+    isQuick: true,
+    ask: (bench) => compareSends(bench, ['own', 'go'], inFlightCases),
   },
   {
     name: 'connections',
-    title: 'Send: 256 in flight over more and more connections, a broker with canned replies',
+    title: 'Send: 256 in flight over more and more connections',
     sink: 'canned',
-    isQuick: false,
-    ask: (bench) =>
-      compareSends(
-        bench,
-        [4, 64, 256].map((connections) => ({ name: `${connections} connections`, inFlight: 256, connections })),
-      ),
+    isQuick: true,
+    ask: growing([4, 64, 1_000], (connections) => ({ name: `${connections} connections`, inFlight: 256, connections })),
   },
   {
     name: 'topics',
-    title: 'Send: 64 in flight to more and more topics, a broker with canned replies',
+    title: 'Send: 64 in flight to more and more topics',
     sink: 'canned',
-    isQuick: false,
-    ask: (bench) =>
-      compareSends(
-        bench,
-        [1, 100, 1_000].map((topics) => ({ name: `${topics} topics`, inFlight: 64, topics })),
-      ),
+    isQuick: true,
+    ask: growing([1, 100, 1_000], (topics) => ({ name: `${topics} topics`, inFlight: 64, topics })),
   },
   {
-    name: 'sdk',
-    title: 'Send: this SDK by this proxy beside a plain gRPC client by the Go proxy, 512 in flight, real broker',
+    name: 'send-engine',
+    title: `Send: unary SendMessage, ${connectionCount} connections`,
+    sink: 'engine',
+    isQuick: false,
+    ask: (bench) => compareSends(bench, ['own', 'go'], inFlightCases.slice(1, 2)),
+  },
+  {
+    name: 'send-apache',
+    title: `Send: unary SendMessage, ${connectionCount} connections`,
     sink: 'apache',
     isQuick: false,
-    ask: compareSdk,
+    ask: (bench) => compareSends(bench, ['own', 'go', 'apache'], inFlightCases),
+  },
+  {
+    name: 'kinds',
+    title: `Send: ways of this proxy, 64 requests in flight, ${connectionCount} connections`,
+    sink: 'apache',
+    isQuick: false,
+    ask: (bench) => compareSends(bench, ['own', 'go'], ways),
+  },
+  {
+    name: 'receive',
+    title: `Receive and acknowledge a backlog: ${connectionCount} streams, one AckMessage for each message`,
+    sink: 'apache',
+    isQuick: true,
+    ask: compareReceives,
   },
   {
     name: 'live',
-    title: `Send, receive and acknowledge ${livePerSecond} messages/s: time from the send to the arrival, real broker`,
+    title: `Send, receive and acknowledge ${livePerSecond} messages/s: time from the send to the arrival`,
     sink: 'apache',
     isQuick: false,
     ask: compareLive,
   },
   {
     name: 'idle',
-    title: `${idleStreamCount} receive streams that wait, over ${connectionCount} connections, real broker`,
+    title: `${idleStreamCount} receive streams that wait, over ${connectionCount} connections`,
     sink: 'apache',
-    isQuick: false,
+    isQuick: true,
     ask: measureIdle,
+  },
+  {
+    name: 'sdk',
+    title: 'Send: this SDK by this proxy beside a plain gRPC client by the Go proxy',
+    sink: 'apache',
+    isQuick: true,
+    ask: compareSdk,
+  },
+  {
+    name: 'clients',
+    title: 'Clients without a proxy',
+    sink: 'apache',
+    isQuick: true,
+    ask: compareClients,
   },
 ];

@@ -4,17 +4,18 @@ import { cpus } from 'node:os';
 /** One line of a table: what stands in each column. */
 export type Row = Readonly<Record<string, string | number>>;
 
-/** Machine, versions and date: without them a figure says nothing. */
-export function headOf(title: string): string {
+/** Machine, versions and date: without them a figure says nothing. @param versions Of what takes part beside Node. */
+export function headOf(title: string, versions: readonly string[] = []): string {
   const { model = 'unknown processor' } = cpus()[0] ?? {};
   const day = new Date().toISOString().slice(0, 10);
-  return `# ${title}\n\n${day}, ${cpus().length} × ${model}, Node ${process.versions.node}\n`;
+  const machine = `${cpus().length} × ${model}`;
+  return `# ${title}\n\n${[day, machine, `Node ${process.versions.node}`, ...versions].join(', ')}\n`;
 }
 
-/** Markdown. */
+/** Markdown, with the columns of all rows. */
 export function tableOf(rows: readonly Row[]): string {
-  const names = Object.keys(rows[0] ?? {});
-  const lines = rows.map((row) => `| ${names.map((name) => row[name]).join(' | ')} |`);
+  const names = [...new Set(rows.flatMap(Object.keys))];
+  const lines = rows.map((row) => `| ${names.map((name) => row[name] ?? '–').join(' | ')} |`);
   return [`| ${names.join(' | ')} |`, `|${names.map(() => '---:').join('|')}|`, ...lines].join('\n');
 }
 
@@ -30,8 +31,10 @@ export function median(values: readonly number[]): number {
   );
 }
 
-/** The median, and behind it the least and the most: `18825 (17699–19236)`. */
-export function spread(values: readonly number[]): string {
-  const whole = values.map(Math.round);
-  return `${median(whole)} (${Math.min(...whole)}–${Math.max(...whole)})`;
+/** The median, and behind it the least and the most: `18825 (17699–19236)`; one value alone, a dash for none. */
+export function spread(values: readonly number[], digits = 0): string {
+  if (values.length === 0) return '–';
+  const shown = (value: number): string => value.toFixed(digits);
+  const middle = shown(median(values));
+  return values.length === 1 ? middle : `${middle} (${shown(Math.min(...values))}–${shown(Math.max(...values))})`;
 }

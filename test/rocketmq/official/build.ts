@@ -3,7 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type Guard, startGuard } from '../guard.ts';
 import { checkoutDirectory } from '../java.ts';
 
@@ -73,18 +73,26 @@ export async function buildJava(version: JavaClientVersion): Promise<string> {
 }
 
 /** Class path of what is below some folders, compiled against one version of the Java client. */
-export async function compileJava(version: JavaClientVersion, sources: readonly string[]): Promise<string> {
+export function compileJava(version: JavaClientVersion, sources: readonly string[]): Promise<string> {
+  const pom = join(sourceDirectory(), 'java', 'pom.xml');
+  return compileJavaOn({ pom, properties: [`-Drocketmq.version=${version}`], jars: jarsDirectory(version) }, sources);
+}
+
+/** What Java programs are compiled against, or run with. */
+export interface JavaLibraries {
+  /** The `pom.xml` that names it. */
+  readonly pom: string;
+  /** Values of its properties, as `-Dname=value`. */
+  readonly properties: readonly string[];
+  /** Where it is kept, once it is fetched. */
+  readonly jars: string;
+}
+
+/** Class path of what is below some folders, compiled against the libraries. */
+export async function compileJavaOn(libraries: JavaLibraries, sources: readonly string[]): Promise<string> {
   const files = (await Promise.all(sources.map(filesBelow))).flat();
-  const jars = await makeDirectory(jarsDirectory(version), (partial) => [
-    {
-      command: 'mvn',
-      arguments: [
-        ...['-q', '-B', '-f', join(sourceDirectory(), 'java', 'pom.xml'), 'dependency:copy-dependencies'],
-        ...[`-Drocketmq.version=${version}`, `-DoutputDirectory=${partial}`],
-      ],
-    },
-  ]);
-  const classes = await makeDirectory(await outputDirectory(`java-${version}`, files), (partial) => [
+  const jars = await fetchJars(libraries);
+  const classes = await makeDirectory(await outputDirectory(`java-${basename(jars)}`, files), (partial) => [
     {
       command: 'javac',
       arguments: [
@@ -96,14 +104,27 @@ export async function compileJava(version: JavaClientVersion, sources: readonly 
   return `${classes}:${join(jars, '*')}`;
 }
 
+/** The folder of the libraries, once they are there: from Maven where they are not yet. */
+export function fetchJars({ pom, properties, jars }: JavaLibraries): Promise<string> {
+  return makeDirectory(jars, (partial) => [
+    {
+      command: 'mvn',
+      arguments: [
+        ...['-q', '-B', '-f', pom, 'dependency:copy-dependencies'],
+        ...[...properties, `-DoutputDirectory=${partial}`],
+      ],
+    },
+  ]);
+}
+
 /** Path of the Go program that judges. */
 export function buildGo(): Promise<string> {
   return compileGo(join(sourceDirectory(), 'go'));
 }
 
 /**
- * Path of the program that is made of a folder with a Go module. A folder with a `buf.gen.yaml` has code made of `proto` first, in
- * a copy.
+ * Path of the program that is made of a folder with a Go module. A folder with a `buf.gen.yaml` has code made of `proto` first, and
+ * of its own `proto` where it has one, in a copy.
  */
 export async function compileGo(source: string): Promise<string> {
   const proto = join(checkoutDirectory(), 'proto');
@@ -115,8 +136,17 @@ export async function compileGo(source: string): Promise<string> {
     const build = { command: 'go', arguments: ['build', '-buildvcs=false', '-o', join(partial, 'program'), '.'], cwd };
     if (!isGenerated) return [build];
     const buf = join(checkoutDirectory(), 'node_modules', '.bin', 'buf');
-    const generate = ['generate', proto, '--template', template, '--path', join(proto, 'rocketmq')];
-    return [{ command: 'cp', arguments: ['-r', source, cwd] }, { command: buf, arguments: generate, cwd }, build];
+    const generate = (...from: readonly string[]): Command => ({
+      command: buf,
+      arguments: ['generate', ...from, '--template', template],
+      cwd,
+    });
+    return [
+      { command: 'cp', arguments: ['-r', source, cwd] },
+      generate(proto, '--path', join(proto, 'rocketmq')),
+      ...(existsSync(join(source, 'proto')) ? [generate('proto')] : []),
+      build,
+    ];
   });
   return join(directory, 'program');
 }

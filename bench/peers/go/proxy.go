@@ -45,7 +45,9 @@ type pushed struct {
 	waiting  sync.Map
 }
 
-func serve(nameServer string) {
+// proxy NAME_SERVER
+func serve(arguments []string) {
+	nameServer := arguments[0]
 	rlog.SetLogLevel("error")
 	p, err := rocketmq.NewProducer(
 		producer.WithNameServer([]string{nameServer}), producer.WithGroupName("bench_go_proxy"),
@@ -63,9 +65,7 @@ func serve(nameServer string) {
 	})
 	go func() { must(server.Serve(listener)) }()
 	fmt.Printf("{\"grpc\":%q}\n", listener.Addr().String())
-	untilSignal()
-	server.Stop()
-	must(p.Shutdown())
+	untilToldToEnd()
 }
 
 func (p *proxy) newId(kind string) string {

@@ -1,0 +1,169 @@
+/** What this project promises of its speed and size, and whether figures hold it. */
+import { clientNames } from './clients.ts';
+import { type Column, type Figures, medianOf } from './figures.ts';
+import { proxyNames } from './proxies.ts';
+import type { Row } from './report.ts';
+
+/** The median of one column of one contestant. */
+interface Place {
+  readonly question: string;
+  readonly case: string;
+  readonly name: string;
+  readonly column: Column;
+}
+
+/** One figure, or its ratio to the best of others, and the bounds that it is to keep. */
+export interface Goal {
+  readonly path: string;
+  readonly measured: Place;
+  /** The goal is for the ratio to these: to the greatest where there is a least, to the smallest else. */
+  readonly over?: readonly Place[];
+  readonly least?: number;
+  readonly most?: number;
+}
+
+/** What each question that was asked gave. */
+export type FiguresByQuestion = ReadonlyMap<string, readonly Figures[]>;
+
+type Limit = readonly [column: Column, bound: 'least' | 'most', factor: number];
+
+/** Goals of one contestant beside some peers in the same case of a question. */
+function beside(
+  path: string,
+  { question, case: name, own, peers }: { question: string; case: string; own: string; peers: readonly string[] },
+  limits: readonly Limit[],
+): Goal[] {
+  const placeOf = (who: string, column: Column): Place => ({ question, case: name, name: who, column });
+  return limits.map(([column, bound, factor]) => ({
+    path,
+    measured: placeOf(own, column),
+    over: peers.map((peer) => placeOf(peer, column)),
+    [bound]: factor,
+  }));
+}
+
+/** Goals of this proxy between two cases of one question. */
+function growth(path: string, question: string, cases: readonly [string, string], limits: readonly Limit[]): Goal[] {
+  const placeOf = (name: string, column: Column): Place => ({ question, case: name, name: proxyNames.own, column });
+  return limits.map(([column, bound, factor]) => ({
+    path,
+    measured: placeOf(cases[1], column),
+    over: [placeOf(cases[0], column)],
+    [bound]: factor,
+  }));
+}
+
+const goProxy = { own: proxyNames.own, peers: [proxyNames.go] };
+const sends = ['send-canned', 'send-apache'].flatMap((question) => [
+  ...beside(`unary send, 1 in flight (${question})`, { question, case: '1 in flight', ...goProxy }, [
+    ['p50 ms', 'most', 1],
+    ['CPU µs/message', 'most', 0.7],
+  ]),
+  ...['64 in flight', '512 in flight'].flatMap((name) =>
+    beside(`unary send, ${name} (${question})`, { question, case: name, ...goProxy }, [
+      ['CPU µs/message', 'most', 0.5],
+      ['messages/s', 'least', 1],
+      ['p99 ms', 'most', 1],
+    ]),
+  ),
+]);
+
+const clients = ['send, 1 in flight', 'send, 64 in flight', 'send, 512 in flight', 'receive + ack'].flatMap((name) =>
+  beside(
+    `client without a proxy, ${name}`,
+    { question: 'clients', case: name, own: clientNames.own, peers: [clientNames.java, clientNames.go] },
+    [
+      ['messages/s', 'least', 1],
+      ['CPU µs/message', 'most', 1],
+    ],
+  ),
+);
+
+const memory: readonly Goal[] = [
+  ...['send-canned', 'send-apache'].map((question) => ({
+    path: `memory under full load (${question})`,
+    measured: { question, case: '512 in flight', name: proxyNames.own, column: 'peak MB' as const },
+    most: 120,
+  })),
+  ...[proxyNames.pull, proxyNames.pop].map((name) => ({
+    path: `memory of an idle stream (${name})`,
+    measured: { question: 'idle', case: '1 group', name, column: 'KB/stream' as const },
+    most: 20,
+  })),
+];
+
+/** In the order in which they are told. */
+export const goals: readonly Goal[] = [
+  ...sends,
+  ...beside(
+    'receive + ack, pull',
+    { question: 'receive', case: 'backlog', own: proxyNames.pull, peers: [proxyNames.go] },
+    [
+      ['messages/s', 'least', 1],
+      ['CPU µs/message', 'most', 0.5],
+    ],
+  ),
+  ...beside(
+    'receive + ack, POP',
+    { question: 'receive', case: 'backlog', own: proxyNames.pop, peers: [proxyNames.apache] },
+    [
+      ['messages/s', 'least', 2],
+      ['CPU µs/message', 'most', 0.3],
+      ['broker CPU µs/message', 'most', 0.4],
+    ],
+  ),
+  ...beside('SDK, concurrent publishes', { question: 'sdk', case: '512 in flight', ...goProxy }, [
+    ['messages/s', 'least', 3],
+  ]),
+  ...clients,
+  ...memory,
+  ...growth(
+    '1 to 1,000 topics',
+    'topics',
+    ['1 topics', '1000 topics'],
+    [
+      ['peak MB', 'most', 1.2],
+      ['CPU µs/message', 'most', 1.2],
+    ],
+  ),
+  ...growth(
+    '4 to 1,000 connections',
+    'connections',
+    ['4 connections', '1000 connections'],
+    [['CPU µs/message', 'most', 1.2]],
+  ),
+];
+
+/** A line for each goal: what it is, what was measured of it, and whether it is held; dashes where it was not measured. */
+export function verdictsOf(figures: FiguresByQuestion, asked: readonly Goal[] = goals): Row[] {
+  return asked.map((goal) => {
+    const measured = measuredOf(goal, figures);
+    const { least = Number.NEGATIVE_INFINITY, most = Number.POSITIVE_INFINITY } = goal;
+    return {
+      path: goal.path,
+      goal: wordsOf(goal),
+      measured: measured === undefined ? '–' : `${measured.toFixed(2)}${goal.over === undefined ? '' : ' ×'}`,
+      held: measured === undefined ? '–' : measured >= least && measured <= most ? 'yes' : 'NO',
+    };
+  });
+}
+
+function measuredOf({ measured, over, least }: Goal, figures: FiguresByQuestion): number | undefined {
+  const value = valueAt(measured, figures);
+  if (value === undefined || over === undefined) return value;
+  const others = over.flatMap((place) => valueAt(place, figures) ?? []);
+  if (others.length === 0) return undefined;
+  return value / (least === undefined ? Math.min(...others) : Math.max(...others));
+}
+
+function valueAt({ question, case: name, name: who, column }: Place, figures: FiguresByQuestion): number | undefined {
+  const found = figures.get(question)?.find((one) => one.case === name && one.name === who);
+  return found === undefined ? undefined : medianOf(found, column);
+}
+
+function wordsOf({ measured, over, least, most }: Goal): string {
+  const bound = least === undefined ? `≤ ${most}` : `≥ ${least}`;
+  if (over === undefined) return `${measured.column} ${bound}`;
+  const others = over.map((place) => (place.name === measured.name ? place.case : place.name));
+  return `${measured.column} ${bound} × ${others.join(', ')}`;
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"sort"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// measureLoad keeps so many calls in flight, for a while to get warm and then for what is measured, and says what that gave. A call is given
+// its number, and gives the messages that it sent.
+func measureLoad(inFlight int, warm, measured time.Duration, call func(turn int) int) {
+	load(inFlight, warm, call)
+	sayMeasured()
+	started := time.Now()
+	count, latencies := load(inFlight, measured, call)
+	sayDone(count, time.Since(started), latencies)
+}
+
+func load(inFlight int, duration time.Duration, call func(turn int) int) (int, []time.Duration) {
+	var mutex sync.Mutex
+	var all []time.Duration
+	var count int
+	var workers sync.WaitGroup
+	until := time.Now().Add(duration)
+	for index := range inFlight {
+		workers.Add(1)
+		go func() {
+			defer workers.Done()
+			var own []time.Duration
+			var sent int
+			for now, turn := time.Now(), index; now.Before(until); turn += inFlight {
+				sent += call(turn)
+				later := time.Now()
+				own = append(own, later.Sub(now))
+				now = later
+			}
+			mutex.Lock()
+			all = append(all, own...)
+			count += sent
+			mutex.Unlock()
+		}()
+	}
+	workers.Wait()
+	return count, all
+}
+
+// backlog counts what is received; the first fifth is for getting warm.
+type backlog struct {
+	total, warm int64
+	received    atomic.Int64
+	started     time.Time
+	end         chan struct{}
+}
+
+func newBacklog(count int) *backlog {
+	return &backlog{total: int64(count), warm: int64(count) / 5, end: make(chan struct{})}
+}
+
+func (b *backlog) add(count int) {
+	now := b.received.Add(int64(count))
+	if before := now - int64(count); before < b.warm && now >= b.warm {
+		b.started = time.Now()
+		sayMeasured()
+	} else if before < b.total && now >= b.total {
+		close(b.end)
+	}
+}
+
+// untilDone waits for all of it and says how long the measured part took.
+func (b *backlog) untilDone() {
+	<-b.end
+	sayDone(int(b.total-b.warm), time.Since(b.started), nil)
+}
+
+func sayMeasured() {
+	fmt.Println(`{"event":"measured"}`)
+}
+
+func sayDone(count int, duration time.Duration, latencies []time.Duration) {
+	sort.Slice(latencies, func(i, j int) bool { return latencies[i] < latencies[j] })
+	fmt.Printf("{\"event\":\"done\",\"count\":%d,\"seconds\":%.6f,\"p50Ms\":%.3f,\"p99Ms\":%.3f}\n",
+		count, duration.Seconds(), at(latencies, 0.5), at(latencies, 0.99))
+}
+
+func at(sorted []time.Duration, part float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	index := min(len(sorted)-1, int(float64(len(sorted))*part))
+	return float64(sorted[index].Nanoseconds()) / 1e6
+}
+
+func number(text string) int {
+	value, err := strconv.Atoi(text)
+	must(err)
+	return value
+}
+
+func milliseconds(text string) time.Duration {
+	return time.Duration(number(text)) * time.Millisecond
+}
+
+func must(err error) {
+	if err != nil {
+		fail(err)
+	}
+}
+
+// mustSucceed is for answers that tell of a failure by a field.
+func mustSucceed(success bool, message string) {
+	if !success {
+		fail(fmt.Errorf("refused: %s", message))
+	}
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	api "peer/api/rocketmq"
+)
+
+// ackersPerConnection is how many acknowledgements of each connection may be under way.
+const ackersPerConnection = 64
+
+// ackers gives what is received to so many goroutines.
+func ackers[T any](ack func(T)) chan<- T {
+	received := make(chan T, 1024)
+	for range ackersPerConnection {
+		go func() {
+			for one := range received {
+				ack(one)
+			}
+		}()
+	}
+	return received
+}
+
+func createConsumer(client api.RocketMQProxyClient, request *api.CreateConsumerRequest) string {
+	ctx, cancel := context.WithTimeout(context.Background(), createTimeout)
+	defer cancel()
+	created, err := client.CreateConsumer(ctx, request)
+	must(err)
+	mustSucceed(created.Success, created.Message)
+	return created.ConsumerId
+}
+
+func ackMessage(client api.RocketMQProxyClient, consumerId string, handle string) {
+	reply, err := client.AckMessage(context.Background(), &api.AckMessageRequest{ConsumerId: consumerId, ReceiptHandle: handle})
+	must(err)
+	mustSucceed(reply.Success, reply.Message)
+}
+
+// receive ADDRESS TOPIC GROUP COUNT STREAMS: one AckMessage for each message.
+func receive(arguments []string) {
+	clients := connect(arguments[0], number(arguments[4]))
+	backlog := newBacklog(number(arguments[3]))
+	consumerId := createConsumer(clients[0], &api.CreateConsumerRequest{
+		Topic:       arguments[1],
+		GroupId:     arguments[2],
+		ConsumeFrom: api.ConsumeFrom_CONSUME_FROM_FIRST,
+	})
+	for _, client := range clients {
+		go receiveFrom(client, consumerId, backlog)
+	}
+	backlog.untilDone()
+	untilToldToEnd()
+}
+
+func receiveFrom(client api.RocketMQProxyClient, consumerId string, backlog *backlog) {
+	stream, err := client.ReceiveMessages(context.Background(), &api.ReceiveMessagesRequest{ConsumerId: consumerId})
+	must(err)
+	received := ackers(func(handle string) {
+		ackMessage(client, consumerId, handle)
+		backlog.add(1)
+	})
+	for {
+		message, err := stream.Recv()
+		must(err)
+		received <- message.ReceiptHandle
+	}
+}
+
+// live ADDRESS TOPIC GROUP PER_SECOND WARM_MS MEASURED_MS: messages sent at a steady rate to a stream that waits; the time from the send to the
+// arrival.
+func live(arguments []string) {
+	clients := connect(arguments[0], 2)
+	producerId := createProducer(clients[0], arguments[1])
+	// The first message only makes the topic.
+	sendNow(clients[0], producerId)
+	consumerId := createConsumer(clients[1], &api.CreateConsumerRequest{Topic: arguments[1], GroupId: arguments[2]})
+	stream, err := clients[1].ReceiveMessages(context.Background(), &api.ReceiveMessagesRequest{ConsumerId: consumerId})
+	must(err)
+	perSecond := number(arguments[3])
+	warm := perSecond * number(arguments[4]) / 1000
+	count := perSecond * number(arguments[5]) / 1000
+	go func() {
+		// A consumer that has just joined may begin at the end of each queue.
+		time.Sleep(3 * time.Second)
+		ticker := time.NewTicker(time.Second / time.Duration(perSecond))
+		for {
+			<-ticker.C
+			go sendNow(clients[0], producerId)
+		}
+	}()
+	var started time.Time
+	latencies := make([]time.Duration, 0, count)
+	for len(latencies) < count {
+		message, err := stream.Recv()
+		must(err)
+		latency := time.Since(time.UnixMicro(int64(number(message.MessageBody))))
+		go ackMessage(clients[1], consumerId, message.ReceiptHandle)
+		switch {
+		case warm > 0:
+			warm--
+			if warm == 0 {
+				started = time.Now()
+				sayMeasured()
+			}
+		default:
+			latencies = append(latencies, latency)
+		}
+	}
+	sayDone(count, time.Since(started), latencies)
+	untilToldToEnd()
+}
+
+func sendNow(client api.RocketMQProxyClient, producerId string) {
+	body := fmt.Sprint(time.Now().UnixMicro())
+	reply, err := client.SendMessage(context.Background(), &api.SendMessageRequest{ProducerId: producerId, MessageBody: body})
+	must(err)
+	mustSucceed(reply.Success, reply.Message)
+}
+
+// idleTime is how long streams wait while their CPU time is counted.
+const idleTime = 5 * time.Second
+
+// idle ADDRESS TOPIC GROUP STREAMS CONNECTIONS GROUPS: streams that wait, of one group or of several.
+func idle(arguments []string) {
+	clients := connect(arguments[0], number(arguments[4]))
+	streamCount, groupCount := number(arguments[3]), number(arguments[5])
+	// The first message only makes the topic.
+	sendNow(clients[0], createProducer(clients[0], arguments[1]))
+	consumerIds := make([]string, groupCount)
+	for index := range consumerIds {
+		group := fmt.Sprint(arguments[2], "_", index)
+		consumerIds[index] = createConsumer(clients[0], &api.CreateConsumerRequest{Topic: arguments[1], GroupId: group})
+	}
+	open := func(index int) {
+		request := &api.ReceiveMessagesRequest{ConsumerId: consumerIds[index%groupCount]}
+		_, err := clients[index%len(clients)].ReceiveMessages(context.Background(), request)
+		must(err)
+	}
+	// One on each connection, so that what connections cost is not counted.
+	for index := range clients {
+		open(index)
+	}
+	time.Sleep(2 * time.Second)
+	sayMeasured()
+	for index := range streamCount {
+		open(index)
+	}
+	time.Sleep(idleTime)
+	sayDone(streamCount, idleTime, nil)
+	untilToldToEnd()
+}

@@ -1,0 +1,78 @@
+/** What proxies do when messages are received by them. */
+import { randomBytes } from 'node:crypto';
+import { type Bench, bodyBytes, connectionCount } from './bench.ts';
+import type { Figures } from './figures.ts';
+import { interleave, measure, measureGrowth } from './measure.ts';
+import { type ProxyKind, type ProxyProcess, proxyNames, withProxies } from './proxies.ts';
+import { fillTopic } from './stored-messages.ts';
+
+/** Streams that are opened beside the first ones. */
+export const idleStreamCount = 1_000;
+export const livePerSecond = 200;
+/** Apache's proxy gets through a part of a backlog in the time that others need for all of it. */
+const apacheShare = 4;
+
+const newName = (): string => `bench_${randomBytes(4).toString('hex')}`;
+
+/** A backlog, received by so many streams and acknowledged one by one. */
+export async function compareReceives(bench: Bench): Promise<Figures[]> {
+  const { broker, peers, effort } = bench;
+  const topic = newName();
+  await fillTopic(broker.nameServer, topic, effort.backlogCount, bodyBytes);
+  return withProxies(bench, ['pull', 'pop', 'go', 'apache'], (proxies) => {
+    const run = (proxy: ProxyProcess) => () => {
+      const isApache = proxy.name === proxyNames.apache;
+      const mode = isApache ? 'apache-receive' : 'receive';
+      const count = isApache ? Math.floor(effort.backlogCount / apacheShare) : effort.backlogCount;
+      const parameters = [topic, newName(), String(count), String(connectionCount)];
+      return measure({ proxy, broker, command: [...peers.load, mode, proxy.address, ...parameters] });
+    };
+    const contestants = proxies.map((proxy) => ({ case: 'backlog', name: proxy.name, run: run(proxy) }));
+    return interleave(effort.roundCount, contestants);
+  });
+}
+
+/** The time from a send to the arrival at a steady rate. */
+export async function compareLive(bench: Bench): Promise<Figures[]> {
+  const { broker, peers, effort } = bench;
+  return withProxies(bench, ['pull', 'pop', 'go'], (proxies) => {
+    const contestants = proxies.map((proxy) => ({
+      case: `${livePerSecond} messages/s`,
+      name: proxy.name,
+      run: async () => {
+        const topic = newName();
+        await fillTopic(broker.nameServer, topic, 1, bodyBytes);
+        const rates = [livePerSecond, effort.warmMs, effort.measuredMs].map(String);
+        return measure({ proxy, broker, command: [...peers.load, 'live', proxy.address, topic, newName(), ...rates] });
+      },
+    }));
+    return interleave(effort.roundCount, contestants);
+  });
+}
+
+/** What a stream costs that waits: memory, and CPU time per stream and second. */
+export async function measureIdle(bench: Bench): Promise<Figures[]> {
+  const { broker, peers, effort } = bench;
+  const topic = newName();
+  await fillTopic(broker.nameServer, topic, 1, bodyBytes);
+  const cases: readonly { name: string; groups: number; kinds: readonly ProxyKind[] }[] = [
+    { name: '1 group', groups: 1, kinds: ['pull', 'pop', 'go'] },
+    // A client of the Go proxy is a group with all its threads and timers: a thousand are too many for one machine.
+    { name: `${idleStreamCount} groups`, groups: idleStreamCount, kinds: ['pull', 'pop'] },
+  ];
+  const figures: Figures[] = [];
+  for (const { name, groups, kinds } of effort.isQuick ? cases.slice(0, 1) : cases) {
+    const contestants = kinds.map((kind) => ({
+      case: name,
+      name: proxyNames[kind],
+      run: () =>
+        withProxies(bench, [kind], async ([proxy]) => {
+          if (proxy === undefined) return {};
+          const parameters = [topic, newName(), String(idleStreamCount), String(connectionCount), String(groups)];
+          return measureGrowth(proxy, [...peers.load, 'idle', proxy.address, ...parameters]);
+        }),
+    }));
+    figures.push(...(await interleave(1, contestants)));
+  }
+  return figures;
+}
