@@ -133,7 +133,7 @@ interface StartParts {
 }
 
 function start(options: ServerOptions, { keys, instance, log }: StartParts): Promise<RunningProxy> {
-  const { invisibleDurationMs, renewalDurationMs, consumeMode } = options;
+  const { invisibleDurationMs, renewalDurationMs, consumeMode, sendGroupMax: sendGroupCountMax } = options;
   return startProxy({
     ...options,
     listener: { ...options, port: options.grpcPort },
@@ -148,7 +148,7 @@ function start(options: ServerOptions, { keys, instance, log }: StartParts): Pro
     producerIdleMs: options.producerCleanupTimeoutMs,
     consumerIdleMs: options.consumerCleanupTimeoutMs,
     log,
-    client: { consumeMode, tls: brokerTlsOptions(options) },
+    client: { consumeMode, sendGroupCountMax, tls: brokerTlsOptions(options) },
   });
 }
 

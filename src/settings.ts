@@ -229,10 +229,10 @@ export const settings = {
   http2Engine: choice({
     env: 'PROXY_HTTP2_ENGINE',
     flag: 'http2-engine',
-    fallback: 'node',
-    words: ['node', 'own'],
+    fallback: 'own',
+    words: ['own', 'node'],
     about:
-      'What serves HTTP/2: Node, or the proxy’s own core, which spends less CPU on each call and is new: try it before you rely on it.',
+      'What serves HTTP/2: the proxy’s own core, or Node’s, which spends several times the CPU on each call and does not know all limits of ours: for comparison, and should ours ever fail you.',
   }),
   maxConcurrent: integer({
     env: 'MAX_CONCURRENT',
@@ -254,6 +254,14 @@ export const settings = {
     min: 1,
     max: 1_000_000,
     about: 'Most of them from one address, such as that of a balancer.',
+  }),
+  abuserRefusalMs: duration({
+    env: 'PROXY_ABUSER_REFUSAL',
+    fallback: '60s',
+    min: '0s',
+    max: '24h',
+    about:
+      'How long an address gets no new connections of which three were ended for abuse of HTTP/2, each within this time of the one before; 0s: it is never refused, as where a balancer hides the addresses of its clients.',
   }),
   clientCallsMax: integer({
     env: 'PROXY_CLIENT_CALLS',
@@ -291,6 +299,14 @@ export const settings = {
     max: 65_536,
     about:
       'MiB of messages that all streams together may have taken by POP and not read; at that, streams wait for room, and those whose readers have stood still for 2 s are ended.',
+  }),
+  sendGroupMax: integer({
+    env: 'PROXY_SEND_GROUP_MAX',
+    fallback: '32',
+    min: 1,
+    max: 1_000,
+    about:
+      'Most messages that are handed to a broker as one request, stored all or none, where SendMessage is called for them at the same moment: plain ones of one topic, up to 32 KiB each. 1: each by a request of its own.',
   }),
   producerCleanupTimeoutMs: duration({
     env: 'PRODUCER_CLEANUP_TIMEOUT',

@@ -52,15 +52,20 @@ export interface ClientObserver {
   settling?(message: ReceivedMessage, group: string, settlement: Settlement): CallObservation | undefined;
 }
 
+type Send = (message: OutgoingMessage) => Promise<SendResult>;
+
 /** Sends one message in sight of an observer. Without one it costs nothing. */
-export async function observeSend(
+export function observeSend(
   observer: ClientObserver | undefined,
   message: OutgoingMessage,
   kind: SendKind,
-  send: (message: OutgoingMessage) => Promise<SendResult>,
+  send: Send,
 ): Promise<SendResult> {
   const observation = observer?.sending?.(message, kind);
-  if (observation === undefined) return send(message);
+  return observation === undefined ? send(message) : observedSend(observation, message, send);
+}
+
+async function observedSend(observation: SendObservation, message: OutgoingMessage, send: Send): Promise<SendResult> {
   const observed = withProperties(message, observation);
   try {
     const result = await observation.run(() => send(observed));

@@ -6,6 +6,7 @@ import type { Credentials } from '../remoting/signature.ts';
 import type { CredentialsKeeper, CredentialsProvider } from './cluster/credentials.ts';
 import type { Vendor } from './cluster/vendor.ts';
 import type { ClientObserver } from './observer.ts';
+import type { UnreadBytes } from './unread-bytes.ts';
 
 export type { Vendor } from './cluster/vendor.ts';
 
@@ -78,6 +79,11 @@ export interface ClientOptions {
   readonly batchBytesMax: number;
   /** Most messages of one such request, at most 32,767. */
   readonly batchCountMax: number;
+  /**
+   * Most messages that are stored by one request where `Producer.send` is called for them in one turn of the event loop; they are plain ones of
+   * one topic (`SendGroups`). 1: each by a request of its own.
+   */
+  readonly sendGroupCountMax: number;
   /** Says whose messages they are (INSTANCE_ID) on each that is sent. Changes no name: give those whole. Default: none. */
   readonly namespace?: string | undefined;
   /** Longest body that is taken out of a compressed message, in bytes. */
@@ -88,6 +94,8 @@ export interface ClientOptions {
   readonly trace?: TraceOptions | undefined;
   /** Sees what the client does, as telemetry does. Default: none. */
   readonly observer?: ClientObserver | undefined;
+  /** Bounds what queues that are read by pull hold, and nobody was given; streams have their part of it each. Default: no bound. */
+  readonly unreadBytes?: UnreadBytes | undefined;
   /** How consumers receive that do not say it themselves. */
   readonly consumeMode: ConsumeMode;
 }
@@ -111,6 +119,7 @@ export const clientDefaults = {
   compression: { type: 'zlib', overBytes: 4_096 },
   batchBytesMax: 1_048_576,
   batchCountMax: 1_000,
+  sendGroupCountMax: 1,
   bodyBytesMax: 4_194_304,
   consumeMode: 'auto',
 } as const satisfies Partial<ClientOptions>;

@@ -40,9 +40,19 @@ export class Deadline {
     return Math.max(0, this.#endsAtMs - performance.now());
   }
 
+  /** When it passes, by the monotonic clock, in ms. */
+  get endsAtMs(): number {
+    return this.#endsAtMs;
+  }
+
   /** The same caller, but no later than `durationMs` from now. */
   atMost(durationMs: number): Deadline {
     return new Deadline(Math.min(this.#endsAtMs, performance.now() + durationMs), this.signal);
+  }
+
+  /** The same time, whoever gives up. */
+  withoutSignal(): Deadline {
+    return new Deadline(this.#endsAtMs, undefined);
   }
 
   /** @throws RemotingError `cancelled` or `timeout` when there is nothing left to wait for. */

@@ -16,28 +16,46 @@ export const batchRecordsMax = 32_767;
 const headBytes = 20;
 const recordBytesMin = headBytes + 2;
 
+/** One message of a batch to be made. */
+export interface OutgoingRecord {
+  readonly flag: number;
+  readonly body: Uint8Array;
+  readonly properties: Iterable<readonly [string, string]>;
+}
+
 /**
  * The body of a batch send (Java `MessageDecoder.encodeMessages`). Each record carries its own UNIQ_KEY: one in the batch's
  * header would become the id of all.
  * @throws RemotingError `malformed` when properties are too large or not allowed, or there are too many records.
  */
-export function encodeBatch(records: readonly BatchRecord[]): Buffer {
+export function encodeBatch(records: readonly OutgoingRecord[]): Buffer {
   if (records.length > batchRecordsMax) throw tooManyRecords();
-  return Buffer.concat(records.flatMap((record) => encodeRecord(record)));
+  const properties = records.map((record) => encodeProperties(record.properties));
+  const sizes = records.map(({ body }, index) => {
+    const propertiesBytes = Buffer.byteLength(properties[index] ?? '');
+    if (propertiesBytes <= propertiesBytesMax) return recordBytesMin + body.length + propertiesBytes;
+    throw new RemotingError('malformed', `${propertiesBytes} bytes of properties are over ${propertiesBytesMax}`);
+  });
+  const batch = Buffer.allocUnsafe(sizes.reduce((sum, size) => sum + size, 0));
+  let start = 0;
+  for (const [index, record] of records.entries()) {
+    const size = sizes[index] ?? 0;
+    writeRecord(batch.subarray(start, start + size), record, properties[index] ?? '');
+    start += size;
+  }
+  return batch;
 }
 
-function encodeRecord(record: BatchRecord): Buffer[] {
-  const properties = Buffer.from(encodeProperties(record.properties));
-  if (properties.length > propertiesBytesMax) {
-    throw new RemotingError('malformed', `${properties.length} bytes of properties are over ${propertiesBytesMax}`);
-  }
-  const head = Buffer.alloc(headBytes);
-  head.writeInt32BE(recordBytesMin + record.body.length + properties.length, 0);
-  head.writeInt32BE(record.flag, 12);
-  head.writeInt32BE(record.body.length, 16);
-  const propertiesLength = Buffer.alloc(2);
-  propertiesLength.writeInt16BE(properties.length, 0);
-  return [head, record.body, propertiesLength, properties];
+/** @param target exactly as long as the record. */
+function writeRecord(target: Buffer, { flag, body }: OutgoingRecord, properties: string): void {
+  target.writeInt32BE(target.length, 0);
+  target.fill(0, 4, 12);
+  target.writeInt32BE(flag, 12);
+  target.writeInt32BE(body.length, 16);
+  target.set(body, headBytes);
+  const propertiesAt = headBytes + body.length + 2;
+  target.writeInt16BE(target.length - propertiesAt, propertiesAt - 2);
+  target.write(properties, propertiesAt);
 }
 
 /**

@@ -57,6 +57,13 @@ describe('what is left', () => {
     expect(outcome.value).toEqual({ resolved: undefined });
   });
 
+  test('is the same without the signal, which nobody waits for then', () => {
+    const deadline = Deadline.after(1_000, AbortSignal.abort()).withoutSignal();
+    expect(deadline.signal).toBeUndefined();
+    expect(deadline.remainingMs()).toBe(1_000);
+    deadline.check('it');
+  });
+
   test('gets less by atMost, never more, and the signal stays', () => {
     const { signal } = new AbortController();
     const deadline = Deadline.after(1_000, signal);

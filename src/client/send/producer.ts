@@ -6,7 +6,7 @@ import type { Deadline } from '../../remoting/deadline.ts';
 import { RemotingError, ResponseError } from '../../remoting/errors.ts';
 import { frameBytesMaxDefault } from '../../remoting/frame.ts';
 import type { MessageQueue } from '../../remoting/message.ts';
-import { encodeBatch } from '../../remoting/message-batch.ts';
+import { encodeBatch, type OutgoingRecord } from '../../remoting/message-batch.ts';
 import { encodeProperties } from '../../remoting/message-properties.ts';
 import { type SendMessageReply, sendBatchMessage, sendMessage } from '../../remoting/requests/send-message.ts';
 import { SysFlag } from '../../remoting/sys-flag.ts';
@@ -27,6 +27,7 @@ import {
   type SendResult,
   storedProperties,
 } from './outgoing-message.ts';
+import { isGroupable, SendGroups } from './send-groups.ts';
 import { type Addressee, SendPaths } from './send-paths.ts';
 import { SendTries } from './send-tries.ts';
 
@@ -45,6 +46,8 @@ export class Producer {
   readonly #createMessageId: () => string;
   readonly #paths: SendPaths;
   readonly #gates = new WeakMap<Channel, Gate>();
+  /** Undefined where each message has a request of its own. */
+  readonly #groups: SendGroups | undefined;
 
   /** @throws ClientError `unsupported` when this Node cannot compress as the options say. */
   constructor(cluster: Cluster, options: ClientOptions, createMessageId: () => string) {
@@ -53,6 +56,19 @@ export class Producer {
     this.#options = options;
     this.#paths = new SendPaths(cluster.routes, options.sendAttemptsMax);
     this.#createMessageId = createMessageId;
+    this.#groups = this.#createGroups();
+  }
+
+  #createGroups(): SendGroups | undefined {
+    const { sendGroupCountMax: countMax, batchBytesMax: bytesMax, sendsInFlightMax, sendsWaitingMax } = this.#options;
+    if (countMax === 1) return undefined;
+    return new SendGroups({
+      countMax,
+      bytesMax,
+      waitingMax: sendsInFlightMax + sendsWaitingMax,
+      sendOne: (message, deadline) => this.#sendOne(message, undefined, deadline),
+      sendAll: (messages, deadline) => this.#sendGroup(messages, deadline),
+    });
   }
 
   /**
@@ -62,7 +78,11 @@ export class Producer {
    * `overloaded` or `malformed`. Of all these only `outcomeUnknown` leaves open whether the message is stored.
    */
   send(message: OutgoingMessage, deadline: Deadline): Promise<SendResult> {
-    return observeSend(this.#options.observer, message, 'normal', (one) => this.#sendOne(one, undefined, deadline));
+    return observeSend(this.#options.observer, message, 'normal', (one) =>
+      this.#groups !== undefined && isGroupable(one) && !this.#isCompressed(one.body)
+        ? this.#groups.send(one, deadline)
+        : this.#sendOne(one, undefined, deadline),
+    );
   }
 
   /** Stores a half message: nobody receives it before its transaction is committed. Fails as `send` does. */
@@ -99,21 +119,37 @@ export class Producer {
 
   #batchDraft(message: OutgoingMessage): BatchDraft {
     const messageId = this.#createMessageId();
-    const properties = new Map(storedProperties(message, messageId, { namespace: this.#options.namespace }));
-    return { messageId, record: encodeBatch([{ flag: 0, body: asBuffer(message.body), properties }]) };
+    return { messageId, record: encodeBatch([this.#record(message, messageId)]) };
   }
 
-  async #sendPart(
+  #record(message: OutgoingMessage, messageId: string): OutgoingRecord {
+    const properties = storedProperties(message, messageId, { namespace: this.#options.namespace });
+    return { flag: 0, body: message.body, properties };
+  }
+
+  #sendPart(first: OutgoingMessage, drafts: readonly BatchDraft[], deadline: Deadline): Promise<SendResult[]> {
+    const messageIds = drafts.map(({ messageId }) => messageId);
+    return this.#storeBatch(first, { messageIds, body: Buffer.concat(drafts.map(({ record }) => record)) }, deadline);
+  }
+
+  /** One request for all. */
+  async #sendGroup(messages: readonly OutgoingMessage[], deadline: Deadline): Promise<SendResult[]> {
+    const first = checkBatch(messages);
+    const messageIds = messages.map(() => this.#createMessageId());
+    const body = encodeBatch(messages.map((message, index) => this.#record(message, messageIds[index] ?? '')));
+    return this.#storeBatch(first, { messageIds, body }, deadline);
+  }
+
+  async #storeBatch(
     { topic, shardingKey }: OutgoingMessage,
-    drafts: readonly BatchDraft[],
+    { messageIds, body }: Batch,
     deadline: Deadline,
   ): Promise<SendResult[]> {
-    const body = Buffer.concat(drafts.map(({ record }) => record));
     const content = async (place: Place): Promise<CommandContent> =>
       sendBatchMessage.encode({ ...this.#fields(topic, place), batch: true }, body);
     const stored = await this.#store({ topic, shardingKey, content }, deadline);
     const offsetIds = stored.reply.messageId.split(',');
-    return drafts.map(({ messageId }, index) => sendResult(stored, messageId, offsetIds[index] ?? '', BigInt(index)));
+    return messageIds.map((messageId, index) => sendResult(stored, messageId, offsetIds[index] ?? '', BigInt(index)));
   }
 
   async #sendOne(
@@ -239,6 +275,12 @@ interface Sending extends Addressee {
 interface BatchDraft {
   readonly messageId: string;
   readonly record: Buffer;
+}
+
+/** Messages that one request stores. */
+interface Batch {
+  readonly messageIds: readonly string[];
+  readonly body: Buffer;
 }
 
 /** Where and when one try goes. */
