@@ -15,6 +15,9 @@ import type { OnStream } from './stream.ts';
 /** Streams that we reset, of which frames may still be on their way. */
 const rememberedResetsMax = 1_000;
 
+/** Gaps between the ids of streams that are remembered, the latest ones: who counts has none. */
+const rememberedGapsMax = 16;
+
 /** What the streams of one connection share. */
 export interface StreamsParts {
   readonly options: Http2Options;
@@ -35,6 +38,8 @@ export class Streams implements StreamOwner {
   readonly #open = new Map<number, OpenStream>();
   /** In the order in which they were reset. */
   readonly #weReset = new Set<number>();
+  /** Ids that the peer has passed over, in pairs of the first and the last. */
+  readonly #gaps: (readonly [number, number])[] = [];
   readonly #window: ReceiveWindow;
   #receiveBytes: number = windowBytesDefault;
   #sendBytes: number = windowBytesDefault;
@@ -80,9 +85,11 @@ export class Streams implements StreamOwner {
     }
     if ((streamId & 1) === 0) throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, `HEADERS of stream ${streamId}`);
     if (streamId <= this.#lastId) {
+      this.#checkNotPassed(streamId);
       this.#late(streamId);
       return;
     }
+    if (streamId > this.#lastId + 2) this.#pass(this.#lastId + 2, streamId - 2);
     this.#lastId = streamId;
     if (streamId > this.#servedIdMax) this.#parts.meter.control(this.nowMs);
     else if (block.isTooLarge) this.#answerTooLarge(streamId, isLast);
@@ -226,6 +233,17 @@ export class Streams implements StreamOwner {
     )
       this.#fail(stream, ErrorCode.PROTOCOL_ERROR);
     else stream.handler.trailers(fields);
+  }
+
+  /** Streams that were passed over are not opened any more (RFC 9113, section 5.1.1). */
+  #pass(first: number, last: number): void {
+    this.#gaps.push([first, last]);
+    if (this.#gaps.length > rememberedGapsMax) this.#gaps.shift();
+  }
+
+  #checkNotPassed(streamId: number): void {
+    if (this.#gaps.some(([first, last]) => streamId >= first && streamId <= last))
+      throw new ConnectionError(ErrorCode.PROTOCOL_ERROR, `HEADERS of stream ${streamId} behind those of a later one`);
   }
 
   /** A frame of a stream that is not open. */

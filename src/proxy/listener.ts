@@ -7,7 +7,7 @@ import type { OnStream } from '../http2/stream.ts';
 import type { Log } from '../log.ts';
 import { awaitProtocol, type WireProtocol } from './first-bytes.ts';
 import { listen } from './listen.ts';
-import { type ListenerLimits, listenerLimits } from './listener-limits.ts';
+import { connectionCountMax, type ListenerLimits, listenerLimits } from './listener-limits.ts';
 import { NodeHttp2 } from './node-http2.ts';
 import { Offenders } from './offenders.ts';
 import { OwnHttp2 } from './own-http2.ts';
@@ -98,6 +98,7 @@ export class Listener {
   /** Connections by the address that they come from. */
   readonly #addresses = new Map<string, number>();
   readonly #offenders: Offenders;
+  readonly #connectionCountMax: number;
   readonly #http1Responses = new Set<ServerResponse>();
   readonly #sweeper: NodeJS.Timeout;
   #port = 0;
@@ -109,6 +110,7 @@ export class Listener {
     this.#options = options;
     this.#offenders = new Offenders(options.abuserRefusalMs ?? abuserRefusalMsDefault);
     this.#limits = { ...listenerLimits, ...options.limits };
+    this.#connectionCountMax = this.#limitConnections();
     const { connectionAgeMsMax: ageMsMax = 0, keepaliveIntervalMs, keepaliveTimeoutMs } = options;
     const { readTimeoutMs, endlessPath } = options;
     const set = { ageMsMax, keepaliveIntervalMs, keepaliveTimeoutMs, readTimeoutMs, endlessPath };
@@ -197,6 +199,17 @@ export class Listener {
     return this.#stopped;
   }
 
+  #limitConnections(): number {
+    const { maxConnections, log } = this.#options;
+    const countMax = connectionCountMax(maxConnections);
+    if (countMax < maxConnections)
+      log.warn(
+        { connections: countMax },
+        'the system lets this process have too few open files for PROXY_MAX_CONNECTIONS: raise that limit, or expect clients to be refused',
+      );
+    return countMax;
+  }
+
   #createHttp1(): Server {
     const { readTimeoutMs } = this.#options;
     const limits = this.#limits;
@@ -244,9 +257,9 @@ export class Listener {
       http2: undefined,
     };
     const { peer } = connection;
-    const { maxConnections, maxConnectionsPerAddress = Number.POSITIVE_INFINITY, counter } = this.#options;
+    const { maxConnectionsPerAddress = Number.POSITIVE_INFINITY, counter } = this.#options;
     // Not by the server's own limit: a worker that refuses by that gets the same connection again and again.
-    const isUnwanted = this.#connections.size >= maxConnections || this.#offenders.areRefused(peer);
+    const isUnwanted = this.#connections.size >= this.#connectionCountMax || this.#offenders.areRefused(peer);
     if (isUnwanted || !this.#countPeer(peer, 1, maxConnectionsPerAddress)) {
       counter.connectionRefused();
       socket.destroy();
