@@ -56,7 +56,7 @@ export default defineConfig({
             'test/flow/{all-rpcs,bad-input,sizes,streams}.test.ts',
           ],
           globalSetup: ['test/faults/table.ts'],
-          env: { ROCKETMQ_TARGET: 'embedded', TEST_HTTP2_ENGINE: 'own' },
+          env: { ROCKETMQ_TARGET: 'embedded', TEST_HTTP2_ENGINE: 'node' },
           maxConcurrency: 12,
           testTimeout: 60_000,
           hookTimeout: 60_000,

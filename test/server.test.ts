@@ -4,11 +4,14 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { FrameType } from '../src/http2/frame.ts';
+import { SettingId } from '../src/http2/settings.ts';
 import { RequestCode } from '../src/remoting/request-code.ts';
 import { ResponseCode } from '../src/remoting/response-code.ts';
 import { Row } from './faults/figures.ts';
 import { makeCertificates } from './support/certificates.ts';
 import { ProxyClient } from './support/grpc-client.ts';
+import { greetedClient } from './support/http2-frames.ts';
 import { CompiledServer, type LogLine } from './support/server-process.ts';
 import { SettingFolder } from './support/setting-files.ts';
 import { clientOf, startTestCluster } from './support/started-proxy.ts';
@@ -108,6 +111,22 @@ describe('the server', { timeout: 60_000 }, () => {
       ]);
     });
 
+    it.each<[string, Record<string, string>, string[], boolean]>([
+      ['our own core', {}, [], false],
+      ['our own core where it is told to', {}, ['--http2-engine', 'own'], false],
+      ['Node where it is told to', {}, ['--http2-engine', 'node'], true],
+      ['Node where a variable says so', { PROXY_HTTP2_ENGINE: 'Node' }, [], true],
+    ])('and serves HTTP/2 by %s', async (_, environment, args, isNode) => {
+      const server = compiled.start(environment, args);
+      const { port } = await server.serves();
+      const client = await greetedClient(port);
+      const { payload } = await client.next((one) => one.type === FrameType.SETTINGS && one.payload.length > 0);
+      const ids = Array.from({ length: payload.length / 6 }, (_none, index) => payload.readUInt16BE(6 * index));
+      // Only Node says that it pushes nothing.
+      expect(ids.includes(SettingId.ENABLE_PUSH)).toBe(isNode);
+      expect(await clientOf(port).healthCheck({})).toMatchObject({ healthy: true });
+    });
+
     it('for everybody where it is told which endpoints they may name', async () => {
       const server = compiled.start({ PROXY_HOST: '0.0.0.0', PROXY_ALLOWED_ENDPOINTS: '*' });
       const { port } = await server.serves();
@@ -125,6 +144,7 @@ describe('the server', { timeout: 60_000 }, () => {
   describe('does not start', () => {
     it.each<[string, Record<string, string>, string[], string]>([
       ['an unknown flag', {}, ['--nonsense'], '--nonsense'],
+      ['a way of serving HTTP/2 that there is not', {}, ['--http2-engine', 'nodejs'], 'one of own, node'],
       ['a variable that is not allowed', { MAX_CONCURRENT: '0' }, [], 'MAX_CONCURRENT: "0" is not allowed'],
     ])('with %s: ends with 2 and names it', async (_, environment, args, text) => {
       const server = compiled.start(environment, args);

@@ -56,7 +56,7 @@ const closeGraceMsMin = 1_000;
 
 export interface ProxyOptions {
   readonly listener: Omit<ListenerOptions, 'handler' | 'onStream' | 'counter' | 'log' | 'tls'>;
-  /** What serves HTTP/2. Default: `node`. */
+  /** What serves HTTP/2. Default: `own`. */
   readonly http2Engine?: 'node' | 'own' | undefined;
   /** Unset: the port is cleartext. */
   readonly tls?: TlsFileSettings | undefined;
@@ -184,7 +184,7 @@ function createServing({ corsOrigins = [], http2Engine, log }: ProxyOptions, ser
   return {
     endlessPath,
     handler: createRequestHandler(handlers, pages, log),
-    onStream: http2Engine === 'own' ? createStreamHandler(served, handlers, pages, log) : undefined,
+    onStream: http2Engine === 'node' ? undefined : createStreamHandler(served, handlers, pages, log),
   };
 }
 

@@ -40,7 +40,7 @@ export function proxyOptions(changes: Partial<ProxyOptions> = {}): ProxyOptions 
     writeTimeoutMs: 30_000,
     producerIdleMs: 30_000,
     consumerIdleMs: 30_000,
-    http2Engine: process.env['TEST_HTTP2_ENGINE'] === 'own' ? 'own' : 'node',
+    http2Engine: process.env['TEST_HTTP2_ENGINE'] === 'node' ? 'node' : 'own',
     log: new MemoryLog(),
     ...changes,
   };
