@@ -1,4 +1,5 @@
 import { Code, type ConnectError } from '@connectrpc/connect';
+import type { Replies } from '../grpc/method.ts';
 import type { Log } from '../log.ts';
 import type { Cancellation } from '../remoting/deadline.ts';
 import type { Call, RepliesReader } from './call.ts';
@@ -7,6 +8,7 @@ import type { ClientLimits } from './client-limits.ts';
 import { failure, toFailure } from './failures.ts';
 import type { ProxyMetrics } from './metrics.ts';
 import { reportFailure } from './reports.ts';
+import { type StreamEnd, StreamReplies } from './stream-replies.ts';
 import type { Tokens } from './tokens.ts';
 
 /** Who may call, and how much. */
@@ -71,36 +73,36 @@ export class Calls {
   }
 
   /** Calls a handler that answers a stream. */
-  stream<Request, Reply>(name: string, handle: (request: Request, call: Call) => AsyncIterable<Reply>) {
-    return (request: Request, incoming: IncomingCall) => this.#stream(name, handle, request, incoming);
+  stream<Request, Reply>(name: string, handle: (request: Request, call: Call) => Replies<Reply>) {
+    return (request: Request, incoming: IncomingCall): StreamReplies<Reply> => {
+      let ended: (failed: boolean) => void = ignore;
+      let leave = ignore;
+      let caller: Caller | undefined;
+      return new StreamReplies({
+        begin: async () => {
+          ended = this.#metrics.callStarted('stream');
+          const call = this.#admit(name, incoming);
+          caller = call.caller;
+          if (call.limit !== undefined) leave = await call.limit.enter(call.client, 'stream', call.end);
+          return handle(request, call);
+        },
+        refusal: () => (caller?.hasEnded === true ? tokenChanged() : undefined),
+        end: (how) => {
+          leave();
+          const told = this.#toldOf(how, name, incoming);
+          ended(told !== undefined);
+          return told;
+        },
+      });
+    };
   }
 
-  async *#stream<Request, Reply>(
-    name: string,
-    handle: (request: Request, call: Call) => AsyncIterable<Reply>,
-    request: Request,
-    incoming: IncomingCall,
-  ): AsyncGenerator<Reply> {
-    const ended = this.#metrics.callStarted('stream');
-    let leave = ignore;
-    let failed = false;
-    try {
-      const call = this.#admit(name, incoming);
-      if (call.limit !== undefined) leave = await call.limit.enter(call.client, 'stream', call.end);
-      for await (const reply of handle(request, call)) {
-        if (call.caller.hasEnded) throw tokenChanged();
-        yield reply;
-      }
-      if (incoming.hasTimedOut) throw failure(Code.DeadlineExceeded, 'DEADLINE', 'the deadline of the call has passed');
-    } catch (error) {
-      // Who has gone cannot be told, and what failed may be the writing to them.
-      if (incoming.end.aborted && !incoming.hasTimedOut) return;
-      failed = true;
-      throw this.#reported(name, toFailure(error, incoming.hasTimedOut));
-    } finally {
-      leave();
-      ended(failed);
-    }
+  /** What the caller of a stream is told of its end. */
+  #toldOf(how: StreamEnd, name: string, { end, hasTimedOut }: IncomingCall): ConnectError | undefined {
+    if (how === 'left') return undefined;
+    // Who has gone cannot be told, and what failed may be the writing to them.
+    if (!hasTimedOut && (how === 'done' || end.aborted)) return undefined;
+    return this.#reported(name, how === 'done' ? deadlinePassed() : toFailure(how.error, hasTimedOut));
   }
 
   /** @throws ConnectError UNAUTHENTICATED */
@@ -153,6 +155,10 @@ class AdmittedCall implements Call {
     const { limit } = this;
     return limit === undefined ? undefined : () => limit.enter(this.client, 'unary', this.end);
   }
+}
+
+function deadlinePassed(): ConnectError {
+  return failure(Code.DeadlineExceeded, 'DEADLINE', 'the deadline of the call has passed');
 }
 
 function tokenChanged(): ConnectError {

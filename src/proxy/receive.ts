@@ -1,7 +1,7 @@
 import { Code, type ConnectError } from '@connectrpc/connect';
 import type { StreamGrace } from '../client/stream-grace.ts';
 import { UnreadBytes } from '../client/unread-bytes.ts';
-import type { Message, ReceiveMessagesRequest } from '../gen/rocketmq/rocketmq_pb.ts';
+import type { ReceiveMessagesRequest } from '../gen/rocketmq/rocketmq_pb.ts';
 import type { Log } from '../log.ts';
 import { type Call, createTimeoutMs, deadlineOf } from './call.ts';
 import { failure, invalid } from './failures.ts';
@@ -11,10 +11,12 @@ import type { Sessions } from './sessions.ts';
 import { createSettleHandlers, type SettleHandlers, type SettleOptions } from './settle.ts';
 import { StreamDeliveries } from './stream-deliveries.ts';
 import { streamEnding } from './stream-ending.ts';
+import { type BegunStream, StreamMessages } from './stream-messages.ts';
 
 /** Handlers of receiving. */
 export interface ReceiveHandlers extends SettleHandlers {
-  receiveMessages(request: ReceiveMessagesRequest, call: Call): AsyncIterable<Message>;
+  /** @throws (or its first message) ConnectError. */
+  receiveMessages(request: ReceiveMessagesRequest, call: Call): StreamMessages;
 }
 
 export interface ReceiveOptions extends SettleOptions {
@@ -41,55 +43,46 @@ export function createReceiveHandlers(
 ): ReceiveHandlers {
   const { messagesMax, draining, grace, log, onReceived, onPaused, onStalled } = options;
   const unreadBytes = options.unreadBytes ?? new UnreadBytes(Number.POSITIVE_INFINITY);
-  return {
-    async *receiveMessages(request, call) {
-      const session = sessions.consumer(request.consumerId, call.caller);
-      const streamMax = toMessagesMax(request.messagesMax, messagesMax);
-      const { consumer } = await session.open(deadlineOf(call, createTimeoutMs));
-      const stalled = new AbortController();
-      const ending = streamEnding([call.signal, draining, stalled.signal]);
-      const { group, topic } = session.fields;
-      const unread = unreadBytes.open(ending.signal, () => {
-        log.warn({ group, topic }, 'ended a stream whose reader stands still while others wait for PROXY_UNREAD_MB');
-        onStalled?.();
-        stalled.abort();
-        call.reader?.cut();
-      });
-      const reader = new ReaderWatch(onPaused);
-      const stream = { messagesMax: streamMax, signal: ending.signal, onPaused, unread };
-      const messages = consumer.stream(grace === undefined ? stream : { ...stream, grace });
-      const deliveries = new StreamDeliveries(messages, {
-        binaryBodies: request.binaryBodies,
-        seal: (receipt) => receipts.seal(session.receiptOwner, receipt),
-        onLeftOut: () => unread.read(),
-        log,
-      });
-      call.reader?.watch(
-        () => deliveries.forgetBody(),
-        () => unread.progressed(),
-      );
-      try {
-        for (;;) {
-          const delivered = deliveries.takeNow() ?? (await deliveries.next());
-          if (delivered === undefined) break;
-          onReceived();
-          reader.given();
-          yield delivered;
-          reader.asked();
-          unread.read();
-        }
-      } finally {
-        reader.stop();
-        await deliveries.end();
-        ending.release();
-      }
-      if (stalled.signal.aborted) throw standsStill();
-      if (draining.aborted)
-        throw failure(Code.Unavailable, 'SHUTTING_DOWN', 'the proxy is shutting down: receive from another instance');
-    },
+  const begin = async (request: ReceiveMessagesRequest, call: Call): Promise<BegunStream> => {
+    const session = sessions.consumer(request.consumerId, call.caller);
+    const streamMax = toMessagesMax(request.messagesMax, messagesMax);
+    const { consumer } = await session.open(deadlineOf(call, createTimeoutMs));
+    const stalled = new AbortController();
+    const { signal, release } = streamEnding([call.signal, draining, stalled.signal]);
+    const { group, topic } = session.fields;
+    const unread = unreadBytes.open(signal, () => {
+      log.warn({ group, topic }, 'ended a stream whose reader stands still while others wait for PROXY_UNREAD_MB');
+      onStalled?.();
+      stalled.abort();
+      call.reader?.cut();
+    });
+    const stream = { messagesMax: streamMax, signal, onPaused, unread };
+    const messages = consumer.stream(grace === undefined ? stream : { ...stream, grace });
+    const deliveries = new StreamDeliveries(messages, {
+      binaryBodies: request.binaryBodies,
+      seal: (receipt) => receipts.seal(session.receiptOwner, receipt),
+      onLeftOut: () => unread.read(),
+      log,
+    });
+    call.reader?.watch(
+      () => deliveries.forgetBody(),
+      () => unread.progressed(),
+    );
+    const outcome = (): ConnectError | undefined => {
+      if (stalled.signal.aborted) return standsStill();
+      return draining.aborted ? shuttingDown() : undefined;
+    };
+    return { deliveries, reader: new ReaderWatch(onPaused), unread, onReceived, release, failure: outcome };
+  };
 
+  return {
+    receiveMessages: (request, call) => new StreamMessages(() => begin(request, call)),
     ...createSettleHandlers(sessions, receipts, options),
   };
+}
+
+function shuttingDown(): ConnectError {
+  return failure(Code.Unavailable, 'SHUTTING_DOWN', 'the proxy is shutting down: receive from another instance');
 }
 
 function standsStill(): ConnectError {
