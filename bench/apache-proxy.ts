@@ -30,11 +30,14 @@ export async function startApacheProxy({ nameServer }: BrokerProcess, classPath:
     JSON.stringify({ rocketMQClusterName: 'DefaultCluster', grpcServerPort, remotingListenPort }),
   );
   await writeFile(join(home, 'logback.xml'), logback(join(home, 'proxy.log')));
+  // Its gRPC tells of each stream that a client left.
+  await writeFile(join(home, 'logging.properties'), 'handlers=\n');
   const program = startProgram(
     [
       'java',
       ...[`-Xms${heapMegabytes}m`, `-Xmx${heapMegabytes}m`, `-Duser.home=${home}`, '-cp', classPath],
       `-Drmq.logback.configurationFile=${join(home, 'logback.xml')}`,
+      `-Djava.util.logging.config.file=${join(home, 'logging.properties')}`,
       ...['org.apache.rocketmq.proxy.ProxyStartup', '-n', nameServer, '-pm', 'cluster', '-pc', config],
     ],
     { env: { ...process.env, RMQ_PROXY_HOME: home }, cwd: home },

@@ -45,6 +45,7 @@ export async function compareClients(bench: Bench): Promise<Figures[]> {
       }
     }
     for (const { name, receive } of clientsOf(bench, home)) {
+      if (effort.isQuick && (name === clientNames.pull || name === clientNames.pop)) continue;
       const runOnce = () => {
         const group = `group_${randomBytes(4).toString('hex')}`;
         return run([...receive, broker.nameServer, topic, group, String(backlogCount)]);

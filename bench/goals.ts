@@ -164,6 +164,7 @@ function valueAt({ question, case: name, name: who, column }: Place, figures: Fi
 function wordsOf({ measured, over, least, most }: Goal): string {
   const bound = least === undefined ? `≤ ${most}` : `≥ ${least}`;
   if (over === undefined) return `${measured.column} ${bound}`;
-  const others = over.map((place) => (place.name === measured.name ? place.case : place.name));
-  return `${measured.column} ${bound} × ${others.join(', ')}`;
+  const [first] = over;
+  const others = first?.name === measured.name ? first.case : first?.name;
+  return `${measured.column} ${bound} × ${over.length > 1 ? 'the best other' : others}`;
 }

@@ -5,7 +5,7 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { missingForRocketMQ } from '../test/rocketmq/java.ts';
-import { type Bench, bodyBytes, type Effort, quickEffort, wholeEffort } from './bench.ts';
+import { type Bench, bodyBytes, quickEffort, wholeEffort } from './bench.ts';
 import { type BrokerProcess, startApache, startCannedBroker, startEngineProcess } from './brokers.ts';
 import { type Figures, failuresOf, ratiosOf, rowsOf } from './figures.ts';
 import { goals, verdictsOf } from './goals.ts';
@@ -32,15 +32,22 @@ if (asked.length === 0) {
   process.exit(2);
 }
 const effort = values.quick ? quickEffort : wholeEffort;
+const names = new Set(asked.map(({ name }) => name));
+const peers = await findPeers({
+  apacheProxy: names.has('receive') || names.has('send-apache'),
+  java: names.has('clients'),
+});
 const rounds = effort.roundCount === 1 ? 'one round' : `medians of ${effort.roundCount} rounds (least–most)`;
-const head = headOf(`${bodyBytes} B bodies, ${rounds} of ${effort.measuredMs / 1_000} s, all on one machine`);
+const head = headOf(
+  `${bodyBytes} B bodies, ${rounds} of ${effort.measuredMs / 1_000} s, all on one machine`,
+  peers.versions,
+);
 console.log(head);
-const answers = await answersOf(asked, effort);
+const answers = await answersOf(asked);
 
-const asRun = new Set(asked.map(({ name }) => name));
 const verdicts = verdictsOf(
   answers,
-  goals.filter(({ measured }) => asRun.has(measured.question)),
+  goals.filter(({ measured }) => names.has(measured.question)),
 );
 console.log(`## Goals\n\n${tableOf(verdicts)}\n\nTook ${((performance.now() - startedMs) / 1_000).toFixed(0)} s.`);
 if (values.json !== undefined) {
@@ -52,12 +59,7 @@ for (const failure of failures) console.error(failure);
 process.exitCode = failures.length === 0 ? 0 : 1;
 
 /** Each sink runs alone, for as long as it has questions. */
-async function answersOf(asked: readonly Question[], effort: Effort): Promise<Map<string, readonly Figures[]>> {
-  const names = new Set(asked.map(({ name }) => name));
-  const peers = await findPeers({
-    apacheProxy: names.has('receive') || names.has('send-apache'),
-    java: names.has('clients'),
-  });
+async function answersOf(asked: readonly Question[]): Promise<Map<string, readonly Figures[]>> {
   const missing = missingForRocketMQ([apacheVersion]);
   const answers = new Map<string, readonly Figures[]>();
   for (const sink of Object.keys(startSink) as Sink[]) {

@@ -42,16 +42,20 @@ export async function measure({ proxy, broker, command, env = process.env }: Run
   }
 }
 
-/** What a proxy grows by, and the CPU time that it takes, while a client opens so many streams and holds them. */
-export async function measureGrowth(proxy: ProxyProcess, command: readonly string[]): Promise<Round> {
+/** What a proxy grows by while a client opens many streams, and the CPU time that it takes then while they wait. */
+export async function measureStreams(proxy: ProxyProcess, command: readonly string[]): Promise<Round> {
   const client = startProgram(command, { timeout: measureMsMax });
   try {
     await untilEvent(client, 'measured', command);
-    const [bytesBefore, cpuBefore] = [residentBytes(proxy.pid), cpuMicros(proxy.pid)];
+    const bytesBefore = residentBytes(proxy.pid);
+    await untilEvent(client, 'opened', command);
+    const cpuBefore = cpuMicros(proxy.pid);
     const { count, seconds } = await untilEvent(client, 'done', command);
+    // Of the streams opened before, half as many as are counted, the CPU time is counted as well.
+    const waiting = Number(count) * 1.5;
     return {
       'KB/stream': (residentBytes(proxy.pid) - bytesBefore) / 1_024 / Number(count),
-      'CPU µs/stream and second': (cpuMicros(proxy.pid) - cpuBefore) / Number(count) / Number(seconds),
+      'CPU µs/stream and second': (cpuMicros(proxy.pid) - cpuBefore) / waiting / Number(seconds),
     };
   } finally {
     await client.end();

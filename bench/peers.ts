@@ -1,4 +1,5 @@
 /** Programs that others than this project are measured by, each left out with a line that says why where its tools are missing. */
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { checkoutDirectory, missingForRocketMQ } from '../test/rocketmq/java.ts';
 import { compileGo, compileJava, fetchJars, skipGo, skipJavaClients } from '../test/rocketmq/official/build.ts';
@@ -12,6 +13,8 @@ export interface Peers {
   readonly java: string | undefined;
   /** Loads a proxy through a gRPC client: grpc-go, or without Go grpc-js. Arguments: see `peers/go`. */
   readonly load: readonly string[];
+  /** Of what takes part, each with its name. */
+  readonly versions: readonly string[];
 }
 
 const sources = join(checkoutDirectory(), 'bench', 'peers');
@@ -26,7 +29,19 @@ export async function findPeers(wanted: { readonly apacheProxy: boolean; readonl
     apacheProxy: wanted.apacheProxy && go !== undefined ? await findApacheProxy() : undefined,
     java: wanted.java && !skipJavaClients() ? await compileJava(apacheVersion, [join(sources, 'java')]) : undefined,
     load: go === undefined ? [process.execPath, 'build/bench/peers/grpc-js.js'] : [go],
+    versions: [
+      ...versionOf('Go', 'go', 'version'),
+      ...versionOf('Java', 'java', '-version'),
+      `Apache RocketMQ ${apacheVersion}`,
+    ],
   };
+}
+
+/** Nothing where the command is missing. */
+function versionOf(name: string, command: string, argument: string): string[] {
+  const { stdout, stderr, status } = spawnSync(command, [argument], { encoding: 'utf8' });
+  const [version] = /\d+\.[\d.]+/.exec(`${stdout}${stderr}`) ?? [];
+  return status === 0 && version !== undefined ? [`${name} ${version}`] : [];
 }
 
 async function findApacheProxy(): Promise<string | undefined> {

@@ -10,10 +10,19 @@ import (
 	"time"
 )
 
+// A slow machine gets so many times the time to get warm, until so many messages were sent: what compiles while it runs is slow before.
+const (
+	warmTimesMax = 5
+	warmCount    = 5000
+)
+
 // measureLoad keeps so many calls in flight, for a while to get warm and then for what is measured, and says what that gave. A call is given
 // its number, and gives the messages that it sent.
 func measureLoad(inFlight int, warm, measured time.Duration, call func(turn int) int) {
-	load(inFlight, warm, call)
+	for begun, sent := time.Now(), 0; time.Since(begun) < warm || sent < warmCount && time.Since(begun) < warmTimesMax*warm; {
+		count, _ := load(inFlight, warm/4, call)
+		sent += count
+	}
 	sayMeasured()
 	started := time.Now()
 	count, latencies := load(inFlight, measured, call)

@@ -16,6 +16,10 @@ import org.apache.rocketmq.common.message.Message;
 public final class Peer {
     private static final int LATENCIES_MAX = 4_000_000;
 
+    /** As in `peers/go/measure.go`. */
+    private static final int WARM_TIMES_MAX = 5;
+    private static final int WARM_COUNT = 5_000;
+
     public static void main(String[] arguments) throws Exception {
         switch (arguments[0]) {
             case "send":
@@ -41,7 +45,12 @@ public final class Peer {
         producer.start();
         byte[] body = new byte[Integer.parseInt(arguments[6])];
         Arrays.fill(body, (byte) 'x');
-        load(producer, arguments[2], body, inFlight, Long.parseLong(arguments[4]));
+        long warmMs = Long.parseLong(arguments[4]);
+        long begunNs = System.nanoTime();
+        for (long passedMs = 0, count = 0; passedMs < warmMs || count < WARM_COUNT && passedMs < WARM_TIMES_MAX * warmMs; ) {
+            count += load(producer, arguments[2], body, inFlight, warmMs / 4).length;
+            passedMs = (System.nanoTime() - begunNs) / 1_000_000;
+        }
         System.out.println("{\"event\":\"measured\"}");
         long startedNs = System.nanoTime();
         long[] latencies = load(producer, arguments[2], body, inFlight, Long.parseLong(arguments[5]));
