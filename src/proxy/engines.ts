@@ -33,12 +33,15 @@ export interface EnginesOptions {
 interface Engine {
   readonly client: ClusterClient;
   usedAtMs: number;
+  isClosed: boolean;
 }
 
 /** One client for each endpoint and credentials, shared by all sessions; made on first use, closed when idle. */
 export class Engines {
   readonly #options: EnginesOptions;
   readonly #engines = new Map<string, Engine>();
+  /** Those that are found again without their names: a session asks with each message. */
+  readonly #found = new WeakMap<EngineKey, Engine>();
   #closed = false;
 
   constructor(options: EnginesOptions) {
@@ -55,17 +58,26 @@ export class Engines {
    */
   get(key: EngineKey): ClusterClient {
     if (this.#closed) throw failure(Code.Unavailable, 'SHUTTING_DOWN', 'the proxy is shutting down');
-    const text = JSON.stringify([key.endpoint, key.accessKeyId, key.accessKeySecret]);
-    const engine = this.#engines.get(text) ?? this.#create(text, key);
+    const found = this.#found.get(key);
+    const engine = found === undefined || found.isClosed ? this.#find(key) : found;
     engine.usedAtMs = performance.now();
     return engine.client;
   }
 
+  #find(key: EngineKey): Engine {
+    const text = JSON.stringify([key.endpoint, key.accessKeyId, key.accessKeySecret]);
+    const engine = this.#engines.get(text) ?? this.#create(text, key);
+    this.#found.set(key, engine);
+    return engine;
+  }
+
   /** Closes what nobody used for a while. */
   sweep(nowMs: number = performance.now(), idleMs: number = engineIdleMs): void {
-    for (const [key, { client, usedAtMs }] of this.#engines) {
+    for (const [key, engine] of this.#engines) {
+      const { client, usedAtMs } = engine;
       if (nowMs - usedAtMs < idleMs || client.consumerCount > 0 || client.transactionGroups.count > 0) continue;
       this.#engines.delete(key);
+      engine.isClosed = true;
       // It never fails, and there is nothing to wait for.
       void client.close();
     }
@@ -106,7 +118,7 @@ export class Engines {
       // Of transactions that are not left pending, what is stored is committed.
       () => TransactionOutcome.COMMIT,
     );
-    const engine = { client, usedAtMs: performance.now() };
+    const engine = { client, usedAtMs: performance.now(), isClosed: false };
     this.#engines.set(text, engine);
     return engine;
   }

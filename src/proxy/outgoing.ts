@@ -110,14 +110,17 @@ function checkText(what: string, text: string): void {
  * @returns the most bytes that the body may have beside them.
  */
 function checkProperties(userProperties: readonly [string, string][], texts: readonly string[]): number {
-  const propertiesBytes = [...userProperties.flat(), ...texts].reduce(
-    // Brokers end each name and each value with a byte of their own.
-    (bytes, text) => bytes + Buffer.byteLength(text) + 1,
-    0,
-  );
+  let propertiesBytes = 0;
+  for (const text of texts) propertiesBytes += propertyBytes(text);
+  for (const [name, value] of userProperties) propertiesBytes += propertyBytes(name) + propertyBytes(value);
   if (propertiesBytes > userPropertiesBytesMax)
     throw tooLarge('properties, tag and keys', propertiesBytes, userPropertiesBytesMax);
   return deliveredBytesMax - propertiesBytes - userProperties.length * propertyHeaderBytes - deliveredOverheadBytes;
+}
+
+/** Brokers end each name and each value with a byte of their own. */
+function propertyBytes(text: string): number {
+  return Buffer.byteLength(text) + 1;
 }
 
 function tooLarge(what: string, bytes: number, bytesMax: number): ConnectError {
