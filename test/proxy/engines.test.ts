@@ -123,17 +123,18 @@ describe('Engines', () => {
 
   describe('that are idle', () => {
     it('are closed, and made again when they are used again', async () => {
-      await send(keyOf());
+      const key = keyOf();
+      await send(key);
       const nowMs = performance.now();
       engines.sweep(nowMs + engineIdleMs - 1_000);
       expect(engines.count).toBe(1);
-      const client = engines.get(keyOf());
+      const client = engines.get(key);
       engines.sweep(nowMs + engineIdleMs + 60_000);
       expect(engines.count).toBe(0);
       await cluster.broker.until(() => cluster.broker.openConnections.length === 0);
       await cluster.nameServer.until(() => cluster.nameServer.openConnections.length === 0);
-      expect(engines.get(keyOf())).not.toBe(client);
-      await send(keyOf());
+      expect(engines.get(key)).not.toBe(client);
+      await send(key);
     });
 
     it('stay where a consumer may need them', () => {
