@@ -63,6 +63,10 @@ export class ChosenConsumer implements Consumer {
     return isPullReceipt(receipt) ? this.#byPull.ack(receipt) : this.#byPop.ack(receipt, deadline);
   }
 
+  ackNow(receipt: Receipt): boolean {
+    return isPullReceipt(receipt) && this.#byPull.ackNow(receipt);
+  }
+
   async nack(receipt: Receipt, delayMs: number, deadline: Deadline): Promise<void> {
     if (isPullReceipt(receipt)) await this.#byPull.nack(receipt, delayMs, deadline);
     else await this.#byPop.nack(receipt, delayMs, deadline);

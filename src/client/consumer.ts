@@ -91,6 +91,13 @@ export interface Consumer<R extends Receipt = Receipt> {
   ack(receipt: R, deadline: Deadline): Promise<void>;
 
   /**
+   * As `ack`, where that needs no broker and so no waiting. Unset: it always does.
+   * @returns false where it does need one: nothing is done then.
+   * @throws ClientError `expired`.
+   */
+  ackNow?(receipt: R): boolean;
+
+  /**
    * Gives a message back: it comes again, with one more of `reconsumeTimes`, after the delay, or as soon after it as the broker can.
    * @param delayMs 0: as soon as it can be.
    * @throws as `ack`.

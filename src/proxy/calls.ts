@@ -40,6 +40,15 @@ export interface IncomingCall {
 /** What balancers and probes call, which have no token; it tells only whether the proxy serves. */
 const openRpcs: ReadonlySet<string> = new Set(['HealthCheck', 'Health.Check', 'Health.List', 'Health.Watch']);
 
+/** A unary call that has been counted. */
+interface BegunCall {
+  readonly name: string;
+  readonly incoming: IncomingCall;
+  readonly ended: (failed: boolean) => void;
+  /** To be called when it ends. */
+  leave: () => void;
+}
+
 /** How handlers are called: each call is let in, counted, and fails as `failures.ts` says. */
 export class Calls {
   readonly #metrics: ProxyMetrics;
@@ -52,24 +61,57 @@ export class Calls {
     this.#access = access;
   }
 
-  /** Calls a handler that answers once. */
-  unary<Request, Reply>(name: string, handle: (request: Request, call: Call) => Promise<Reply>) {
-    return async (request: Request, incoming: IncomingCall): Promise<Reply> => {
+  /** Calls a handler that answers once. What it answers at once needs no promise. */
+  unary<Request, Reply>(name: string, handle: (request: Request, call: Call) => Promise<Reply> | Reply) {
+    return (request: Request, incoming: IncomingCall): Promise<Reply> | Reply => {
       const ended = this.#metrics.callStarted();
-      let leave = ignore;
+      const begun = { name, incoming, ended, leave: ignore };
       try {
         const call = this.#admit(name, incoming);
-        if (call.limit !== undefined) leave = await call.limit.enter(call.client, 'unary', call.end);
-        const reply = await handle(request, call);
+        const entered = call.limit === undefined ? ignore : call.limit.tryEnter(call.client, 'unary');
+        if (entered === undefined)
+          return this.#settled(
+            begun,
+            this.#enterLater(begun, call, () => handle(request, call)),
+          );
+        begun.leave = entered;
+        const reply = handle(request, call);
+        if (reply instanceof Promise) return this.#settled(begun, reply);
+        begun.leave();
         ended(false);
         return reply;
       } catch (error) {
-        ended(true);
-        throw this.#reported(name, toFailure(error, incoming.hasTimedOut));
-      } finally {
-        leave();
+        throw this.#failed(begun, error);
       }
     };
+  }
+
+  /** For a client that is over its limits. */
+  async #enterLater<Reply>(
+    begun: BegunCall,
+    { limit, client, end }: AdmittedCall,
+    handle: () => Promise<Reply> | Reply,
+  ): Promise<Reply> {
+    begun.leave = (await limit?.enter(client, 'unary', end)) ?? ignore;
+    return handle();
+  }
+
+  async #settled<Reply>(begun: BegunCall, pending: Promise<Reply>): Promise<Reply> {
+    try {
+      const reply = await pending;
+      begun.leave();
+      begun.ended(false);
+      return reply;
+    } catch (error) {
+      throw this.#failed(begun, error);
+    }
+  }
+
+  /** Ends a call. @returns what its caller is told. */
+  #failed({ name, incoming, ended, leave }: BegunCall, error: unknown): ConnectError {
+    leave();
+    ended(true);
+    return this.#reported(name, toFailure(error, incoming.hasTimedOut));
   }
 
   /** Calls a handler that answers a stream. */

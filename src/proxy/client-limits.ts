@@ -72,7 +72,7 @@ export class ClientLimits {
    * @throws ConnectError RESOURCE_EXHAUSTED; after a while where the client was just refused.
    */
   async enter(client: string, kind: CallKind, signal: Cancellation): Promise<() => void> {
-    const leave = this.#tryEnter(client, kind);
+    const leave = this.tryEnter(client, kind);
     if (leave !== undefined) return leave;
     // Whoever has gone needs no answer.
     await this.#hold(this.#untilRefusal(client), [signal, this.#draining]);
@@ -102,7 +102,8 @@ export class ClientLimits {
     return client.refusedAtMs - nowMs;
   }
 
-  #tryEnter(name: string, kind: CallKind): (() => void) | undefined {
+  /** As `enter`, for a client that is within its limits; undefined for one that is not. */
+  tryEnter(name: string, kind: CallKind): (() => void) | undefined {
     const { clientCallsMax, clientStreamsMax, clientCallsPerSecond } = this.#settings;
     const client = this.#clientOf(name);
     if (clientCallsPerSecond > 0) {

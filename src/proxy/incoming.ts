@@ -1,11 +1,12 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ReceivedMessage } from '../client/received-message.ts';
 import { shownProperties } from '../client/shown-properties.ts';
-import type { MessageSchema } from '../gen/rocketmq/rocketmq_pb.ts';
+import type { Message } from '../gen/rocketmq/rocketmq_pb.ts';
 import { rpcBytesMax } from './call.ts';
 
 /** What the rest of a message takes at most: properties of 32,767 bytes, each with its headers, in which every byte is no UTF-8. */
 const aroundBodyBytesMax = 262_144;
+
+const noBytes = new Uint8Array();
 
 /**
  * A message as the API delivers it.
@@ -16,13 +17,17 @@ export function toMessage(
   message: Omit<ReceivedMessage, 'receipt'>,
   receiptHandle: string,
   binaryBodies = false,
-): MessageInitShape<typeof MessageSchema> | undefined {
-  const body = binaryBodies ? { binaryBody: message.body } : { messageBody: message.body.toString() };
-  if (!fits(message.body, body.messageBody)) return undefined;
+): Message | undefined {
+  const { body } = message;
+  const text = binaryBodies ? undefined : body.toString();
+  if (!fits(body, text)) return undefined;
+  // Not by `create`, which looks at each field's type.
   return {
+    $typeName: 'rocketmq.Message',
     messageId: message.messageId,
     receiptHandle,
-    ...body,
+    messageBody: text ?? '',
+    binaryBody: text === undefined ? body : noBytes,
     tag: message.tag ?? '',
     properties: shownProperties(message.properties),
     bornTimestamp: BigInt(message.bornTimestampMs),

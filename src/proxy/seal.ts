@@ -65,6 +65,7 @@ export class Sealer {
   };
   /** Texts sealed so far, the next nonce: below 2^53 for as long as a process can live. */
   #sealedCount = 0;
+  #replacedCount = 0;
 
   /**
    * @param keys the first seals, all of them open; 32 bytes each.
@@ -78,12 +79,18 @@ export class Sealer {
     this.#sealingKey = this.#use(keys);
   }
 
+  /** How often keys were replaced: what opened before the last time need not open any more. */
+  get replacedCount(): number {
+    return this.#replacedCount;
+  }
+
   /**
    * Seals and opens with these keys from now on; what was sealed under a key that is no more among them does not open.
    * @throws RangeError as the constructor; nothing has changed then.
    */
   replaceKeys(keys: readonly Uint8Array[]): void {
     this.#sealingKey = this.#use(keys);
+    this.#replacedCount += 1;
   }
 
   /** @throws RangeError for a payload longer than `payloadBytesMax`. */

@@ -17,7 +17,7 @@ import type { Service } from './service.ts';
 /** Answers the calls of a method. */
 type Serve<Method extends DescMethod> =
   Method extends DescMethodUnary<infer Request, infer Reply>
-    ? (request: MessageShape<Request>, call: IncomingCall) => Promise<MessageInitShape<Reply>>
+    ? (request: MessageShape<Request>, call: IncomingCall) => Promise<MessageInitShape<Reply>> | MessageInitShape<Reply>
     : Method extends DescMethodServerStreaming<infer Request, infer Reply>
       ? (request: MessageShape<Request>, call: IncomingCall) => AsyncIterable<MessageInitShape<Reply>>
       : Method extends DescMethodBiDiStreaming<infer Request, infer Reply>

@@ -12,20 +12,24 @@ import type {
   NackMessageResponseSchema,
 } from '../gen/rocketmq/rocketmq_pb.ts';
 import { type Call, deadlineOf } from './call.ts';
+import type { ConsumerSession } from './consumer-session.ts';
 import { invalid } from './failures.ts';
 import { checkCount, countText, Failures, type OutcomeReply, successOf } from './outcomes.ts';
 import { settle } from './peer-answers.ts';
 import type { Settlement } from './peer-messages.ts';
 import type { Peers } from './peers.ts';
-import type { Receipts } from './receipts.ts';
+import type { OpenedReceipt, Receipts } from './receipts.ts';
 import type { Sessions } from './sessions.ts';
 
 /** Most receipt handles of one AckMessages. */
 export const ackHandlesMax = 1_000;
 
+type AckReply = MessageInitShape<typeof AckMessageResponseSchema>;
+
 /** Handlers of what has been received. */
 export interface SettleHandlers {
-  ackMessage(request: AckMessageRequest, call: Call): Promise<MessageInitShape<typeof AckMessageResponseSchema>>;
+  /** By pull an ack is done at once, and needs no promise. */
+  ackMessage(request: AckMessageRequest, call: Call): Promise<AckReply> | AckReply;
   ackMessages(request: AckMessagesRequest, call: Call): Promise<MessageInitShape<typeof AckMessagesResponseSchema>>;
   nackMessage(request: NackMessageRequest, call: Call): Promise<MessageInitShape<typeof NackMessageResponseSchema>>;
   changeInvisibleDuration(
@@ -43,24 +47,34 @@ export interface SettleOptions {
   readonly onFailures?: ((rpc: string, failures: readonly ConnectError[]) => void) | undefined;
 }
 
+interface Opened extends OpenedReceipt {
+  readonly session: ConsumerSession;
+  readonly consumerId: string;
+}
+
 interface Delivered {
   readonly consumerId: string;
   readonly receiptHandle: string;
 }
 
 export function createSettleHandlers(sessions: Sessions, receipts: Receipts, options: SettleOptions): SettleHandlers {
-  const settleDelivered = createSettle(sessions, receipts, options);
+  const settler = createSettler(sessions, receipts, options);
+  const { settleDelivered } = settler;
   const { onFailures } = options;
 
   const ack = async (delivered: Delivered, call: Call): Promise<OutcomeReply> => {
-    await settleDelivered(delivered, { kind: 'ack', durationMs: 0 }, call);
-    return successOf('the message is acknowledged');
+    await settler.ack(delivered, call);
+    return acknowledged;
   };
 
   return {
-    async ackMessage(request, call) {
-      const { success, message } = await ack(request, call);
-      return { success, message };
+    ackMessage(request, call) {
+      try {
+        const acked = settler.ack(request, call);
+        return acked === undefined ? ackReply : acked.then(() => ackReply);
+      } catch (error) {
+        return Promise.reject(error);
+      }
     },
 
     async ackMessages({ consumerId, receiptHandles }, call) {
@@ -97,16 +111,18 @@ export function createSettleHandlers(sessions: Sessions, receipts: Receipts, opt
   };
 }
 
-/** What settles a message, where it was handed out or here; it returns the handle to go on with, of a change only. */
-function createSettle(sessions: Sessions, receipts: Receipts, { writeTimeoutMs, peers }: SettleOptions) {
-  return async (
-    { consumerId, receiptHandle }: Delivered,
+const acknowledged = successOf('the message is acknowledged');
+const ackReply: AckReply = { success: acknowledged.success, message: acknowledged.message };
+const ackSettlement = { kind: 'ack', durationMs: 0 } as const;
+
+/** What settles messages, where they were handed out or here. */
+function createSettler(sessions: Sessions, receipts: Receipts, { writeTimeoutMs, peers }: SettleOptions) {
+  /** @returns the handle to go on with, of a change only. */
+  const settleOpened = async (
+    { session, consumerId, receipt, peer }: Opened,
     { kind, durationMs }: Omit<Settlement, 'receipt'>,
     call: Call,
   ): Promise<string | undefined> => {
-    const session = sessions.consumer(consumerId, call.caller);
-    const { receipt, peer } = receipts.open(session.receiptOwner, receiptHandle);
-    checkDuration(kind, durationMs);
     const deadline = deadlineOf(call, writeTimeoutMs);
     const settlement = { kind, receipt, durationMs };
     const isForPeer = peer !== undefined && peers !== undefined;
@@ -116,6 +132,27 @@ function createSettle(sessions: Sessions, receipts: Receipts, { writeTimeoutMs, 
     const isHere = reply === 'gone';
     const changed = isHere ? await settle(session.consumer, settlement, deadline) : reply.receipt;
     return changed === undefined ? undefined : receipts.seal(session.receiptOwner, changed, isHere ? undefined : peer);
+  };
+
+  const open = ({ consumerId, receiptHandle }: Delivered, call: Call): Opened => {
+    const session = sessions.consumer(consumerId, call.caller);
+    const { receipt, peer } = receipts.open(session.receiptOwner, receiptHandle);
+    return { session, consumerId, receipt, peer };
+  };
+
+  return {
+    /** Undefined where it is done already. */
+    ack: (delivered: Delivered, call: Call): Promise<unknown> | undefined => {
+      const opened = open(delivered, call);
+      if (opened.peer === undefined && opened.session.consumer.ackNow?.(opened.receipt) === true) return undefined;
+      return settleOpened(opened, ackSettlement, call);
+    },
+
+    settleDelivered: async (delivered: Delivered, settlement: Omit<Settlement, 'receipt'>, call: Call) => {
+      const opened = open(delivered, call);
+      checkDuration(settlement.kind, settlement.durationMs);
+      return settleOpened(opened, settlement, call);
+    },
   };
 }
 

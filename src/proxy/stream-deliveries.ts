@@ -1,8 +1,7 @@
-import { create } from '@bufbuild/protobuf';
 import type { MessageStream } from '../client/consumer.ts';
 import type { Receipt } from '../client/receipt.ts';
 import type { ReceivedMessage } from '../client/received-message.ts';
-import { type Message, MessageSchema } from '../gen/rocketmq/rocketmq_pb.ts';
+import type { Message } from '../gen/rocketmq/rocketmq_pb.ts';
 import type { Log } from '../log.ts';
 import { toMessage } from './incoming.ts';
 
@@ -66,14 +65,13 @@ export class StreamDeliveries {
 
   #deliver(message: ReceivedMessage): Message | undefined {
     const { seal, binaryBodies, onLeftOut, log } = this.#options;
-    const made = toMessage(message, seal(message.receipt), binaryBodies);
-    if (made === undefined) {
+    const delivered = toMessage(message, seal(message.receipt), binaryBodies);
+    if (delivered === undefined) {
       const { messageId, topic, body } = message;
       log.error({ messageId, topic, bytes: body.length }, 'a message is too large to be delivered');
       onLeftOut();
       return undefined;
     }
-    const delivered = create(MessageSchema, made);
     this.#last = message.body.length < largeBytesMin ? undefined : delivered;
     return delivered;
   }

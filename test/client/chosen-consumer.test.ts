@@ -54,6 +54,7 @@ describe('a consumer that may receive in either way', () => {
     expect(client.consumerCount).toBe(1);
     expect(() => consumer.stream({ messagesMax: 1, signal: AbortSignal.abort() })).toThrow('open it first');
     await expect(consumer.ack(pullReceipt, soon())).rejects.toMatchObject({ kind: 'expired' });
+    expect(() => consumer.ackNow?.(pullReceipt)).toThrow(expect.objectContaining({ kind: 'expired' }));
     await expect(consumer.nack(pullReceipt, 0, soon())).rejects.toMatchObject({ kind: 'expired' });
     await expect(consumer.changeInvisibleDuration(pullReceipt, 1_000, soon())).rejects.toMatchObject({
       kind: 'expired',

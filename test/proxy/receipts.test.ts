@@ -1,7 +1,7 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
-import { Receipts } from '../../src/proxy/receipts.ts';
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { handlesMin, Receipts } from '../../src/proxy/receipts.ts';
 import { Sealer } from '../../src/proxy/seal.ts';
 import { encodePopReceipt, type PopReceipt } from '../../src/remoting/pop-receipt.ts';
 
@@ -104,5 +104,54 @@ describe('receipt handles', () => {
 
   it('are refused when they are made up', () => {
     fc.assert(fc.property(fc.base64String({ minLength: 1, maxLength: 300 }), (text) => refusal(text) === notOurs));
+  });
+
+  describe('that were sealed here', () => {
+    let here: Receipts;
+    let sealerHere: Sealer;
+
+    beforeEach(() => {
+      sealerHere = new Sealer([key]);
+      here = new Receipts(sealerHere);
+    });
+
+    /** Opens a handle. @returns how often something was decrypted for that. */
+    function decryptions(handle: string): number {
+      const decrypt = vi.spyOn(sealerHere, 'open');
+      onTestFinished(() => decrypt.mockRestore());
+      expect(here.open(owner, handle)).toMatchObject({ receipt, peer: undefined });
+      return decrypt.mock.calls.length;
+    }
+
+    it('open without being decrypted, once', () => {
+      const handle = here.seal(owner, receipt);
+      expect(decryptions(handle)).toBe(0);
+      expect(decryptions(handle)).toBe(1);
+    });
+
+    it('are of one group, topic and cluster all the same', () => {
+      const handle = here.seal(other, receipt);
+      expect(() => here.open(owner, handle)).toThrow('another consumer group or topic');
+    });
+
+    it('open as any others behind so many that have not come back', () => {
+      const first = here.seal(owner, receipt);
+      for (let count = 1; count < handlesMin; count += 1) here.seal(owner, receipt);
+      const next = here.seal(owner, receipt);
+      expect(decryptions(first)).toBe(0);
+      expect(decryptions(next)).toBe(0);
+      const old = here.seal(owner, receipt);
+      for (let count = 0; count < 2 * handlesMin; count += 1) here.seal(owner, receipt);
+      expect(decryptions(old)).toBe(1);
+    });
+
+    it('do not open once their key has gone', () => {
+      const handle = here.seal(owner, receipt);
+      const kept = here.seal(owner, receipt);
+      sealerHere.replaceKeys([Buffer.alloc(32, 'new'), key]);
+      expect(decryptions(kept)).toBe(1);
+      sealerHere.replaceKeys([Buffer.alloc(32, 'new')]);
+      expect(() => here.open(owner, handle)).toThrow('was not issued by this service');
+    });
   });
 });

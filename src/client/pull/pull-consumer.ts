@@ -88,17 +88,19 @@ export class PullConsumer implements Consumer<PullReceipt> {
   /** One promise serves all acks that succeed: there are as many as messages. */
   ack(receipt: PullReceipt): Promise<void> {
     try {
-      this.#ack(receipt);
+      this.ackNow(receipt);
       return acknowledged;
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  #ack(receipt: PullReceipt): void {
+  /** Always true: brokers know nothing of single deliveries. */
+  ackNow(receipt: PullReceipt): boolean {
     const member = this.#members.find(this.#options.subscriber.group);
     if (member !== undefined) member.deliveries.ack(receipt);
     else if (!wasAcknowledged(receipt, this.#parts.deliveryNumbers)) throw expiredError();
+    return true;
   }
 
   async nack(receipt: PullReceipt, delayMs: number, deadline: Deadline): Promise<void> {
