@@ -2,9 +2,11 @@ import { EachTurn } from './each-turn.ts';
 import type { CallOptions, Draft, SendResult } from './message.ts';
 import { cancelledError, MQError, toMQError } from './mq-error.ts';
 
-/** Most messages of one SendMessages. */
-export const batchCountMax = 1_000;
-/** Most bytes of one SendMessages, of which the proxy takes 5 MiB. A single message may have more. */
+/** Most messages of one batch: larger ones are hardly cheaper, and of several under way each is at another place of the way at a time. */
+export const batchCountMax = 128;
+/** Batches under way at once. What comes meanwhile waits, and leaves together. */
+export const batchesMax = 16;
+/** Most bytes of one batch, of which the proxy takes 5 MiB. A single message may have more. */
 export const batchBytesMax = 4_194_304;
 /** What a message takes besides its texts: field headers, mostly; twelve more for each property. */
 const messageOverheadBytes = 128;
@@ -23,7 +25,7 @@ export interface QueuedSend {
   readonly reject: (error: MQError) => void;
 }
 
-/** Sends messages by one call, and settles each. Never fails. */
+/** Sends messages together, and settles each. Never fails. */
 export type SendTogether = (batch: readonly QueuedSend[]) => Promise<void>;
 
 /** Settles a message that goes alone. Never fails. */
@@ -36,7 +38,7 @@ export async function settleBy({ resolve, reject }: QueuedSend, work: () => Prom
 }
 
 /**
- * Puts the sends of one turn of the event loop into as few calls as can be. A message with a sharding key waits for those of the same key
+ * Puts the sends of one turn of the event loop into as few batches as can be. A message with a sharding key waits for those of the same key
  * that are under way: what is sent by two calls at once has no order.
  */
 export class SendQueue {
@@ -44,7 +46,8 @@ export class SendQueue {
   readonly #isBatching: boolean;
   readonly #turns = new EachTurn<QueuedSend>((sends) => this.#start(sends));
   readonly #busyKeys = new Set<string>();
-  /** Behind others of their key, in order. */
+  #batchCount = 0;
+  /** Behind others of their key, or behind too many batches; in order. */
   #waiting: QueuedSend[] = [];
 
   /** @param isBatching false: each message goes by a call of its own. */
@@ -70,8 +73,10 @@ export class SendQueue {
   }
 
   #start(sends: readonly QueuedSend[]): void {
-    const queued = [...this.#waiting, ...sends].filter(isInTime);
+    const nowMs = Date.now();
+    const queued = [...this.#waiting, ...sends].filter((send) => isInTime(send, nowMs));
     this.#waiting = [];
+    const waitingKeys = new Set<string>();
     let batch: QueuedSend[] = [];
     let batchBytes = 0;
     const sendBatch = (): void => {
@@ -84,8 +89,10 @@ export class SendQueue {
       const isFull = batch.length === batchCountMax || batchBytes + send.bytes > batchBytesMax;
       // One of its key may be in the batch, and goes first.
       if (isFull || (send.isAlone && shardingKey !== '')) sendBatch();
-      if (this.#busyKeys.has(shardingKey)) this.#waiting.push(send);
-      else if (send.isAlone) void this.#sendBatch([send]);
+      if (this.#mustWait(send, waitingKeys)) {
+        this.#waiting.push(send);
+        if (shardingKey !== '') waitingKeys.add(shardingKey);
+      } else if (send.isAlone) void this.#sendWithKeys([send]);
       else {
         batch.push(send);
         batchBytes += send.bytes;
@@ -94,7 +101,19 @@ export class SendQueue {
     sendBatch();
   }
 
+  #mustWait({ draft: { shardingKey }, isAlone }: QueuedSend, waitingKeys: ReadonlySet<string>): boolean {
+    if (this.#busyKeys.has(shardingKey) || waitingKeys.has(shardingKey)) return true;
+    return !isAlone && this.#batchCount >= batchesMax;
+  }
+
   async #sendBatch(batch: readonly QueuedSend[]): Promise<void> {
+    this.#batchCount += 1;
+    await this.#sendWithKeys(batch);
+    this.#batchCount -= 1;
+    if (this.#waiting.length > 0) this.#start([]);
+  }
+
+  async #sendWithKeys(batch: readonly QueuedSend[]): Promise<void> {
     const keys = batch.map(({ draft }) => draft.shardingKey).filter((key) => key !== '');
     for (const key of keys) this.#busyKeys.add(key);
     await this.#send(batch);
@@ -104,11 +123,11 @@ export class SendQueue {
 }
 
 /** Otherwise it is rejected: nothing of it was sent. */
-function isInTime({ signal, endsAtMs, reject }: QueuedSend): boolean {
+function isInTime({ signal, endsAtMs, reject }: QueuedSend, nowMs: number): boolean {
   if (signal?.aborted === true) reject(cancelledError(signal));
-  else if (Date.now() >= endsAtMs) {
+  else if (nowMs >= endsAtMs) {
     reject(
-      new MQError('DEADLINE_EXCEEDED', 'NOT_STORED', 'the message was not sent: others of its key took all the time'),
+      new MQError('DEADLINE_EXCEEDED', 'NOT_STORED', 'the message was not sent: others before it took all the time'),
     );
   } else return true;
   return false;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type Draft, toDraft } from '../../src/sdk/message.ts';
 import type { MQError } from '../../src/sdk/mq-error.ts';
-import { batchBytesMax, batchCountMax, type QueuedSend, SendQueue } from '../../src/sdk/send-queue.ts';
+import { batchBytesMax, batchCountMax, batchesMax, type QueuedSend, SendQueue } from '../../src/sdk/send-queue.ts';
 
 /** A queue whose batches wait until they are let go. */
 class Stage {
@@ -73,6 +73,25 @@ describe('sends', () => {
     await stage.turn();
     expect(stage.batches).toHaveLength(batchCount);
     expect(stage.batches.flat()).toHaveLength(count);
+  });
+
+  test('wait behind too many batches, and leave together; those that go alone do not', async () => {
+    const stage = new Stage();
+    const whole = batchesMax * batchCountMax;
+    for (let index = 0; index < whole; index += 1) void stage.publish('early');
+    for (const body of ['1', '2']) void stage.publish(body);
+    void stage.publish('3', 'key');
+    await stage.turn();
+    expect(stage.batches).toHaveLength(batchesMax);
+    // Its key has one that waits.
+    void stage.publish('4', 'key', { timeoutMs: 60_000 });
+    void stage.publish('alone', '', { timeoutMs: 60_000 });
+    await stage.turn();
+    expect(stage.batches.slice(batchesMax)).toEqual([['alone']]);
+    await stage.end();
+    expect(stage.batches.slice(batchesMax)).toEqual([['alone'], ['1', '2', '3']]);
+    while (stage.batches.length < batchesMax + 3) await stage.end();
+    expect(stage.batches.at(-1)).toEqual(['4']);
   });
 
   test.each([

@@ -1,6 +1,8 @@
 import { setMaxListeners } from 'node:events';
 import type {
   DescMessage,
+  DescMethod,
+  DescMethodBiDiStreaming,
   DescMethodServerStreaming,
   DescMethodUnary,
   MessageInitShape,
@@ -10,9 +12,11 @@ import {
   type ChannelCredentials,
   type ChannelOptions,
   Client,
+  type ClientDuplexStream,
   type ClientUnaryCall,
   connectivityState,
   type Metadata,
+  status,
 } from '@grpc/grpc-js';
 import { decoderOf, encoderOf } from '../../wire/message-codec.ts';
 import { ProtoWriter } from '../../wire/proto-writer.ts';
@@ -32,6 +36,19 @@ export interface CallContext {
 
 /** How a connection stands: `failed` means that the last try to connect failed, and that another one will be made. */
 export type ChannelState = 'ready' | 'connecting' | 'failed';
+
+/** Who hears what a stream of both directions brings. */
+export interface DuplexListener<O extends DescMessage> {
+  onReply(reply: MessageShape<O>): void;
+  /** Once, behind the last reply; without an error where the server ended it well. */
+  onEnd(error: MQError | undefined): void;
+}
+
+/** What a stream of both directions takes. */
+export type DuplexStream<I extends DescMessage> = Pick<
+  ClientDuplexStream<MessageInitShape<I>, unknown>,
+  'write' | 'end'
+>;
 
 /** One proxy. */
 export class ProxyChannel {
@@ -122,6 +139,26 @@ export class ProxyChannel {
     }
   }
 
+  /** A stream of both directions by which messages are stored. */
+  duplexStream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodBiDiStreaming<I, O>,
+    metadata: Metadata,
+    { onReply, onEnd }: DuplexListener<O>,
+  ): DuplexStream<I> {
+    const call = this.#client.makeBidiStreamRequest<MessageInitShape<I>, MessageShape<O>>(
+      pathOf(method),
+      this.#serializerOf(method.input),
+      decoderOf(method.output),
+      metadata,
+    );
+    call.on('data', onReply);
+    call.on('error', (error) => onEnd(this.#failureOf(error, call, true)));
+    call.on('status', ({ code }) => {
+      if (code === status.OK) onEnd(undefined);
+    });
+    return call;
+  }
+
   close(): void {
     this.#client.close();
   }
@@ -142,6 +179,6 @@ export class ProxyChannel {
 /** What calls of all kinds have. */
 type SurfaceCall = Pick<ClientUnaryCall, 'getPeer'>;
 
-function pathOf({ parent, name }: DescMethodUnary | DescMethodServerStreaming): string {
+function pathOf({ parent, name }: DescMethod): string {
   return `/${parent.typeName}/${name}`;
 }

@@ -1,6 +1,7 @@
 import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import { cancelledError, MQError } from '../mq-error.ts';
 import type { CallContext, ProxyChannel } from './proxy-channel.ts';
+import type { TokenWait } from './token.ts';
 
 /** How one call chooses its proxy. */
 export interface Choice {
@@ -25,22 +26,31 @@ export class ProxyChannels {
     this.#turn = Math.floor(Math.random() * channels.length);
   }
 
-  /**
-   * Calls a proxy, and another one where the first is not there or says that it goes; a call that may have been served is made again only
-   * where it is `repeatable`.
-   * @throws MQError; `PROXY_UNREACHABLE` when the last try to connect failed for each.
-   */
-  async unary<I extends DescMessage, O extends DescMessage>(
+  /** A call by `at`. @throws MQError as `at`. */
+  unary<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     request: MessageInitShape<I>,
     context: CallContext,
-    { preferred, repeatable = false }: Choice = {},
+    choice: Choice = {},
   ): Promise<MessageShape<O>> {
+    return this.at((channel) => channel.unary(method, request, context), context, choice);
+  }
+
+  /**
+   * Asks a proxy, and another one where the first is not there or says that it goes; what may have been served is asked for again only where
+   * it is `repeatable`.
+   * @throws MQError of `ask`; `PROXY_UNREACHABLE` when the last try to connect failed for each.
+   */
+  async at<T>(
+    ask: (channel: ProxyChannel) => Promise<T>,
+    wait: TokenWait,
+    { preferred, repeatable = false }: Choice = {},
+  ): Promise<T> {
     const failed = new Set<ProxyChannel>();
     for (let triesLeft = Math.max(2, this.#channels.length); ; triesLeft -= 1) {
-      const channel = this.#connected(preferred, failed) ?? (await this.#connect(context, failed));
+      const channel = this.#connected(preferred, failed) ?? (await this.#connect(wait, failed));
       try {
-        return await channel.unary(method, request, context);
+        return await ask(channel);
       } catch (error) {
         if (triesLeft === 1 || !isWorthAnotherTry(error, repeatable)) throw error;
         failed.add(channel);
@@ -76,7 +86,7 @@ export class ProxyChannels {
   }
 
   /** Waits for a connection, while there is one that may be made. */
-  async #connect({ endsAtMs, signal }: CallContext, failed: ReadonlySet<ProxyChannel>): Promise<ProxyChannel> {
+  async #connect({ endsAtMs, signal }: TokenWait, failed: ReadonlySet<ProxyChannel>): Promise<ProxyChannel> {
     for (;;) {
       if (signal?.aborted === true) throw cancelledError(signal);
       const channel = this.#connected(undefined, failed);

@@ -12,6 +12,7 @@ import { codeName, MQError, toMQError } from '../mq-error.ts';
 import { type QueuedSend, SendQueue, settleBy } from '../send-queue.ts';
 import type { ProxyCalls } from './proxy-calls.ts';
 import { ProxyTransactions } from './proxy-transactions.ts';
+import { PublishStreams } from './publish-streams.ts';
 import { fieldsOf, outgoingOf, transactionFieldsOf } from './send-fields.ts';
 import { SessionId } from './session-id.ts';
 
@@ -37,11 +38,13 @@ export class ProxyProducer implements ProducerPort {
   readonly #calls: ProxyCalls;
   readonly #session: SessionId;
   readonly #queue: SendQueue;
+  readonly #streams: PublishStreams;
 
   private constructor({ calls, isBatching }: ProducerParts, session: SessionId, producerGroup: string) {
     this.transactions = new ProxyTransactions(calls, session, producerGroup);
     this.#calls = calls;
     this.#session = session;
+    this.#streams = new PublishStreams(calls);
     this.#queue = new SendQueue((batch) => this.#sendTogether(batch), isBatching);
   }
 
@@ -79,13 +82,15 @@ export class ProxyProducer implements ProducerPort {
   }
 
   async close(): Promise<void> {
+    this.#streams.end();
     await this.#calls.unary(method.cleanupProducer, { producerId: this.id }, { call: {}, repeatable: true });
   }
 
   /** Never fails: each send is settled. */
   async #sendTogether(batch: readonly QueuedSend[]): Promise<void> {
     const [first] = batch;
-    if (batch.length === 1 && first !== undefined) return settleBy(first, () => this.#sendOne(first));
+    const isSingle = batch.length === 1 && (first?.isAlone === true || !this.#streams.isOpen);
+    if (isSingle && first !== undefined) return settleBy(first, () => this.#sendOne(first));
     try {
       await this.#sendBatch(batch);
     } catch (error) {
@@ -113,10 +118,10 @@ export class ProxyProducer implements ProducerPort {
   }
 
   async #sendBatch(batch: readonly QueuedSend[]): Promise<void> {
-    const timeoutMs = Math.max(...batch.map(({ endsAtMs }) => endsAtMs)) - Date.now();
+    const endsAtMs = Math.max(...batch.map((send) => send.endsAtMs));
     const messages = batch.map(({ draft }) => outgoingOf(draft));
-    const { outcomes } = await this.#session.use((producerId) =>
-      this.#calls.unary(method.sendMessages, { producerId, messages }, { call: { timeoutMs }, isSend: true }),
+    const outcomes = await this.#session.use((producerId) =>
+      this.#streams.send({ producerId, messages }, { endsAtMs }),
     );
     for (const [index, send] of batch.entries()) settle(send, outcomes[index]);
   }
