@@ -9,10 +9,13 @@ export type Fields = Readonly<Record<string, unknown>>;
 /** A call that failed, with the status code's name in lower case. */
 export class WebError extends Error {
   readonly code: string;
+  /** Of the ErrorInfo, where the client can tell. */
+  readonly reason: string | undefined;
 
-  constructor(code: string, message: string) {
+  constructor(code: string, message: string, reason?: string) {
     super(message);
     this.code = code;
+    this.reason = reason;
   }
 }
 
@@ -44,7 +47,7 @@ export function connectJson(origin: string, post: HttpClient): WebProtocol {
       const call = post(origin, pathOf(rpc), 'application/json', Buffer.from(JSON.stringify(request)));
       const text = (await bytesOf(call)).toString();
       const reply = JSON.parse(text);
-      if ((await call.status) !== 200) throw new WebError(reply.code, reply.message);
+      if ((await call.status) !== 200) throw new WebError(reply.code, reply.message, reply.details?.[0]?.debug?.reason);
       return snakeCase(reply);
     },
     receive(consumerId) {

@@ -60,16 +60,23 @@ function programArguments(options: RunOptions): string[] {
 /** Runs scenarios of the Java program with one client version. */
 export async function runJava(options: RunOptions & { readonly version: JavaClientVersion }): Promise<Verdict[]> {
   const classPath = await buildJava(options.version);
+  const { timeoutMs = runTimeoutMs } = options;
   return inHome(async (home) => {
     const java = [...jvmOptions, ...rebalanceOptions, `-Duser.home=${home}`, '-cp', classPath, 'judge.Judge'];
-    return verdictsOf('java', [...java, ...programArguments(options)], { home, options });
+    return verdictsOf('java', [...java, ...programArguments(options)], { home, timeoutMs });
   });
 }
 
 /** Runs scenarios of the Go program. It can't sign: that client's own admin requests are never signed. */
 export async function runGo(options: Omit<RunOptions, 'credentials'>): Promise<Verdict[]> {
   const program = await buildGo();
-  return inHome((home) => verdictsOf(program, programArguments(options), { home, options }));
+  const { timeoutMs = runTimeoutMs } = options;
+  return inHome((home) => verdictsOf(program, programArguments(options), { home, timeoutMs }));
+}
+
+/** Runs a program that prints its verdicts as the programs here do. */
+export function runProgram(command: string, args: readonly string[]): Promise<Verdict[]> {
+  return inHome((home) => verdictsOf(command, args, { home, timeoutMs: runTimeoutMs }));
 }
 
 /** Clients write logs and broadcast offsets below their user's home; this one is removed afterwards. */
@@ -84,7 +91,7 @@ async function inHome<T>(use: (home: string) => Promise<T>): Promise<T> {
 
 interface Place {
   readonly home: string;
-  readonly options: RunOptions;
+  readonly timeoutMs: number;
 }
 
 async function verdictsOf(command: string, args: readonly string[], place: Place): Promise<Verdict[]> {
@@ -93,7 +100,7 @@ async function verdictsOf(command: string, args: readonly string[], place: Place
     cwd: place.home,
     env: { ...process.env, HOME: place.home },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: place.options.timeoutMs ?? runTimeoutMs,
+    timeout: place.timeoutMs,
     killSignal: 'SIGKILL',
   });
   guard.watch([child]);
