@@ -47,6 +47,7 @@ const testedElsewhere: ReadonlyMap<string, string> = new Map([
   ['sdk/proxy/proxy-calls.ts', sdkProxies],
   ['sdk/proxy/proxy-channel.ts', sdkProxies],
   ['sdk/proxy/proxy-channels.ts', sdkProxies],
+  ['sdk/proxy/publish-stream.ts', 'beside the streams of all proxies: test/sdk/proxy/publish-streams.test.ts'],
   ['sdk/proxy/proxy-producer.ts', sdkProxies],
   ['sdk/proxy/proxy-consumer.ts', sdkProxies],
   ['sdk/proxy/ack-queue.ts', sdkProxies],
