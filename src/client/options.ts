@@ -1,5 +1,6 @@
 import type { LookupFunction } from 'node:net';
 import type { ServerRequestHandler } from '../remoting/channel.ts';
+import type { Serialization } from '../remoting/command.ts';
 import type { CompressionType } from '../remoting/compression.ts';
 import { connectTimeoutMsDefault, type TlsOptions } from '../remoting/dial.ts';
 import type { Credentials } from '../remoting/signature.ts';
@@ -126,6 +127,8 @@ export const clientDefaults = {
 
 /** What of the options a connection needs, and who answers the server's requests on it. */
 export type ConnectionOptions = Pick<ClientOptions, 'tls' | 'connectTimeoutMs' | 'lookup'> & {
+  /** As `ChannelOptions` say; default: JSON. */
+  readonly serialization?: Serialization;
   /** As `DialOptions` say. */
   readonly ipAllowed?: ((ip: string, address: string) => boolean) | undefined;
   readonly credentials?: CredentialsKeeper | undefined;

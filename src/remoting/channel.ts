@@ -8,14 +8,16 @@ import {
   isReply,
   Serialization,
 } from './command.ts';
-import { decodeCommand, encodeCommand, replyTo, requestOf } from './command-codec.ts';
+import { decodeCommand, replyTo, requestOf, serializationOf } from './command-codec.ts';
 import { connectionLoss } from './connection-failures.ts';
 import type { Deadline } from './deadline.ts';
 import { RemotingError } from './errors.ts';
 import { FrameDecoder, frameBytesMaxDefault } from './frame.ts';
 import { atEndOfTurn, FrameWriter } from './frame-writer.ts';
-import { InFlightRequests } from './in-flight-requests.ts';
+import { HeaderChoice } from './header-choice.ts';
+import { type Asker, InFlightRequests } from './in-flight-requests.ts';
 import { ResponseCode } from './response-code.ts';
+import type { ReusedReads } from './reused-reads.ts';
 import { type Credentials, signRequest } from './signature.ts';
 import { type SilenceLimits, SilenceWatch } from './silence-watch.ts';
 
@@ -31,7 +33,7 @@ export interface ChannelOptions {
   readonly frameBytesMax: number;
   /** Requests of the server that may be worked on at once; one more is answered SYSTEM_BUSY. */
   readonly serverRequestsMax: number;
-  /** Header serialisation of requests whose code allows the choice. */
+  /** Header serialisation of requests: `ROCKETMQ` where the server has shown that it takes that, and the request fits it. */
   readonly serialization: Serialization;
   /** Signs every request; a function is asked each time. */
   readonly credentials?: Credentials | (() => Credentials | undefined) | undefined;
@@ -75,6 +77,7 @@ export class Channel {
   readonly #options: ChannelOptions;
   readonly #decoder: FrameDecoder;
   readonly #writer: FrameWriter;
+  readonly #headers: HeaderChoice;
   readonly #inFlight: InFlightRequests;
   readonly #watch: SilenceWatch | undefined;
   #resolveClosed: (reason: RemotingError) => void = () => {};
@@ -84,24 +87,27 @@ export class Channel {
   #serverRequestCount = 0;
   #serverVersion: number | undefined;
 
-  constructor(stream: Duplex, address: string, options: ChannelOptions) {
+  /** @param reads What the stream receives, where it does not give that itself. */
+  constructor(stream: Duplex, address: string, options: ChannelOptions, reads?: ReusedReads) {
     this.#stream = stream;
     this.address = address;
     this.#options = options;
-    this.#decoder = new FrameDecoder(options.frameBytesMax);
-    this.#writer = new FrameWriter(stream, atEndOfTurn);
-    this.#inFlight = new InFlightRequests(address, options.inFlightMax);
+    this.#decoder = new FrameDecoder(options.frameBytesMax, reads !== undefined);
+    this.#writer = new FrameWriter(stream, options.frameBytesMax, atEndOfTurn);
+    this.#headers = new HeaderChoice(options.serialization);
+    this.#inFlight = new InFlightRequests(address, options.inFlightMax, () => this.#closeWhenLeft());
     this.#watch = options.liveness === undefined ? undefined : this.#createWatch(options.liveness);
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
     const fail = (what: string, cause?: unknown): void =>
       this.#fail(new RemotingError('closed', `${address} ${what}`, { address, cause }));
-    stream.on('data', (chunk: Buffer) => this.#receive(chunk));
+    if (reads === undefined) stream.on('data', (chunk: Buffer) => this.#receive(chunk));
     stream.on('error', (cause) => this.#fail(connectionLoss(address, cause)));
     stream.on('end', () => fail('closed the connection'));
     stream.on('close', () => fail('closed the connection'));
     if (stream.destroyed) fail('closed the connection');
+    reads?.start((bytes) => this.#receive(bytes));
   }
 
   /** False also while a server that said GO_AWAY answers what it has been asked before. */
@@ -112,6 +118,11 @@ export class Channel {
   /** Version that the server put into its last reply (`ProtocolVersion`); undefined before the first. */
   get serverVersion(): number | undefined {
     return this.#serverVersion;
+  }
+
+  /** True where the server has left the one request unanswered that would have shown that it takes binary headers. */
+  get isBinaryUnproven(): boolean {
+    return this.#headers.isUnproven;
   }
 
   get inFlightCount(): number {
@@ -128,10 +139,30 @@ export class Channel {
    * @throws RemotingError: `timeout` and `cancelled` by the deadline, `closed` when the connection ends (each with
    * `outcomeUnknown`, once the request was written), `overloaded` when a limit keeps it from being written; what `checkReply` throws.
    */
-  async invoke(content: CommandContent, deadline: Deadline): Promise<Command> {
-    const reply = await this.#askOrLeave(content, deadline);
-    this.#options.checkReply?.(reply, this.address);
-    return reply;
+  invoke(content: CommandContent, deadline: Deadline): Promise<Command> {
+    return new Promise((resolve, reject) => this.ask(content, deadline, { replied: resolve, failed: reject }));
+  }
+
+  /**
+   * As `invoke`, without a promise, for what is asked very often.
+   * @throws RemotingError what `invoke` fails with before anything was written.
+   */
+  ask(content: CommandContent, deadline: Deadline, asker: Asker): void {
+    const { successor } = this.#options;
+    if (successor === undefined || this.#state.name === 'closed') {
+      this.#send(content, deadline, this.#checking(asker));
+    } else if (this.#state.name === 'leaving') {
+      void this.#askSuccessor(successor(this, deadline), content, deadline, asker);
+    } else {
+      this.#send(content, deadline, {
+        replied: (reply) => {
+          if (reply.code !== ResponseCode.GO_AWAY) return this.#settle(reply, asker);
+          this.#leave();
+          void this.#askSuccessor(successor(this, deadline), content, deadline, asker);
+        },
+        failed: (error) => asker.failed(error),
+      });
+    }
   }
 
   /**
@@ -140,7 +171,7 @@ export class Channel {
    */
   sendOneWay(content: CommandContent): void {
     this.#checkWritable();
-    this.#writer.write(this.#encodeRequest(content, this.#inFlight.nextOpaque(), CommandFlag.ONE_WAY));
+    this.#writer.write(this.#request(content, this.#inFlight.nextOpaque(), CommandFlag.ONE_WAY), this.#headers.known);
   }
 
   /** Ends the connection; requests in flight fail as `closed`. What was written before still leaves, for 3 s at most. */
@@ -160,39 +191,56 @@ export class Channel {
     return this.#state.name !== 'closed';
   }
 
-  async #askOrLeave(content: CommandContent, deadline: Deadline): Promise<Command> {
-    const { successor } = this.#options;
-    if (successor === undefined) return this.#ask(content, deadline);
-    if (this.#state.name !== 'leaving') {
-      const reply = await this.#ask(content, deadline);
-      if (reply.code !== ResponseCode.GO_AWAY) return reply;
-      this.#leave();
+  async #askSuccessor(
+    found: Promise<Channel>,
+    content: CommandContent,
+    deadline: Deadline,
+    asker: Asker,
+  ): Promise<void> {
+    try {
+      const next = await found;
+      next.#send(content, deadline, this.#checking(asker));
+    } catch (error) {
+      asker.failed(error);
     }
-    const next = await successor(this, deadline);
-    return next.#ask(content, deadline);
   }
 
-  async #ask(content: CommandContent, deadline: Deadline): Promise<Command> {
-    this.#checkWritable();
-    const write = (opaque: number): void => this.#writer.write(this.#encodeRequest(content, opaque, 0));
-    const reply = this.#inFlight.request(write, deadline);
-    this.#watch?.asked();
+  #checking(asker: Asker): Asker {
+    return { replied: (reply) => this.#settle(reply, asker), failed: (error) => asker.failed(error) };
+  }
+
+  #settle(reply: Command, asker: Asker): void {
     try {
-      return await reply;
-    } finally {
-      if (this.#state.name === 'leaving') this.#closeWhenIdle();
+      this.#options.checkReply?.(reply, this.address);
+    } catch (error) {
+      asker.failed(error);
+      return;
     }
+    asker.replied(reply);
+  }
+
+  #send(content: CommandContent, deadline: Deadline, asker: Asker): void {
+    this.#checkWritable();
+    this.#inFlight.request(
+      (opaque) => {
+        const request = this.#request(content, opaque, 0);
+        this.#writer.write(request, this.#headers.next(request, this.#serverVersion));
+      },
+      deadline,
+      asker,
+    );
+    this.#watch?.asked();
   }
 
   /** The server takes no more requests; it still answers those that it has. */
   #leave(): void {
     if (this.#state.name !== 'open') return;
     this.#state = { name: 'leaving' };
-    this.#closeWhenIdle();
+    this.#closeWhenLeft();
   }
 
-  #closeWhenIdle(): void {
-    if (this.#inFlight.count === 0) this.close();
+  #closeWhenLeft(): void {
+    if (this.#state.name === 'leaving' && this.#inFlight.count === 0) this.close();
   }
 
   #createWatch(liveness: LivenessOptions): SilenceWatch {
@@ -201,7 +249,8 @@ export class Channel {
       isWaiting: () => this.#inFlight.count > 0,
       unsentBytes: () => this.#writer.unsentBytes,
       // Its answer is read like any other, found to be awaited by nobody, and dropped: that it came is all.
-      probe: () => this.#writer.write(this.#encodeRequest(liveness.probe(), this.#inFlight.nextOpaque(), 0)),
+      probe: () =>
+        this.#writer.write(this.#request(liveness.probe(), this.#inFlight.nextOpaque(), 0), this.#headers.known),
       onDead: () =>
         this.#fail(
           new RemotingError('closed', `${address} has gone silent: not even a probe was answered`, { address }),
@@ -224,11 +273,10 @@ export class Channel {
     return this.#writer.unsentBytes >= this.#options.unsentBytesMax;
   }
 
-  #encodeRequest(content: CommandContent, opaque: number, flag: number): Buffer[] {
-    const { credentials: given, serialization, frameBytesMax } = this.#options;
+  #request(content: CommandContent, opaque: number, flag: number): Command {
+    const { credentials: given } = this.#options;
     const credentials = typeof given === 'function' ? given() : given;
-    const signed = credentials === undefined ? content : signRequest(content, credentials);
-    return encodeCommand(requestOf(signed, opaque, flag), serialization, frameBytesMax);
+    return requestOf(credentials === undefined ? content : signRequest(content, credentials), opaque, flag);
   }
 
   #receive(chunk: Buffer): void {
@@ -236,7 +284,7 @@ export class Channel {
     try {
       for (const frame of this.#decoder.push(chunk)) {
         if (!this.#isConnected) return;
-        this.#take(decodeCommand(frame));
+        this.#take(decodeCommand(frame), serializationOf(frame));
       }
     } catch (cause) {
       const { address } = this;
@@ -246,29 +294,27 @@ export class Channel {
     }
   }
 
-  #take(command: Command): void {
+  #take(command: Command, serialization: Serialization): void {
     if (!isReply(command)) {
-      void this.#answer(command);
+      void this.#answer(command, serialization);
       return;
     }
     this.#serverVersion = command.version;
+    this.#headers.answered(command.opaque);
     this.#inFlight.take(command);
   }
 
   /** Never fails: whatever goes wrong in a handler or with its answer becomes a reply, without its text. */
-  async #answer(request: Command): Promise<void> {
-    let reply: Buffer[];
-    try {
-      reply = this.#encodeReply(request, await this.#handle(request));
-    } catch {
-      reply = this.#encodeReply(request, {
-        code: ResponseCode.SYSTEM_ERROR,
-        remark: `request code ${request.code} failed`,
-      });
-    }
+  async #answer(request: Command, serialization: Serialization): Promise<void> {
+    const failed = { code: ResponseCode.SYSTEM_ERROR, remark: `request code ${request.code} failed` };
+    const answer = await this.#handle(request).catch(() => failed);
     // A server that asks without reading gets no answer: it must not fill our memory.
     if (isOneWay(request) || !this.#isConnected || this.#isBackedUp) return;
-    this.#writer.write(reply);
+    try {
+      this.#writer.write(replyTo(request, answer), serialization);
+    } catch {
+      this.#writer.write(replyTo(request, failed), serialization);
+    }
   }
 
   async #handle(request: Command): Promise<Answer> {
@@ -288,10 +334,6 @@ export class Channel {
     } finally {
       this.#serverRequestCount -= 1;
     }
-  }
-
-  #encodeReply(request: Command, answer: Answer): Buffer[] {
-    return encodeCommand(replyTo(request, answer), this.#options.serialization, this.#options.frameBytesMax);
   }
 
   #fail(reason: RemotingError): void {

@@ -8,26 +8,43 @@ import {
   Serialization,
 } from './command.ts';
 import { RemotingError } from './errors.ts';
-import { encodeFrameHead, type Frame, frameBytesMaxDefault } from './frame.ts';
-import { decodeBinaryHeader, encodeBinaryHeader, fitsBinaryHeader } from './header-binary.ts';
-import { decodeJsonHeader, encodeJsonHeader } from './header-json.ts';
+import { type Frame, headerAt, writeFrameStart } from './frame.ts';
+import { binaryHeaderBytesMax, decodeBinaryHeader, writeBinaryHeader } from './header-binary.ts';
+import { decodeJsonHeader, jsonHeader } from './header-json.ts';
 import { claimedVersion } from './version.ts';
 
+/** Where a frame is written. */
+export interface Room {
+  readonly bytes: Buffer;
+  /** Where in `bytes` to write. */
+  readonly at: number;
+  /** Makes sure that there is room for so many bytes at `at`. */
+  reserve(bytesMax: number): void;
+}
+
 /**
- * The frame of a command as buffers to be written one after the other, so that the body is not copied.
- * A code that does not fit a binary header goes as JSON whatever was asked for.
+ * Writes the frame of a command, all but its body. What does not fit a binary header goes as JSON whatever was asked for.
+ * @param frameBytesMax of the whole frame.
+ * @returns where in `room.bytes` it ends.
  * @throws RemotingError `malformed` when the frame would be larger than `frameBytesMax`.
  */
-export function encodeCommand(
-  command: Command,
-  serialization: Serialization,
-  frameBytesMax: number = frameBytesMaxDefault,
-): Buffer[] {
-  const binary = serialization === Serialization.ROCKETMQ && fitsBinaryHeader(command.code);
-  const header = binary ? encodeBinaryHeader(command) : encodeJsonHeader(command);
-  const mark = binary ? Serialization.ROCKETMQ : Serialization.JSON;
-  const head = encodeFrameHead(mark, header, command.body.length, frameBytesMax);
-  return command.body.length === 0 ? [head] : [head, command.body];
+export function writeHead(command: Command, serialization: Serialization, frameBytesMax: number, room: Room): number {
+  const binaryBytesMax = serialization === Serialization.ROCKETMQ ? binaryHeaderBytesMax(command) : undefined;
+  const text = binaryBytesMax === undefined ? jsonHeader(command) : '';
+  room.reserve(headerAt + (binaryBytesMax ?? Buffer.byteLength(text)));
+  const { bytes, at } = room;
+  const headerStart = at + headerAt;
+  const end =
+    binaryBytesMax === undefined
+      ? headerStart + bytes.write(text, headerStart)
+      : writeBinaryHeader(command, bytes, headerStart);
+  const shape = {
+    serialization: binaryBytesMax === undefined ? Serialization.JSON : Serialization.ROCKETMQ,
+    headerBytes: end - headerStart,
+    bodyBytes: command.body.length,
+  };
+  writeFrameStart(bytes, at, shape, frameBytesMax);
+  return end;
 }
 
 /**
@@ -37,12 +54,17 @@ export function encodeCommand(
 export function decodeCommand(frame: Frame): Command {
   switch (frame.serialization) {
     case Serialization.JSON:
-      return { ...decodeJsonHeader(frame.header), body: frame.body };
+      return decodeJsonHeader(frame);
     case Serialization.ROCKETMQ:
-      return { ...decodeBinaryHeader(frame.header), body: frame.body };
+      return decodeBinaryHeader(frame);
     default:
       throw new RemotingError('malformed', `unknown header serialisation ${frame.serialization}`);
   }
+}
+
+/** The serialisation to answer a frame in: its own. */
+export function serializationOf({ serialization }: Frame): Serialization {
+  return serialization === Serialization.ROCKETMQ ? Serialization.ROCKETMQ : Serialization.JSON;
 }
 
 /** A view of `bytes` as a Buffer, without a copy. */

@@ -5,7 +5,7 @@ export type Serialization = (typeof Serialization)[keyof typeof Serialization];
 /** Bits of `Command.flag` (Java `RemotingCommand`); others are ignored. */
 export const CommandFlag = { RESPONSE: 1, ONE_WAY: 2 } as const;
 
-/** Header map of a command. Made without a prototype, so that no name from the wire meets an inherited one. */
+/** Header map of a command. Inherits nothing, so that no name from the wire meets an inherited one. */
 export type ExtFields = Record<string, string>;
 
 /** One request or reply as it travels: everything of a frame but its lengths. */
@@ -47,9 +47,14 @@ export interface Answer {
 
 export const emptyBody: Buffer = Buffer.alloc(0);
 
+/** Its instances inherit from an empty object. V8 keeps what inherits from nothing as a hash table, which costs several times more. */
+class EmptyFields {}
+Reflect.deleteProperty(EmptyFields.prototype, 'constructor');
+Object.setPrototypeOf(EmptyFields.prototype, null);
+
 /** An empty header map. */
 export function newExtFields(): ExtFields {
-  return Object.create(null) as ExtFields;
+  return new EmptyFields() as ExtFields;
 }
 
 export function isReply(command: Command): boolean {

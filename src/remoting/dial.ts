@@ -5,6 +5,7 @@ import { Channel, type ChannelOptions } from './channel.ts';
 import { connectionFailure } from './connection-failures.ts';
 import type { Deadline } from './deadline.ts';
 import { RemotingError } from './errors.ts';
+import { ReusedReads } from './reused-reads.ts';
 
 /**
  * How to connect by TLS 1.2 or newer; `{}` will do where certificates are of a public authority. As in `node:tls`: `ca` has the
@@ -49,7 +50,12 @@ export async function dial(address: string, options: DialOptions, deadline: Dead
     ...{ host, port, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: addressTimeoutMs },
     lookup: allowedLookup(address, options),
   };
-  const socket = tls === undefined ? connect(target) : connectTls({ ...tlsDefaults(host), ...tls, ...target });
+  // Behind TLS, Node reads into buffers of its own.
+  const reads = tls === undefined ? new ReusedReads() : undefined;
+  const socket =
+    reads === undefined
+      ? connectTls({ ...tlsDefaults(host), ...tls, ...target })
+      : connect({ ...target, onread: reads.onread });
   try {
     await deadline
       .atMost(connectTimeoutMs)
@@ -61,7 +67,7 @@ export async function dial(address: string, options: DialOptions, deadline: Dead
   }
   socket.setNoDelay(true);
   socket.setKeepAlive(true, keepAliveDelayMs);
-  return new Channel(socket, address, options);
+  return new Channel(socket, address, options, reads);
 }
 
 /** Finds addresses and leaves out those that are not allowed: the socket connects to what this returns and looks up nothing itself. */

@@ -6,15 +6,20 @@ export const frameBytesMaxDefault = 16_777_216;
 
 const lengthBytes = 4;
 const markBytes = 4;
+/** Bytes before the header: length and mark. */
+export const headerAt = lengthBytes + markBytes;
 const headerBytesMax = 0xff_ffff;
 /** How far ahead of the bytes that have arrived their buffer grows; 4 copies each byte 1.3 times at most. */
 const growthFactor = 4;
 
-/** One frame, split into its parts. Header and body are views of the bytes that were received. */
+/** One frame, split into its parts. */
 export interface Frame {
   /** High byte of the mark: a `Serialization`, not yet checked. */
   readonly serialization: number;
-  readonly header: Buffer;
+  /** The bytes that were received: the header is at `headerStart` to `headerEnd`. */
+  readonly bytes: Buffer;
+  readonly headerStart: number;
+  readonly headerEnd: number;
   readonly body: Buffer;
 }
 
@@ -26,12 +31,18 @@ export interface Frame {
  */
 export class FrameDecoder {
   readonly #frameBytesMax: number;
+  readonly #isReused: boolean;
   /** Holds, in its first `#filled` bytes, the start of a frame that is not complete. */
   #partial: Buffer = emptyBody;
   #filled = 0;
 
-  constructor(frameBytesMax: number = frameBytesMaxDefault) {
+  /**
+   * @param isReused The buffers of the chunks are written to again: headers must be read at once, and bodies, and what begins a frame
+   * only, are copied out of them.
+   */
+  constructor(frameBytesMax: number = frameBytesMaxDefault, isReused = false) {
     this.#frameBytesMax = frameBytesMax;
+    this.#isReused = isReused;
   }
 
   /** Bytes held back for a frame that is not complete; always fewer than the frame limit. */
@@ -45,56 +56,56 @@ export class FrameDecoder {
    */
   push(chunk: Buffer): Frame[] {
     const frames: Frame[] = [];
-    let rest = chunk;
-    while (rest.length > 0) rest = this.#filled === 0 ? this.#cut(rest, frames) : this.#gather(rest, frames);
+    let at = 0;
+    while (at < chunk.length) at = this.#filled === 0 ? this.#cut(chunk, at, frames) : this.#gather(chunk, at, frames);
     return frames;
   }
 
-  /** Takes one frame off the front, or keeps the bytes where it is not whole. Returns what is left. */
-  #cut(bytes: Buffer, frames: Frame[]): Buffer {
-    const frameBytes = this.#frameBytes(bytes);
-    if (frameBytes > bytes.length) {
-      this.#partial = bytes;
-      this.#filled = bytes.length;
-      return emptyBody;
+  /** Takes the frame that starts at `at`, or keeps its bytes where it is not whole. Returns where the next one starts. */
+  #cut(chunk: Buffer, at: number, frames: Frame[]): number {
+    const frameBytes = this.#frameBytes(chunk, at, chunk.length);
+    const end = at + frameBytes;
+    if (end <= chunk.length) {
+      frames.push(splitFrame(chunk, at, end, this.#isReused));
+      return end;
     }
-    frames.push(splitFrame(bytes.subarray(0, frameBytes)));
-    return bytes.subarray(frameBytes);
+    const start = chunk.subarray(at);
+    if (this.#isReused) this.#append(start, frameBytes);
+    else {
+      this.#partial = start;
+      this.#filled = start.length;
+    }
+    return chunk.length;
   }
 
-  /** Adds what the frame in hand still lacks. Returns what is left. */
-  #gather(bytes: Buffer, frames: Frame[]): Buffer {
-    const frameBytes = this.#frameBytes(this.#received);
-    const wanted = frameBytes - this.#filled;
-    this.#append(bytes.subarray(0, wanted), frameBytes);
-    const received = this.#received;
-    if (received.length === this.#frameBytes(received)) {
-      frames.push(splitFrame(received));
+  /** Adds what the frame in hand still lacks. Returns where the next one starts. */
+  #gather(chunk: Buffer, at: number, frames: Frame[]): number {
+    const frameBytes = this.#frameBytes(this.#partial, 0, this.#filled);
+    const end = Math.min(chunk.length, at + frameBytes - this.#filled);
+    this.#append(chunk.subarray(at, end), frameBytes);
+    if (this.#filled === this.#frameBytes(this.#partial, 0, this.#filled)) {
+      frames.push(splitFrame(this.#partial, 0, this.#filled, false));
       this.#partial = emptyBody;
       this.#filled = 0;
     }
-    return bytes.subarray(wanted);
-  }
-
-  get #received(): Buffer {
-    return this.#partial.subarray(0, this.#filled);
+    return end;
   }
 
   #append(bytes: Buffer, frameBytes: number): void {
     const filled = this.#filled + bytes.length;
     if (filled > this.#partial.length) {
       const grown = Buffer.allocUnsafe(Math.max(filled, Math.min(growthFactor * filled, frameBytes)));
-      this.#received.copy(grown);
+      this.#partial.copy(grown, 0, 0, this.#filled);
       this.#partial = grown;
     }
     bytes.copy(this.#partial, this.#filled);
     this.#filled = filled;
   }
 
-  /** Bytes of the frame that starts here, its length field included; the least that a frame has while that is not known. */
-  #frameBytes(start: Buffer): number {
-    if (start.length < lengthBytes) return lengthBytes + markBytes;
-    const length = start.readInt32BE(0);
+  /** Bytes of the frame that starts at `start`, its length field included; the least that a frame has while that is not known. */
+  #frameBytes(bytes: Buffer, start: number, end: number): number {
+    if (end - start < lengthBytes) return headerAt;
+    const length = bytes.readInt32BE(start);
     if (length < markBytes || length > this.#frameBytesMax - lengthBytes) {
       throw new RemotingError(
         'malformed',
@@ -105,40 +116,42 @@ export class FrameDecoder {
   }
 }
 
-function splitFrame(bytes: Buffer): Frame {
-  const mark = bytes.readInt32BE(lengthBytes);
-  const headerStart = lengthBytes + markBytes;
-  const bodyStart = headerStart + (mark & headerBytesMax);
-  if (bodyStart > bytes.length) {
+function splitFrame(bytes: Buffer, start: number, end: number, isReused: boolean): Frame {
+  const mark = bytes.readInt32BE(start + lengthBytes);
+  const headerStart = start + headerAt;
+  const headerEnd = headerStart + (mark & headerBytesMax);
+  if (headerEnd > end) {
     throw new RemotingError(
       'malformed',
-      `a header of ${mark & headerBytesMax} bytes does not fit its frame of ${bytes.length}`,
+      `a header of ${mark & headerBytesMax} bytes does not fit its frame of ${end - start}`,
     );
   }
-  return {
-    serialization: mark >>> 24,
-    header: bytes.subarray(headerStart, bodyStart),
-    body: bodyStart === bytes.length ? emptyBody : bytes.subarray(bodyStart),
-  };
+  return { serialization: mark >>> 24, bytes, headerStart, headerEnd, body: bodyOf(bytes, headerEnd, end, isReused) };
+}
+
+function bodyOf(bytes: Buffer, start: number, end: number, isReused: boolean): Buffer {
+  if (start === end) return emptyBody;
+  const body = bytes.subarray(start, end);
+  return isReused ? Buffer.from(body) : body;
+}
+
+/** What a frame has besides its header's bytes. */
+export interface FrameShape {
+  readonly serialization: number;
+  readonly headerBytes: number;
+  readonly bodyBytes: number;
 }
 
 /**
- * The bytes that go before a body: length, mark and header.
+ * Writes what goes before a header, length and mark, at `at`.
  * @throws RemotingError `malformed` when the frame would be larger than a server takes.
  */
-export function encodeFrameHead(
-  serialization: number,
-  header: Buffer,
-  bodyBytes: number,
-  frameBytesMax: number,
-): Buffer {
-  const frameBytes = lengthBytes + markBytes + header.length + bodyBytes;
-  if (header.length > headerBytesMax || frameBytes > frameBytesMax) {
+export function writeFrameStart(bytes: Buffer, at: number, shape: FrameShape, frameBytesMax: number): void {
+  const { serialization, headerBytes, bodyBytes } = shape;
+  const frameBytes = headerAt + headerBytes + bodyBytes;
+  if (headerBytes > headerBytesMax || frameBytes > frameBytesMax) {
     throw new RemotingError('malformed', `a frame of ${frameBytes} bytes is over the limit of ${frameBytesMax}`);
   }
-  const head = Buffer.allocUnsafe(lengthBytes + markBytes + header.length);
-  head.writeInt32BE(frameBytes - lengthBytes, 0);
-  head.writeInt32BE((serialization << 24) | header.length, lengthBytes);
-  header.copy(head, lengthBytes + markBytes);
-  return head;
+  bytes.writeInt32BE(frameBytes - lengthBytes, at);
+  bytes.writeInt32BE((serialization << 24) | headerBytes, at + lengthBytes);
 }

@@ -1,5 +1,6 @@
 import { type Command, type ExtFields, newExtFields } from './command.ts';
 import { RemotingError } from './errors.ts';
+import type { Frame } from './frame.ts';
 
 /** A command without its body: what a header carries. */
 export type Header = Omit<Command, 'body'>;
@@ -9,25 +10,23 @@ export type Header = Omit<Command, 'body'>;
  * and take it for none, which of all requests only their offset reset (222) cannot bear:
  * it says `OTHER`.
  */
-export function encodeJsonHeader(header: Header): Buffer {
+export function jsonHeader(header: Header): string {
   const { code, flag, opaque, version, remark, extFields, language = 'NODE_JS' } = header;
-  return Buffer.from(
-    JSON.stringify({
-      code,
-      language,
-      version,
-      opaque,
-      flag,
-      remark,
-      serializeTypeCurrentRPC: 'JSON',
-      extFields,
-    }),
-  );
+  return JSON.stringify({
+    code,
+    language,
+    version,
+    opaque,
+    flag,
+    remark,
+    serializeTypeCurrentRPC: 'JSON',
+    extFields,
+  });
 }
 
 /** @throws RemotingError `malformed` when the bytes are no JSON object with the numbers that every header has. */
-export function decodeJsonHeader(bytes: Buffer): Header {
-  const value = parseObject(bytes.toString());
+export function decodeJsonHeader({ bytes, headerStart, headerEnd, body }: Frame): Command {
+  const value = parseObject(bytes.toString('utf8', headerStart, headerEnd));
   const { remark, language } = value;
   return {
     code: integer(value, 'code'),
@@ -37,6 +36,7 @@ export function decodeJsonHeader(bytes: Buffer): Header {
     language: typeof language === 'string' ? language : undefined,
     remark: typeof remark === 'string' ? remark : undefined,
     extFields: stringFields(value['extFields']),
+    body,
   };
 }
 

@@ -1,26 +1,42 @@
 import { type Command, nextOpaque } from './command.ts';
-import type { Deadline, DeadlineEnd } from './deadline.ts';
+import type { Deadline } from './deadline.ts';
 import { RemotingError } from './errors.ts';
 
-interface Pending {
-  resolve(reply: Command): void;
-  reject(error: RemotingError): void;
-  /** Ends the watch over the request's deadline. */
-  stop(): void;
+/** Who waits for the reply to a request. One of the two is called, once, and must not throw. */
+export interface Asker {
+  replied(reply: Command): void;
+  failed(error: unknown): void;
 }
 
-/** The requests of one connection that wait for their reply, by opaque. */
+interface Pending {
+  readonly asker: Asker;
+  readonly deadline: Deadline;
+  /** Takes back what listens for the end of the caller's interest; undefined where that cannot end. */
+  readonly forget: (() => void) | undefined;
+}
+
+/** The requests of one connection that wait for their reply, by opaque. One timer watches over all of their deadlines. */
 export class InFlightRequests {
   readonly #address: string;
   readonly #countMax: number;
+  readonly #what: string;
+  readonly #onIdle: () => void;
   readonly #pending = new Map<number, Pending>();
   #opaque = 0;
   #droppedReplyCount = 0;
+  #timer: NodeJS.Timeout | undefined;
+  /** When the timer fires: no deadline of those that wait passes before. */
+  #timerEndsAtMs = Number.POSITIVE_INFINITY;
 
-  /** @param address `host:port` of the other side, for errors. */
-  constructor(address: string, countMax: number) {
+  /**
+   * @param address `host:port` of the other side, for errors.
+   * @param onIdle Called whenever the last one that waited has its end.
+   */
+  constructor(address: string, countMax: number, onIdle: () => void = () => {}) {
     this.#address = address;
     this.#countMax = countMax;
+    this.#what = `a request to ${address}`;
+    this.#onIdle = onIdle;
   }
 
   get count(): number {
@@ -38,52 +54,95 @@ export class InFlightRequests {
   }
 
   /**
-   * Hands `write` an opaque and waits for the reply that carries it.
-   * @throws RemotingError `timeout` and `cancelled` by the deadline, `overloaded` when too many wait already, what `write` throws.
+   * Hands `write` an opaque and waits for the reply that carries it; `asker` hears of it, or of `timeout` and `cancelled` by the deadline.
+   * @throws RemotingError `timeout`, `cancelled`, `overloaded` when too many wait already, what `write` throws: nothing was written.
    */
-  request(write: (opaque: number) => void, deadline: Deadline): Promise<Command> {
-    return new Promise((resolve, reject) => {
-      const address = this.#address;
-      if (this.#pending.size >= this.#countMax) {
-        throw new RemotingError('overloaded', `${this.#countMax} requests to ${address} are waiting for replies`, {
-          address,
-        });
-      }
-      deadline.check(`a request to ${address}`);
-      const opaque = this.nextOpaque();
-      write(opaque);
-      const giveUp = (kind: DeadlineEnd): void => {
-        if (!this.#pending.delete(opaque)) return;
-        const what = kind === 'timeout' ? 'did not answer before the deadline' : 'was asked by a caller that gave up';
-        reject(new RemotingError(kind, `${address} ${what}`, { address, outcomeUnknown: true }));
-      };
-      // After a time in which this process was too busy to read, what has arrived is read first.
-      const stop = deadline.watch((kind) => (kind === 'timeout' ? setImmediate(giveUp, kind) : giveUp(kind)));
-      this.#pending.set(opaque, { resolve, reject, stop });
-    });
+  request(write: (opaque: number) => void, deadline: Deadline, asker: Asker): void {
+    const address = this.#address;
+    if (this.#pending.size >= this.#countMax) {
+      throw new RemotingError('overloaded', `${this.#countMax} requests to ${address} are waiting for replies`, {
+        address,
+      });
+    }
+    deadline.check(this.#what);
+    const opaque = this.nextOpaque();
+    write(opaque);
+    const { signal, endsAtMs } = deadline;
+    let forget: (() => void) | undefined;
+    if (signal !== undefined) {
+      const cancel = (): void => this.#giveUp(opaque, 'cancelled');
+      signal.addEventListener('abort', cancel);
+      forget = () => signal.removeEventListener('abort', cancel);
+    }
+    this.#pending.set(opaque, { asker, deadline, forget });
+    if (endsAtMs < this.#timerEndsAtMs) this.#arm(endsAtMs);
   }
 
   /** A reply that nobody waits for any more is dropped and counted. */
   take(reply: Command): void {
-    const pending = this.#pending.get(reply.opaque);
+    const pending = this.#take(reply.opaque);
     if (pending === undefined) {
       this.#droppedReplyCount += 1;
       return;
     }
-    this.#pending.delete(reply.opaque);
-    pending.stop();
-    pending.resolve(reply);
+    pending.asker.replied(reply);
+    if (this.#pending.size === 0) this.#onIdle();
   }
 
   /** Fails all that wait, as `closed` of unknown outcome; as `connect` where that is the reason, so that none can have been read. */
   rejectAll(reason: RemotingError): void {
     const address = this.#address;
-    for (const pending of this.#pending.values()) {
-      pending.stop();
-      const outcomeUnknown = reason.kind !== 'connect';
-      const kind = outcomeUnknown ? 'closed' : 'connect';
-      pending.reject(new RemotingError(kind, reason.message, { address, outcomeUnknown, cause: reason }));
+    const outcomeUnknown = reason.kind !== 'connect';
+    const kind = outcomeUnknown ? 'closed' : 'connect';
+    this.#disarm();
+    for (const opaque of [...this.#pending.keys()]) {
+      this.#take(opaque)?.asker.failed(
+        new RemotingError(kind, reason.message, { address, outcomeUnknown, cause: reason }),
+      );
     }
-    this.#pending.clear();
+  }
+
+  #take(opaque: number): Pending | undefined {
+    const pending = this.#pending.get(opaque);
+    if (pending === undefined) return undefined;
+    this.#pending.delete(opaque);
+    pending.forget?.();
+    return pending;
+  }
+
+  #giveUp(opaque: number, kind: 'timeout' | 'cancelled'): void {
+    const address = this.#address;
+    const what = kind === 'timeout' ? 'did not answer before the deadline' : 'was asked by a caller that gave up';
+    const error = new RemotingError(kind, `${address} ${what}`, { address, outcomeUnknown: true });
+    this.#take(opaque)?.asker.failed(error);
+    if (this.#pending.size === 0) this.#onIdle();
+  }
+
+  /** Most requests are answered long before their deadlines: the timer is left as it is, and looks when it fires who still waits. */
+  #arm(endsAtMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timerEndsAtMs = endsAtMs;
+    // After a time in which this process was too busy to read, what has arrived is read first.
+    const inMs = Math.max(1, Math.ceil(endsAtMs - performance.now()));
+    this.#timer = setTimeout(() => setImmediate(() => this.#endOverdue()), inMs).unref();
+  }
+
+  #endOverdue(): void {
+    // Timers may fire a moment before their time.
+    const now = Math.max(performance.now(), this.#timerEndsAtMs);
+    const overdue: number[] = [];
+    let nextEndsAtMs = Number.POSITIVE_INFINITY;
+    for (const [opaque, { deadline }] of this.#pending) {
+      if (deadline.endsAtMs <= now) overdue.push(opaque);
+      else nextEndsAtMs = Math.min(nextEndsAtMs, deadline.endsAtMs);
+    }
+    if (nextEndsAtMs === Number.POSITIVE_INFINITY) this.#disarm();
+    else this.#arm(nextEndsAtMs);
+    for (const opaque of overdue) this.#giveUp(opaque, 'timeout');
+  }
+
+  #disarm(): void {
+    clearTimeout(this.#timer);
+    this.#timerEndsAtMs = Number.POSITIVE_INFINITY;
   }
 }

@@ -8,7 +8,7 @@ import {
   isReply,
   Serialization,
 } from './command.ts';
-import { decodeCommand, encodeCommand, replyTo, requestOf } from './command-codec.ts';
+import { decodeCommand, replyTo, requestOf, serializationOf } from './command-codec.ts';
 import type { Deadline } from './deadline.ts';
 import { RemotingError } from './errors.ts';
 import { type Frame, FrameDecoder, frameBytesMaxDefault } from './frame.ts';
@@ -90,7 +90,7 @@ export class ServerConnection {
     this.local = local;
     this.#options = options;
     this.#decoder = new FrameDecoder(options.frameBytesMax);
-    this.#writer = new FrameWriter(stream, atEndOfTick, () => {
+    this.#writer = new FrameWriter(stream, options.frameBytesMax, atEndOfTick, () => {
       this.#lastProgressMs = performance.now();
     });
     this.#inFlight = new InFlightRequests(peer, options.inFlightMax);
@@ -135,9 +135,12 @@ export class ServerConnection {
    * Asks the client and waits for its reply, whatever its code.
    * @throws RemotingError `timeout`, `cancelled`, `closed` or `overloaded`.
    */
-  async invoke(content: CommandContent, deadline: Deadline): Promise<Command> {
-    this.#checkWritable();
-    return this.#inFlight.request((opaque) => this.#writer.write(this.#encode(content, opaque, 0)), deadline);
+  invoke(content: CommandContent, deadline: Deadline): Promise<Command> {
+    return new Promise((resolve, reject) => {
+      this.#checkWritable();
+      const write = (opaque: number): void => this.#writer.write(requestOf(content, opaque, 0), Serialization.JSON);
+      this.#inFlight.request(write, deadline, { replied: resolve, failed: reject });
+    });
   }
 
   /**
@@ -146,7 +149,8 @@ export class ServerConnection {
    */
   sendOneWay(content: CommandContent): void {
     this.#checkWritable();
-    this.#writer.write(this.#encode(content, this.#inFlight.nextOpaque(), CommandFlag.ONE_WAY));
+    const command = requestOf(content, this.#inFlight.nextOpaque(), CommandFlag.ONE_WAY);
+    this.#writer.write(command, Serialization.JSON);
   }
 
   /** Closes the connection where its client has been silent, or has taken nothing, for too long. To be called every few seconds. */
@@ -167,10 +171,6 @@ export class ServerConnection {
     const address = this.peer;
     if (!this.isOpen) throw new RemotingError('closed', `the connection to ${address} is closed`, { address });
     if (this.isBackedUp) throw new RemotingError('overloaded', `${address} does not take what is sent`, { address });
-  }
-
-  #encode(content: CommandContent, opaque: number, flag: number): Buffer[] {
-    return encodeCommand(requestOf(content, opaque, flag), Serialization.JSON, this.#options.frameBytesMax);
   }
 
   #receive(chunk: Buffer): void {
@@ -229,32 +229,34 @@ export class ServerConnection {
       return;
     }
     if (isReply(command)) this.#inFlight.take(command);
-    else this.#handle(command);
+    else this.#handle(command, serializationOf(frame));
   }
 
-  #handle(request: Command): void {
+  #handle(request: Command, serialization: Serialization): void {
     try {
       const answer = this.#options.onRequest(request, this);
-      if (!(answer instanceof Promise)) this.#answer(request, answer);
+      if (!(answer instanceof Promise)) this.#answer(request, answer, serialization);
       else
         answer.then(
-          (settled) => this.#answer(request, settled),
-          (error: unknown) => this.#mistake(request, error),
+          (settled) => this.#answer(request, settled, serialization),
+          (error: unknown) => this.#mistake(request, error, serialization),
         );
     } catch (error) {
-      this.#mistake(request, error);
+      this.#mistake(request, error, serialization);
     }
   }
 
-  #mistake(request: Command, error: unknown): void {
+  #mistake(request: Command, error: unknown, serialization: Serialization): void {
     this.#options.onMistake(error, request);
-    this.#answer(request, { code: ResponseCode.SYSTEM_ERROR, remark: `request code ${request.code} failed` });
+    const answer = { code: ResponseCode.SYSTEM_ERROR, remark: `request code ${request.code} failed` };
+    this.#answer(request, answer, serialization);
   }
 
-  #answer(request: Command, answer: Answer | undefined): void {
+  /** @param serialization As the client asked. */
+  #answer(request: Command, answer: Answer | undefined, serialization: Serialization): void {
     if (answer === undefined || isOneWay(request) || !this.isOpen) return;
     try {
-      this.#writer.write(encodeCommand(replyTo(request, answer), Serialization.JSON, this.#options.frameBytesMax));
+      this.#writer.write(replyTo(request, answer), serialization);
     } catch (cause) {
       this.#end('asked for more than a frame holds', cause);
     }

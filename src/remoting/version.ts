@@ -3,6 +3,8 @@
  * Ordinals move in steps of two (snapshot, release), so the name of one is found by counting from a known release.
  */
 export const ProtocolVersion = {
+  /** First version of Apache's own; it reads binary headers. */
+  V4_0_0: 213,
   /** Last version whose look-ups by UNIQ_KEY are signed without saying so. */
   V4_9_3: 399,
   /** First version whose name servers write standard JSON to us. */

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { RemotingError } from '../../src/remoting/errors.ts';
-import { encodeFrameHead, type Frame, FrameDecoder, frameBytesMaxDefault } from '../../src/remoting/frame.ts';
+import { type Frame, FrameDecoder, frameBytesMaxDefault, writeFrameStart } from '../../src/remoting/frame.ts';
+import { headerOf } from '../support/encoded-command.ts';
 
 /** A frame by the protocol's own words, not by our encoder. */
 function frameBytes(serialization: number, header: Buffer, body: Buffer): Buffer {
@@ -19,10 +20,10 @@ function lengthField(length: number): Buffer {
 }
 
 function plain(frames: readonly Frame[]): unknown[] {
-  return frames.map(({ serialization, header, body }) => ({
-    serialization,
-    header: header.toString(),
-    body: body.toString('hex'),
+  return frames.map((frame) => ({
+    serialization: frame.serialization,
+    header: headerOf(frame).toString(),
+    body: frame.body.toString('hex'),
   }));
 }
 
@@ -94,7 +95,12 @@ describe('FrameDecoder', () => {
           taken.push(...decoder.push(stream.subarray(at, at + size)));
           at += size;
         }
-        expect(plain(taken)).toEqual(plain(frames));
+        const expected = frames.map(({ serialization, header, body }) => ({
+          serialization,
+          header: header.toString(),
+          body: body.toString('hex'),
+        }));
+        expect(plain(taken)).toEqual(expected);
       }),
     );
   });
@@ -103,7 +109,7 @@ describe('FrameDecoder', () => {
     const [frame] = new FrameDecoder().push(sample);
     expect(frame?.body.buffer).toBe(sample.buffer);
     expect(frame?.body.byteOffset).toBe(sample.byteOffset + 8 + '{"code":1}'.length);
-    expect(frame?.header.buffer).toBe(sample.buffer);
+    expect(frame?.bytes).toBe(sample);
   });
 
   test('leaves the bytes of a frame alone when later ones arrive', () => {
@@ -171,24 +177,62 @@ describe('FrameDecoder', () => {
   });
 });
 
-describe('encodeFrameHead', () => {
-  test('writes what comes before the body', () => {
+describe('chunks whose buffer is written to again', () => {
+  /** What is left of frames once everything that came is overwritten. */
+  function takeAll(stream: Buffer, cuts: readonly number[]): { frames: Frame[]; headers: string[] } {
+    const decoder = new FrameDecoder(frameBytesMaxDefault, true);
+    const buffer = Buffer.alloc(stream.length);
+    const frames: Frame[] = [];
+    const headers: string[] = [];
+    let at = 0;
+    for (const end of [...cuts, stream.length]) {
+      stream.copy(buffer, 0, at, end);
+      const taken = decoder.push(buffer.subarray(0, end - at));
+      headers.push(...taken.map((frame) => headerOf(frame).toString()));
+      frames.push(...taken);
+      buffer.fill(0xee);
+      at = end;
+    }
+    return { frames, headers };
+  }
+
+  test('leave whole bodies and halves of frames behind, whatever two places the stream is cut at', {
+    timeout: 60_000,
+  }, () => {
+    const bodies = sampleFrames.map(({ body }) => body);
+    const texts = sampleFrames.map(({ header }) => header);
+    for (let first = 0; first <= sample.length; first += 1) {
+      for (let second = first; second <= sample.length; second += 1) {
+        const { frames, headers } = takeAll(sample, [first, second]);
+        expect(frames.map(({ body }) => body.toString('hex'))).toEqual(bodies);
+        expect(headers).toEqual(texts);
+      }
+    }
+  });
+});
+
+describe('writeFrameStart', () => {
+  const write = (headerBytes: number, bodyBytes: number, limit: number): Buffer => {
+    const bytes = Buffer.alloc(10);
+    writeFrameStart(bytes, 2, { serialization: 1, headerBytes, bodyBytes }, limit);
+    return bytes.subarray(2);
+  };
+
+  test('writes what comes before the header', () => {
     const header = Buffer.from('{"code":1}');
     const body = Buffer.from('some body');
-    const head = encodeFrameHead(1, header, body.length, frameBytesMaxDefault);
-    expect(Buffer.concat([head, body])).toEqual(frameBytes(1, header, body));
+    const start = write(header.length, body.length, frameBytesMaxDefault);
+    expect(Buffer.concat([start, header, body])).toEqual(frameBytes(1, header, body));
   });
 
   test('refuses a frame over the limit, which counts the length field', () => {
-    expect(encodeFrameHead(0, Buffer.alloc(10), 82, 100)).toHaveLength(18);
-    expect(catchError(() => encodeFrameHead(0, Buffer.alloc(10), 83, 100))).toMatchObject({ kind: 'malformed' });
+    expect(write(10, 82, 100).readInt32BE(0)).toBe(96);
+    expect(catchError(() => write(10, 83, 100))).toMatchObject({ kind: 'malformed' });
   });
 
   test('refuses a header whose length does not fit 24 bits', () => {
     const limit = 2 ** 25;
-    expect(encodeFrameHead(0, Buffer.alloc(0xff_ffff), 0, limit).readInt32BE(4)).toBe(0xff_ffff);
-    expect(catchError(() => encodeFrameHead(0, Buffer.alloc(0x100_0000), 0, limit))).toMatchObject({
-      kind: 'malformed',
-    });
+    expect(write(0xff_ffff, 0, limit).readUIntBE(5, 3)).toBe(0xff_ffff);
+    expect(catchError(() => write(0x100_0000, 0, limit))).toMatchObject({ kind: 'malformed' });
   });
 });

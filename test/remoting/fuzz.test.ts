@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { deflateSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Command, CommandFlag, newExtFields, Serialization } from '../../src/remoting/command.ts';
-import { decodeCommand, encodeCommand } from '../../src/remoting/command-codec.ts';
+import { decodeCommand } from '../../src/remoting/command-codec.ts';
 import { decompressBody } from '../../src/remoting/compression.ts';
 import { RemotingError } from '../../src/remoting/errors.ts';
 import { FrameDecoder } from '../../src/remoting/frame.ts';
@@ -22,6 +22,7 @@ import {
 } from '../../src/remoting/stored-message.ts';
 import { SysFlag } from '../../src/remoting/sys-flag.ts';
 import { fixture } from '../fixtures/fixture.ts';
+import { encodeCommand } from '../support/encoded-command.ts';
 import { Mutator } from '../support/mutator.ts';
 
 /** Another seed makes other inputs: change it to search, then keep what it finds as a test of its own. */

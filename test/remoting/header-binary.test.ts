@@ -1,8 +1,21 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type ExtFields, newExtFields } from '../../src/remoting/command.ts';
-import { decodeBinaryHeader, encodeBinaryHeader, fitsBinaryHeader } from '../../src/remoting/header-binary.ts';
+import { type Command, type ExtFields, newExtFields } from '../../src/remoting/command.ts';
+import { binaryHeaderBytesMax, decodeBinaryHeader, writeBinaryHeader } from '../../src/remoting/header-binary.ts';
 import type { Header } from '../../src/remoting/header-json.ts';
+import { frameOfHeader } from '../support/encoded-command.ts';
+
+const body = Buffer.alloc(0);
+
+/** As a stand-alone buffer; empty values are written as they are. */
+function encode(header: Header): Buffer {
+  const bytes = Buffer.alloc(1_000_000);
+  return bytes.subarray(5, writeBinaryHeader(header, bytes, 5));
+}
+
+function decode(bytes: Buffer): Command {
+  return decodeBinaryHeader(frameOfHeader(bytes));
+}
 
 const text = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('__proto__', 'constructor', 'toString', ''));
 const int16 = fc.integer({ min: -(2 ** 15), max: 2 ** 15 - 1 });
@@ -37,31 +50,31 @@ describe('binary headers', () => {
   test('come back as they went, whatever their texts and names', () => {
     fc.assert(
       fc.property(headers, (header) => {
-        const decoded = decodeBinaryHeader(encodeBinaryHeader(header));
-        expect(decoded).toEqual({ ...header, language: 'NODE_JS' });
+        const decoded = decode(encode(header));
+        expect(decoded).toEqual({ ...header, language: 'NODE_JS', body });
         expect(Object.entries(decoded.extFields)).toEqual(Object.entries(header.extFields));
       }),
     );
   });
 
   test('read an empty remark as none', () => {
-    expect(decodeBinaryHeader(encodeBinaryHeader({ ...full, remark: '' })).remark).toBeUndefined();
+    expect(decode(encode({ ...full, remark: '' })).remark).toBeUndefined();
   });
 
   test('give fields that meet no inherited name', () => {
-    const { extFields } = decodeBinaryHeader(encodeBinaryHeader({ ...full, extFields: newExtFields() }));
+    const { extFields } = decode(encode({ ...full, extFields: newExtFields() }));
     expect(extFields['constructor']).toBeUndefined();
   });
 
   test('that end early are malformed, wherever they end', () => {
-    const bytes = encodeBinaryHeader(full);
+    const bytes = encode(full);
     for (let end = 0; end < bytes.length; end += 1) {
-      expect(() => decodeBinaryHeader(bytes.subarray(0, end)), `${end} bytes`).toThrow(malformed);
+      expect(() => decode(bytes.subarray(0, end)), `${end} bytes`).toThrow(malformed);
     }
   });
 
   test('whose field map ends early are malformed, wherever it ends', () => {
-    const bytes = encodeBinaryHeader(full);
+    const bytes = encode(full);
     const mapLengthAt = 13 + 4 + 2;
     const mapBytes = bytes.readInt32BE(mapLengthAt);
     // Cut after a whole field, the map is a shorter one.
@@ -69,9 +82,8 @@ describe('binary headers', () => {
     for (let length = 0; length < mapBytes; length += 1) {
       bytes.writeInt32BE(length, mapLengthAt);
       const cut = bytes.subarray(0, mapLengthAt + 4 + length);
-      if (wholeAt.includes(length))
-        expect(Object.keys(decodeBinaryHeader(cut).extFields)).toHaveLength(wholeAt.indexOf(length));
-      else expect(() => decodeBinaryHeader(cut), `${length} bytes`).toThrow(malformed);
+      if (wholeAt.includes(length)) expect(Object.keys(decode(cut).extFields)).toHaveLength(wholeAt.indexOf(length));
+      else expect(() => decode(cut), `${length} bytes`).toThrow(malformed);
     }
   });
 
@@ -81,17 +93,17 @@ describe('binary headers', () => {
     ['field value', 13 + 4 + 2 + 4 + 2 + 1],
   ])('with a %s length outside the header are malformed', (_, at) => {
     for (const length of [-1, -2147483648, 2147483647, 10_000]) {
-      const bytes = encodeBinaryHeader(full);
+      const bytes = encode(full);
       bytes.writeInt32BE(length, at);
-      expect(() => decodeBinaryHeader(bytes)).toThrow(malformed);
+      expect(() => decode(bytes)).toThrow(malformed);
     }
   });
 
   test('with a field name length outside the header are malformed', () => {
     for (const length of [-1, -32768, 32767]) {
-      const bytes = encodeBinaryHeader(full);
+      const bytes = encode(full);
       bytes.writeInt16BE(length, 13 + 4 + 2 + 4);
-      expect(() => decodeBinaryHeader(bytes)).toThrow(malformed);
+      expect(() => decode(bytes)).toThrow(malformed);
     }
   });
 
@@ -99,7 +111,7 @@ describe('binary headers', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         try {
-          decodeBinaryHeader(Buffer.from(bytes));
+          decode(Buffer.from(bytes));
         } catch (error) {
           expect(error).toEqual(malformed);
         }
@@ -107,17 +119,30 @@ describe('binary headers', () => {
     );
   });
 
-  test('carry codes that fit an int16 and refuse others instead of cutting them', () => {
-    expect([-32769, -32768, 32767, 32768, 200050].map(fitsBinaryHeader)).toEqual([false, true, true, false, false]);
-    expect(decodeBinaryHeader(encodeBinaryHeader({ ...full, code: 32767 })).code).toBe(32767);
-    expect(() => encodeBinaryHeader({ ...full, code: 32768 })).toThrow(malformed);
+  test('need no more room than they are said to, whatever their texts', () => {
+    fc.assert(
+      fc.property(headers, (header) => {
+        const bytesMax = binaryHeaderBytesMax(header);
+        const isLossy =
+          Object.keys(header.extFields).length === 0 || Object.values(header.extFields).some((value) => value === '');
+        expect(bytesMax === undefined).toBe(isLossy);
+        if (bytesMax !== undefined) expect(encode(header).length).toBeLessThanOrEqual(bytesMax);
+      }),
+    );
   });
 
-  test('carry field names of up to 32,767 bytes', () => {
-    const longest = `${'é'.repeat(16_383)}e`;
-    expect(decodeBinaryHeader(encodeBinaryHeader({ ...full, extFields: { [longest]: 'x' } })).extFields).toEqual({
-      [longest]: 'x',
-    });
-    expect(() => encodeBinaryHeader({ ...full, extFields: { [`${longest}e`]: 'x' } })).toThrow(malformed);
+  test('carry codes that fit an int16, and no others', () => {
+    const extFields = { a: '1' };
+    const fits = (code: number): boolean => binaryHeaderBytesMax({ ...full, code, extFields }) !== undefined;
+    expect([-32769, -32768, 32767, 32768, 200050].map(fits)).toEqual([false, true, true, false, false]);
+    for (const code of [-32768, 32767]) expect(decode(encode({ ...full, code })).code).toBe(code);
+  });
+
+  test('carry field names that are sure to fit 32,767 bytes', () => {
+    const longest = `${'é'.repeat(10_921)}e`;
+    const fits = (name: string): boolean => binaryHeaderBytesMax({ ...full, extFields: { [name]: 'x' } }) !== undefined;
+    expect(fits(longest)).toBe(true);
+    expect(fits(`${longest}e`)).toBe(false);
+    expect(decode(encode({ ...full, extFields: { [longest]: 'x' } })).extFields).toEqual({ [longest]: 'x' });
   });
 });

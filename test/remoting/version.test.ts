@@ -3,7 +3,7 @@ import { claimedVersion, isVersion5, ProtocolVersion } from '../../src/remoting/
 
 test('the numbers are those of Java', () => {
   // Ordinals of `MQVersion.Version` of 5.5.0.
-  expect(ProtocolVersion).toEqual({ V4_9_3: 399, V4_9_4: 401, V5_0_0: 413, V5_1_3: 439, V5_3_1: 475 });
+  expect(ProtocolVersion).toEqual({ V4_0_0: 213, V4_9_3: 399, V4_9_4: 401, V5_0_0: 413, V5_1_3: 439, V5_3_1: 475 });
 });
 
 test('what we claim gets standard JSON of name servers and no GO_AWAY of brokers', () => {

@@ -2,8 +2,8 @@ import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { Channel, type ChannelOptions, channelDefaults } from '../../src/remoting/channel.ts';
 import { type Command, type CommandContent, Serialization } from '../../src/remoting/command.ts';
-import { encodeCommand } from '../../src/remoting/command-codec.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
+import { encodeCommand } from './encoded-command.ts';
 import { blankCommand, type LoopbackServer, ServerSide, socketPair } from './loopback-server.ts';
 
 /** A channel, what the server sees of it, and the sockets of both ends. */

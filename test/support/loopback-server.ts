@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Command, Serialization } from '../../src/remoting/command.ts';
-import { decodeCommand, encodeCommand } from '../../src/remoting/command-codec.ts';
+import { decodeCommand } from '../../src/remoting/command-codec.ts';
 import { FrameDecoder } from '../../src/remoting/frame.ts';
+import { encodeCommand } from './encoded-command.ts';
 
 /** The server's end of one connection: says what it received, sends what a test wants. */
 export class ServerSide {

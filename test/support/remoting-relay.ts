@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createConnection, createServer, type Server, type Socket } from 'node:net';
 import { type Command, isReply } from '../../src/remoting/command.ts';
 import { decodeCommand } from '../../src/remoting/command-codec.ts';
-import { encodeFrameHead, type Frame, FrameDecoder, frameBytesMaxDefault } from '../../src/remoting/frame.ts';
+import { type Frame, FrameDecoder, headerAt } from '../../src/remoting/frame.ts';
 
 /** One frame on its way. */
 export interface Passing {
@@ -104,8 +104,8 @@ function requestOf(command: Command, from: Passing['from'], requests: Map<string
   return request;
 }
 
-function writeFrame(socket: Socket, { serialization, header, body }: Frame): void {
+function writeFrame(socket: Socket, { bytes, headerStart, headerEnd, body }: Frame): void {
   if (socket.destroyed) return;
-  socket.write(encodeFrameHead(serialization, header, body.length, frameBytesMaxDefault));
+  socket.write(bytes.subarray(headerStart - headerAt, headerEnd));
   socket.write(body);
 }

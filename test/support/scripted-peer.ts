@@ -1,9 +1,10 @@
 import { EventEmitter, once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { type Command, CommandFlag, isOneWay, isReply, Serialization } from '../../src/remoting/command.ts';
-import { decodeCommand, encodeCommand } from '../../src/remoting/command-codec.ts';
+import { decodeCommand } from '../../src/remoting/command-codec.ts';
 import { FrameDecoder } from '../../src/remoting/frame.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
+import { encodeCommand } from './encoded-command.ts';
 
 /** What a peer answers; undefined: nothing, ever. */
 export type Answer = Partial<Command> | undefined;

@@ -1,5 +1,6 @@
+import { LRUCache } from 'lru-cache';
 import { type Channel, channelDefaults, type LivenessOptions } from '../../remoting/channel.ts';
-import type { Command } from '../../remoting/command.ts';
+import { type Command, Serialization } from '../../remoting/command.ts';
 import { Deadline } from '../../remoting/deadline.ts';
 import { dial } from '../../remoting/dial.ts';
 import { RemotingError } from '../../remoting/errors.ts';
@@ -10,6 +11,10 @@ import { checkDenied } from './denied.ts';
 
 /** How long an address that refused a connection is left alone, in ms: callers meanwhile fail at once, with the same cause. */
 export const redialDelayMs = 250;
+
+/** Servers remembered to take no binary headers, and for how long, in ms: one may have gone just as it was tried. */
+const jsonServersMax = 4_096;
+const jsonServerDurationMs = 600_000;
 
 /** A server that owes an answer and is silent is asked for a sign of life after 2.25 s; where none comes in 3 s, it is gone. */
 const liveness: LivenessOptions = {
@@ -33,6 +38,12 @@ export class Channels {
   readonly #leaving = new Set<Channel>();
   readonly #opening = new Map<string, Promise<Channel>>();
   readonly #refused = new Map<string, Refusal>();
+  /** Those that ended the connection rather than answer a binary header. */
+  readonly #jsonServers = new LRUCache<string, true>({
+    maxSize: jsonServersMax,
+    sizeCalculation: () => 1,
+    ttl: jsonServerDurationMs,
+  });
   readonly #closing = new AbortController();
 
   /** @param onOpen called with every new channel before anybody else has it. */
@@ -86,6 +97,7 @@ export class Channels {
     const options = {
       ...channelDefaults,
       ...this.#options,
+      serialization: this.#serializationTo(address),
       credentials: () => credentials?.current,
       checkReply: (reply: Command, from: string) => checkDenied(reply, from, credentials?.current),
       liveness,
@@ -106,6 +118,11 @@ export class Channels {
     return opening;
   }
 
+  #serializationTo(address: string): Serialization {
+    const { serialization = Serialization.JSON } = this.#options;
+    return this.#jsonServers.has(address) ? Serialization.JSON : serialization;
+  }
+
   #successor(leaving: Channel, deadline: Deadline): Promise<Channel> {
     if (!this.#leaving.has(leaving)) void leaving.closed.then(() => this.#leaving.delete(leaving));
     this.#leaving.add(leaving);
@@ -123,6 +140,7 @@ export class Channels {
     this.#open.set(address, channel);
     void channel.closed.then(() => {
       if (this.#open.get(address) === channel) this.#open.delete(address);
+      if (channel.isBinaryUnproven) this.#jsonServers.set(address, true);
     });
     this.#onOpen(channel);
     return channel;

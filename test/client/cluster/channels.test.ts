@@ -1,10 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Channels, redialDelayMs } from '../../../src/client/cluster/channels.ts';
 import type { Channel } from '../../../src/remoting/channel.ts';
+import { Serialization } from '../../../src/remoting/command.ts';
+import { decodeCommand } from '../../../src/remoting/command-codec.ts';
 import { Deadline } from '../../../src/remoting/deadline.ts';
+import { FrameDecoder } from '../../../src/remoting/frame.ts';
 import { RequestCode } from '../../../src/remoting/request-code.ts';
 import { ResponseCode } from '../../../src/remoting/response-code.ts';
-import { startLoopbackServer } from '../../support/loopback-server.ts';
+import { encodeCommand } from '../../support/encoded-command.ts';
+import { blankCommand, type LoopbackServer, startLoopbackServer } from '../../support/loopback-server.ts';
 import { deferred, ScriptedPeer } from '../../support/scripted-peer.ts';
 
 const soon = (): Deadline => Deadline.after(10_000);
@@ -177,4 +181,51 @@ describe('Channels', () => {
     expect(peer.requests(RequestCode.HEART_BEAT).length).toBeGreaterThanOrEqual(2);
     expect(first.isOpen).toBe(true);
   }, 15_000);
+
+  describe('binary headers', () => {
+    const send = { code: RequestCode.SEND_MESSAGE_V2, extFields: { b: 'T' } };
+    let server: LoopbackServer;
+
+    beforeEach(async () => {
+      server = await startLoopbackServer();
+      channels = new Channels({ connectTimeoutMs: 3_000, serialization: Serialization.ROCKETMQ });
+    });
+    afterEach(() => server.close());
+
+    /** Serves one connection in JSON, and says in what each request came. @param endsOver Whether a binary one ends it. */
+    async function serve(endsOver: boolean): Promise<number[]> {
+      const socket = await server.accept();
+      const decoder = new FrameDecoder();
+      const serializations: number[] = [];
+      socket.on('data', (chunk: Buffer) => {
+        for (const frame of decoder.push(chunk)) {
+          serializations.push(frame.serialization);
+          if (endsOver && frame.serialization === Serialization.ROCKETMQ) return void socket.destroy();
+          const { opaque } = decodeCommand(frame);
+          for (const part of encodeCommand({ ...blankCommand, version: 513, opaque, flag: 1 })) socket.write(part);
+        }
+      });
+      return serializations;
+    }
+
+    test('are used once the server has said its version and answered one, in whatever way', async () => {
+      const [channel, serializations] = await Promise.all([channels.get(server.address, soon()), serve(false)]);
+      for (let count = 0; count < 3; count += 1) await channel.invoke(send, soon());
+      await Promise.all([channel.invoke(send, soon()), channel.invoke({ ...send, code: 200_050 }, soon())]);
+      expect(serializations).toEqual([0, 1, 1, 1, 0]);
+    });
+
+    test('are left alone with a server that ended the connection over one', async () => {
+      const [first, before] = await Promise.all([channels.get(server.address, soon()), serve(true)]);
+      await first.invoke(send, soon());
+      await expect(first.invoke(send, soon())).rejects.toMatchObject({ kind: 'closed', outcomeUnknown: true });
+      await first.closed;
+      const [second, after] = await Promise.all([channels.get(server.address, soon()), serve(true)]);
+      for (let count = 0; count < 3; count += 1) await second.invoke(send, soon());
+      expect([before, after]).toEqual([
+        [0, 1],
+        [0, 0, 0],
+      ]);
+    });
+  });
 });
