@@ -17,6 +17,8 @@ import type { ServedMethod } from './served-methods.ts';
 
 /** How much longer JSON may be than protobuf: it writes a control character as six. */
 const jsonGrowthMax = 6;
+/** Bounds of one request and one reply. Connect's own default is 4 GiB. */
+export const connectLimits = { readMaxBytes: rpcBytesMax, writeMaxBytes: rpcBytesMax * jsonGrowthMax } as const;
 /** Longest deadline that Node's timers can keep, in ms: 24.8 days. */
 const timeoutMsMax = 2_147_483_647;
 
@@ -39,13 +41,11 @@ export type ConnectHandler = (request: ConnectRequest) => Promise<UniversalServe
 /** By path. */
 export function createConnectHandlers(served: readonly ServedMethod[]): ReadonlyMap<string, ConnectHandler> {
   const router = createConnectRouter({
-    // Connect's own default is 4 GiB.
-    readMaxBytes: rpcBytesMax,
-    writeMaxBytes: rpcBytesMax * jsonGrowthMax,
+    ...connectLimits,
     maxTimeoutMs: timeoutMsMax,
     acceptCompression: [compressionGzip],
     // Replies are small or already as dense as their sender made them: compressing them would only cost time.
-    compressMinBytes: rpcBytesMax * jsonGrowthMax + 1,
+    compressMinBytes: connectLimits.writeMaxBytes + 1,
   });
   for (const { method, serve } of served) {
     const implementation = (request: unknown, context: HandlerContext) => serve(request, new ContextCall(context));

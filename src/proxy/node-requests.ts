@@ -1,8 +1,10 @@
+import { IncomingMessage, ServerResponse } from 'node:http';
 import { constants } from 'node:http2';
 import type { UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
 import type { Log } from '../log.ts';
 import type { ConnectHandler } from './connect.ts';
+import type { UnaryHandler } from './connect-unary.ts';
 import type { CorsPolicy } from './cors.ts';
 import { plainGrpcMessages } from './grpc-message.ts';
 import type { RequestHandler } from './listener.ts';
@@ -10,15 +12,23 @@ import type { RequestHandler } from './listener.ts';
 type NodeRequest = Parameters<RequestHandler>[0];
 type NodeResponse = Parameters<RequestHandler>[1];
 
-/** Serves requests that come by Node's own HTTP/1.1 and HTTP/2 servers. */
+/**
+ * Serves requests that come by Node's own HTTP/1.1 and HTTP/2 servers.
+ * @param unary What answers ordinary unary calls, at less cost.
+ */
 export function createRequestHandler(
   handlers: ReadonlyMap<string, ConnectHandler>,
+  unary: ReadonlyMap<string, UnaryHandler>,
   pages: CorsPolicy,
   log: Log,
 ): RequestHandler {
   return (request, response) => {
     if (isAnswered(pages, request, response)) return;
-    const handler = handlers.get(request.url?.split('?', 1)[0] ?? '');
+    const path = request.url?.split('?', 1)[0] ?? '';
+    if (request instanceof IncomingMessage && response instanceof ServerResponse) {
+      if (unary.get(path)?.(request, response) === true) return;
+    }
+    const handler = handlers.get(path);
     const call = handler === undefined ? undefined : readCall(request, response);
     if (handler === undefined || call === undefined) {
       response.writeHead(handler === undefined ? 404 : 400).end();

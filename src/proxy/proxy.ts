@@ -13,6 +13,7 @@ import type { TargetRequest } from './caller.ts';
 import { Calls } from './calls.ts';
 import { type ClientLimitSettings, ClientLimits } from './client-limits.ts';
 import { createConnectHandlers } from './connect.ts';
+import { createUnaryHandlers } from './connect-unary.ts';
 import type { DeliverySettings } from './consumer-session.ts';
 import { createConsumerHandlers } from './consumers.ts';
 import { CorsPolicy } from './cors.ts';
@@ -183,7 +184,7 @@ function createServing({ corsOrigins = [], http2Engine, log }: ProxyOptions, ser
   const pages = new CorsPolicy(corsOrigins);
   return {
     endlessPath,
-    handler: createRequestHandler(handlers, pages, log),
+    handler: createRequestHandler(handlers, createUnaryHandlers(served), pages, log),
     onStream: http2Engine === 'node' ? undefined : createStreamHandler(served, handlers, pages, log),
   };
 }

@@ -74,7 +74,8 @@ class Authorities {
   }
 }
 
-function pathOf({ parent, name }: DescMethod): string {
+/** The path that a method is called by. */
+export function pathOf({ parent, name }: DescMethod): string {
   return `/${parent.typeName}/${name}`;
 }
 
