@@ -42,7 +42,9 @@ const head = headOf(
   `${bodyBytes} B bodies, ${rounds} of ${effort.measuredMs / 1_000} s, all on one machine`,
   peers.versions,
 );
-console.log(head);
+console.log(
+  `${head}\nCPU and peak MB are of the proxy, or without one of the client; load cores are the load client's CPU time over time.\n`,
+);
 const answers = await answersOf(asked);
 
 const verdicts = verdictsOf(
@@ -60,15 +62,10 @@ process.exitCode = failures.length === 0 ? 0 : 1;
 
 /** Each sink runs alone, for as long as it has questions. */
 async function answersOf(asked: readonly Question[]): Promise<Map<string, readonly Figures[]>> {
-  const missing = missingForRocketMQ([apacheVersion]);
   const answers = new Map<string, readonly Figures[]>();
   for (const sink of Object.keys(startSink) as Sink[]) {
-    const ofSink = asked.filter((question) => question.sink === sink);
+    const ofSink = asked.filter((question) => question.sink === sink && !isSkipped(question));
     if (ofSink.length === 0) continue;
-    if (sink === 'apache' && missing !== undefined) {
-      for (const { name } of ofSink) console.error(`Skipped: ${name}. ${missing}`);
-      continue;
-    }
     const broker = await startSink[sink]();
     try {
       for (const question of ofSink) answers.set(question.name, await answerOf(question, { broker, peers, effort }));
@@ -77,6 +74,15 @@ async function answersOf(asked: readonly Question[]): Promise<Map<string, readon
     }
   }
   return answers;
+}
+
+/** Whether tools are missing without which nothing can be said; told where it is so. */
+function isSkipped({ name, sink, needsGo = false }: Question): boolean {
+  const missing =
+    (sink === 'apache' ? missingForRocketMQ([apacheVersion]) : undefined) ??
+    (needsGo && peers.go === undefined ? 'Go is missing.' : undefined);
+  if (missing !== undefined) console.error(`Skipped: ${name}. ${missing}`);
+  return missing !== undefined;
 }
 
 async function answerOf({ name, title, sink, ask }: Question, bench: Bench): Promise<readonly Figures[]> {

@@ -21,6 +21,8 @@ export interface Question {
   readonly sink: Sink;
   /** Whether `npm run bench:quick` asks it. */
   readonly isQuick: boolean;
+  /** Whether only the Go program can load it. Default false. */
+  readonly needsGo?: boolean;
   ask(bench: Bench): Promise<Figures[]>;
 }
 
@@ -81,6 +83,7 @@ export const questions: readonly Question[] = [
     title: `Send: ways of this proxy, 64 requests in flight, ${connectionCount} connections`,
     sink: 'apache',
     isQuick: false,
+    needsGo: true,
     ask: (bench) => compareSends(bench, ['own', 'go'], ways),
   },
   {
@@ -95,6 +98,7 @@ export const questions: readonly Question[] = [
     title: `Send, receive and acknowledge ${livePerSecond} messages/s: time from the send to the arrival`,
     sink: 'apache',
     isQuick: false,
+    needsGo: true,
     ask: compareLive,
   },
   {
@@ -102,6 +106,7 @@ export const questions: readonly Question[] = [
     title: `${idleStreamCount} receive streams that wait, over ${idleConnectionCount} connections`,
     sink: 'apache',
     isQuick: true,
+    needsGo: true,
     ask: measureIdle,
   },
   {

@@ -1,4 +1,4 @@
-/** What `peers/grpc/load.go` does, as far as unary calls and streams go, for machines without Go: slower than a proxy, so rates are its own. */
+/** What `send` and `receive` of `peers/go` do, as far as unary calls and streams go, for machines without Go: slower than a proxy, so rates are its own. */
 import {
   type Client,
   type ClientReadableStream,

@@ -1,6 +1,6 @@
 /**
  * This client as a peer of the benchmark: one measurement, told on stdout in lines of JSON. Behind `push`, which is the public API as it
- * comes, or `pull` or `pop`, which are the streams beneath it, come the arguments of every peer, see `client.ts`.
+ * comes, or `pull` or `pop`, which are the streams beneath it, come the arguments of every peer, see `../clients.ts`.
  */
 import { setImmediate } from 'node:timers/promises';
 import { RocketMQClient } from '../../src/client/api/rocketmq-client.ts';

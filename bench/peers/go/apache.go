@@ -32,6 +32,8 @@ const (
 const (
 	// receiveBatch is what Apache's proxy tells its clients to ask for.
 	receiveBatch = 32
+	// pollsPerConnection is what its proxy did most with; one poll after the other gave it two thirds of that.
+	pollsPerConnection = 4
 	// pollTimeout is the least that Apache's proxy takes.
 	pollTimeout      = 5 * time.Second
 	callTimeout      = 30 * time.Second
@@ -112,8 +114,8 @@ func apacheSend(arguments []string) {
 	untilToldToEnd()
 }
 
-// apache-receive ADDRESS TOPIC GROUP COUNT CONNECTIONS: what `receive` does, by Apache's API: one poll after the other on each connection,
-// as its own clients do, and one AckMessage for each message.
+// apache-receive ADDRESS TOPIC GROUP COUNT CONNECTIONS: what `receive` does, by Apache's API: polls side by side on each connection, and one
+// AckMessage for each message.
 func apacheReceive(arguments []string) {
 	backlog := newBacklog(number(arguments[3]))
 	topic, group := &apache.Resource{Name: arguments[1]}, &apache.Resource{Name: arguments[2]}
@@ -138,11 +140,13 @@ func apacheReceive(arguments []string) {
 			client.ack(topic, group, message)
 			backlog.add(1)
 		})
-		go func() {
-			for {
-				client.poll(request, received)
-			}
-		}()
+		for range pollsPerConnection {
+			go func() {
+				for {
+					client.poll(request, received)
+				}
+			}()
+		}
 	}
 	backlog.untilDone()
 	untilToldToEnd()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	api "peer/api/rocketmq"
@@ -94,8 +95,13 @@ func live(arguments []string) {
 	for len(latencies) < count {
 		message, err := stream.Recv()
 		must(err)
-		latency := time.Since(time.UnixMicro(int64(number(message.MessageBody))))
 		go ackMessage(clients[1], consumerId, message.ReceiptHandle)
+		sentMicros, err := strconv.ParseInt(message.MessageBody, 10, 64)
+		if err != nil {
+			// What made the topic.
+			continue
+		}
+		latency := time.Since(time.UnixMicro(sentMicros))
 		switch {
 		case warm > 0:
 			warm--
