@@ -2,7 +2,9 @@
 import cluster from 'node:cluster';
 import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { type Embedded, EmbeddedError, startEmbedded } from './embedded.ts';
+import { startEmbedded } from './embedded.ts';
+import type { Embedded } from './embedded-engine.ts';
+import { EmbeddedError } from './embedded-error.ts';
 import { firstSteps } from './first-steps.ts';
 import { createLog, type Log } from './log.ts';
 import { OptionsExit, readOptions, type ServerOptions } from './options.ts';

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { type Embedded, EmbeddedError, startEmbedded } from '../src/embedded.ts';
+import { startEmbedded } from '../src/embedded.ts';
+import type { Embedded } from '../src/embedded-engine.ts';
+import { EmbeddedError } from '../src/embedded-error.ts';
 import type { Log } from '../src/log.ts';
 import { readOptions, type ServerOptions } from '../src/options.ts';
 import { connectEngine, startTestEngine, temporaryFolder } from './support/engine-client.ts';

@@ -51,9 +51,14 @@ const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
   // Of RocketMQ's own parts only in direct mode.
   ['sdk', { rooms: ['sdk', 'gen', 'client', 'wire'], packages: ['@bufbuild/protobuf', '@grpc/grpc-js'] }],
   ['testing', { rooms: ['testing', 'broker', 'remoting'] }],
-  ['embedded', { rooms: ['broker', 'remoting'], types: ['log', 'options'] }],
+  ['embedded', { rooms: ['embedded-engine'], types: ['log', 'options'] }],
+  ['embedded-engine', { rooms: ['broker', 'embedded-error', 'remoting'], types: ['log', 'options'] }],
+  ['embedded-error', { rooms: [] }],
   ['first-steps', { rooms: [] }],
-  ['server', { rooms: ['options', 'log', 'embedded', 'first-steps', 'proxy'] }],
+  [
+    'server',
+    { rooms: ['options', 'log', 'embedded', 'embedded-error', 'first-steps', 'proxy'], types: ['embedded-engine'] },
+  ],
 ]);
 
 /** The only files that may look at the process's environment. */
