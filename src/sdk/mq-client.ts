@@ -94,7 +94,7 @@ export class MQClient implements AsyncDisposable {
   }
 
   /**
-   * The caller's producers that the proxy holds, the newest first, at most 1,000; of several proxies, one. In direct mode, those of this client.
+   * The caller's producers that the proxies hold which can be reached, the newest first, at most 1,000. In direct mode, those of this client.
    */
   listProducers(filter: ProducerFilter = {}, call: CallOptions = {}): Promise<LiveProducer[]> {
     return this.#during(call, () => this.#gateway.listProducers(filter, call));

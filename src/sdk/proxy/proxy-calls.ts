@@ -34,6 +34,17 @@ export class ProxyCalls {
     return this.channels.unary(method, request, { endsAtMs, signal, metadata, isSend }, choice);
   }
 
+  /** The same call to every proxy. @throws MQError as `ProxyChannels.all`. */
+  async unaryAtAll<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: MessageInitShape<I>,
+    { timeoutMs = this.timeoutMs, signal }: CallOptions,
+  ): Promise<MessageShape<O>[]> {
+    const endsAtMs = Date.now() + timeoutMs;
+    const metadata = await this.metadata({ endsAtMs, signal });
+    return this.channels.all((channel) => channel.unary(method, request, { endsAtMs, signal, metadata }));
+  }
+
   /** Who calls. @param wait for the token; default: the client's time. @throws MQError as `tokenOf`. */
   async metadata({ signal, endsAtMs = Date.now() + this.timeoutMs }: Partial<TokenWait>): Promise<Metadata> {
     const metadata = new Metadata();

@@ -59,6 +59,19 @@ export class ProxyChannels {
     }
   }
 
+  /**
+   * Asks every proxy; one that is not there, or goes, has nothing to say.
+   * @throws MQError of one that failed otherwise; of any where none has answered.
+   */
+  async all<T>(ask: (channel: ProxyChannel) => Promise<T>): Promise<T[]> {
+    const asked = await Promise.allSettled(this.#channels.map(ask));
+    const answers = asked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    const failures = asked.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+    const worst = failures.find((error) => !isWorthAnotherTry(error, false)) ?? failures[0];
+    if (worst !== undefined && (answers.length === 0 || !isWorthAnotherTry(worst, false))) throw worst;
+    return answers;
+  }
+
   /** The next proxy that is connected; waits for one as long as it takes. @throws MQError CANCELLED. */
   async whenConnected(signal: AbortSignal): Promise<ProxyChannel> {
     for (;;) {

@@ -20,7 +20,8 @@ export async function tokenOf(token: Token, wait: TokenWait): Promise<string> {
     return await inTime(token(), wait);
   } catch (error) {
     if (error instanceof MQError) throw error;
-    throw new MQError('UNAUTHENTICATED', 'TOKEN_REFUSED', 'the token could not be had from the function given', error);
+    // The function may have one a little later: streams ask it again.
+    throw new MQError('UNAVAILABLE', 'TOKEN_REFUSED', 'the token could not be had from the function given', error);
   }
 }
 

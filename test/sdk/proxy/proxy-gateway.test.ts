@@ -141,6 +141,21 @@ describe('several proxies', () => {
     }, 60_000);
   });
 
+  test('listings are of all that are there', async () => {
+    const proxies = [await startProxy(), await startProxy()] as const;
+    const [first, second] = proxies.map(({ address }) => clientOf({ grpcEndpoint: address }));
+    const all = clientOf({ grpcEndpoint: proxies.map(({ address }) => address) });
+    await first?.getProducer('', 'listed');
+    await second?.getProducer('', 'listed');
+    await second?.getConsumer('', 'listed', 'listed-group');
+    expect(await all.listProducers({ topic: 'listed' })).toHaveLength(2);
+    expect(await all.listConsumers({ topic: 'listed' })).toHaveLength(1);
+    await proxies[0].stop();
+    expect(await all.listProducers({ topic: 'listed' })).toHaveLength(1);
+    await proxies[1].stop();
+    await expect(all.listProducers()).rejects.toMatchObject({ reason: 'PROXY_UNREACHABLE' });
+  });
+
   test('one that was never there is left out', async () => {
     const proxy = await startProxy();
     const gone = `127.0.0.1:${await freePort()}`;

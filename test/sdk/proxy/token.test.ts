@@ -41,7 +41,7 @@ describe('a token', () => {
     ],
   ])('is refused where the function %s', async (_, token) => {
     await expect(tokenOf(token, soon())).rejects.toMatchObject({
-      code: 'UNAUTHENTICATED',
+      code: 'UNAVAILABLE',
       reason: 'TOKEN_REFUSED',
       cause: new Error('no issuer'),
     });
