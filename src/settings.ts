@@ -232,7 +232,7 @@ export const settings = {
     min: 8,
     max: 65_536,
     about:
-      'MiB of messages that all streams together may have taken by POP and not read; at that, streams wait for room, and those whose readers have stood still for 2 s are ended.',
+      'MiB of messages that all streams together may have taken and not read; at that, streams wait for room, and those whose readers have stood still for 2 s are ended.',
   }),
   sendGroupMax: integer({
     env: 'PROXY_SEND_GROUP_MAX',

@@ -40,6 +40,7 @@ import { TransactionEnds } from './send/transaction-ends.ts';
 import { settleTimeoutMs, TransactionGroups } from './send/transaction-groups.ts';
 import { type TransactionChecker, Transactions } from './send/transactions.ts';
 import { startTracing, type Tracing } from './trace/tracing.ts';
+import { UnreadBytes } from './unread-bytes.ts';
 
 /** What the end of a client waits for. */
 interface Closable {
@@ -128,6 +129,7 @@ export class ClusterClient {
     this.#pullParts = {
       ...this.#popParts,
       deliveryNumbers: new DeliveryNumbers(),
+      unreadBytes: options.unreadBytes ?? new UnreadBytes(Number.POSITIVE_INFINITY),
       limits: processQueueLimits,
       persistIntervalMs: persistIntervalMsDefault,
     };

@@ -1,3 +1,5 @@
+import { UnreadQueue } from './unread-queue.ts';
+
 /** How often it is looked whether readers go on, in ms. */
 export const lookIntervalMs = 500;
 /** A reader that so many looks in a row found where it was has stalled: after 2 to 2.5 s. */
@@ -8,18 +10,20 @@ export const messageBytesMax = 4_194_304;
 export const batchBytesMax = 4_194_304;
 
 interface Waiting {
-  readonly stream: UnreadStream;
+  readonly who: UnreadStream | UnreadQueue;
   readonly bytes: number;
   readonly resolve: (isThere: boolean) => void;
 }
 
 /**
- * One bound for what all streams together have taken from brokers and their readers have not read. Where it is reached, streams wait
- * before they take more; who needs little mostly need not. While one waits, those whose readers have stalled are ended, the longest first.
+ * One bound for what all streams together have taken from brokers and their readers have not read. Where it is reached, streams, and
+ * queues that are read by pull, wait before they take more; who needs little mostly need not. While one waits, queues of which nobody takes
+ * let go of what they hold; if that is not enough, streams whose readers have stalled are ended, the longest first.
  */
 export class UnreadBytes {
   readonly #bytesMax: number;
   readonly #streams = new Set<UnreadStream>();
+  readonly #queues = new Set<UnreadQueue>();
   #waiting: Waiting[] = [];
   #bytes = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -29,12 +33,16 @@ export class UnreadBytes {
     this.#bytesMax = bytesMax;
   }
 
+  get isBounded(): boolean {
+    return Number.isFinite(this.#bytesMax);
+  }
+
   /** What is taken, or may come. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Streams that wait for room. */
+  /** Streams and queues that wait for room. */
   get waitingCount(): number {
     return this.#waiting.length;
   }
@@ -56,19 +64,34 @@ export class UnreadBytes {
     return stream;
   }
 
+  /** @param onShed is to let go of what the queue holds: nobody takes of it, and others wait for the room. */
+  openQueue(onShed: () => void): UnreadQueue {
+    const queue: UnreadQueue = new UnreadQueue(onShed, {
+      change: (bytes) => this.#change(bytes),
+      fits: (bytes) => this.#fits(bytes),
+      room: (bytes) => this.#room(queue, bytes),
+      closed: () => {
+        this.#queues.delete(queue);
+        this.#leave(queue);
+      },
+    });
+    this.#queues.add(queue);
+    return queue;
+  }
+
   #change(bytes: number): void {
     this.#bytes += bytes;
     if (bytes < 0) this.#letIn();
   }
 
-  /** Counts the bytes once they fit. What is larger than all that may be there comes alone. False when the stream has closed. */
-  #room(stream: UnreadStream, bytes: number): Promise<boolean> | true {
+  /** Counts the bytes once they fit. What is larger than all that may be there comes alone. False when who asks has closed. */
+  #room(who: Waiting['who'], bytes: number): Promise<boolean> | true {
     if (this.#fits(bytes)) {
       this.#bytes += bytes;
       return true;
     }
     return new Promise((resolve) => {
-      this.#waiting.push({ stream, bytes, resolve });
+      this.#waiting.push({ who, bytes, resolve });
     });
   }
 
@@ -88,24 +111,33 @@ export class UnreadBytes {
 
   #forget(stream: UnreadStream): void {
     this.#streams.delete(stream);
-    const gone = this.#waiting.filter((waiting) => waiting.stream === stream);
-    this.#waiting = this.#waiting.filter((waiting) => waiting.stream !== stream);
-    for (const { resolve } of gone) resolve(false);
+    this.#leave(stream);
     if (this.#streams.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
 
+  #leave(who: Waiting['who']): void {
+    const gone = this.#waiting.filter((waiting) => waiting.who === who);
+    this.#waiting = this.#waiting.filter((waiting) => waiting.who !== who);
+    for (const { resolve } of gone) resolve(false);
+  }
+
   /** Looks are counted, and not the time: a process that stood still has no reader to blame. */
   #look(): void {
-    for (const stream of this.#streams) stream.look();
-    const stalled = [...this.#streams].filter(({ looks }) => looks >= stalledLooks);
-    stalled.sort((one, other) => other.looks - one.looks);
-    for (const stream of stalled) {
-      if (this.#waiting.length === 0 && this.#bytes <= this.#bytesMax) return;
-      stream.end();
-    }
+    for (const one of [...this.#streams, ...this.#queues]) one.look();
+    for (const queue of stalledOf(this.#queues)) if (this.#isShort) queue.shed();
+    for (const stream of stalledOf(this.#streams)) if (this.#isShort) stream.end();
   }
+
+  get #isShort(): boolean {
+    return this.#waiting.length > 0 || this.#bytes > this.#bytesMax;
+  }
+}
+
+/** Those that have stalled, the longest first. */
+function stalledOf<T extends { readonly looks: number }>(all: ReadonlySet<T>): readonly T[] {
+  return [...all].filter(({ looks }) => looks >= stalledLooks).sort((one, other) => other.looks - one.looks);
 }
 
 /** A message as it came from a broker. */
@@ -148,6 +180,11 @@ export class UnreadStream {
   get mayTakeAhead(): boolean {
     // Where nothing is given to the reader, the first in hand soon will be.
     return this.#inHandBytes + (this.isReading ? this.#messageBytes : 0) <= batchBytesMax;
+  }
+
+  /** Whether the reader has stood still for so long that nothing more is taken for it. */
+  get isStalled(): boolean {
+    return this.#looks >= stalledLooks;
   }
 
   /** Whether the reader has not read what it was given last. */
@@ -202,6 +239,13 @@ export class UnreadStream {
     if (this.#isClosed) return;
     this.#inHandBytes -= bytes;
     this.#give(bytes);
+  }
+
+  /** A message that a queue still counts is given to the reader. */
+  giveOfQueue(bytes: number): void {
+    if (this.#isClosed) return;
+    this.#give(bytes);
+    this.#budget.change(bytes);
   }
 
   /** A message is no longer in hand, and nobody gets it as it is. */

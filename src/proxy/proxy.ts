@@ -109,9 +109,9 @@ export interface RunningProxy {
 /** Puts the proxy together and starts to listen. @throws ListenError; SettingFileError. */
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { log, sealer } = options;
-  const engines = createEngines(options);
-  const sessions = new Sessions({ ...options, engines });
   const unreadBytes = new UnreadBytes((options.unreadMegabytes ?? Number.POSITIVE_INFINITY) * megabyte);
+  const engines = createEngines(options, unreadBytes);
+  const sessions = new Sessions({ ...options, engines });
   const metrics = createMetrics(sessions, unreadBytes);
   const targets = new Targets(options);
   const defaultTarget = targets.default;
@@ -197,7 +197,7 @@ function createMetrics(sessions: Sessions, unreadBytes: UnreadBytes): ProxyMetri
   });
 }
 
-function createEngines({ log, policy, vendor, client = {} }: ProxyOptions): Engines {
+function createEngines({ log, policy, vendor, client = {} }: ProxyOptions, unreadBytes: UnreadBytes): Engines {
   return new Engines({
     vendor,
     checkEndpoint: (endpoint) => policy.checkEndpoint(endpoint),
@@ -205,6 +205,7 @@ function createEngines({ log, policy, vendor, client = {} }: ProxyOptions): Engi
     log,
     client: {
       nameServerAllowed: guard((address, ip) => policy.nameServerAllowed(address, ip), 'PROXY_ALLOWED_ENDPOINTS', log),
+      unreadBytes,
       ...client,
     },
   });

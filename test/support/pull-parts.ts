@@ -8,6 +8,7 @@ import { Routes } from '../../src/client/cluster/routes.ts';
 import { DeliveryNumbers } from '../../src/client/pull/delivery-numbers.ts';
 import { PullGroups } from '../../src/client/pull/pull-groups.ts';
 import { type PullParts, persistIntervalMsDefault, processQueueLimits } from '../../src/client/pull/pull-options.ts';
+import { UnreadBytes } from '../../src/client/unread-bytes.ts';
 import type { ScriptedCluster } from './scripted-cluster.ts';
 
 /** What consumers by pull of a client share, connected to a scripted cluster; closed when the test ends. */
@@ -36,6 +37,7 @@ export function pullParts({ nameServer, log }: ScriptedCluster, changes: Partial
     limits: processQueueLimits,
     requestTimeoutMs: 3_000,
     bodyBytesMax: 4_194_304,
+    unreadBytes: new UnreadBytes(Number.POSITIVE_INFINITY),
     persistIntervalMs: persistIntervalMsDefault,
     ...changes,
   };

@@ -152,6 +152,27 @@ export class ProcessQueue {
     return messages;
   }
 
+  /**
+   * Lets go of what was never handed out, back to the last that was or is done: the next pull begins there.
+   * @returns the first of what is gone; undefined where nothing is.
+   */
+  dropFresh(): StoredMessage | undefined {
+    let first: PulledMessage | undefined;
+    for (let last = this.#lastFresh; last !== undefined; last = this.#lastFresh) {
+      first = last;
+      this.#pending.pop();
+      this.#fresh.get(last.topic)?.pop();
+      this.#noteTaken(last);
+      this.#count -= 1;
+      this.#bytes -= last.stored.body.length;
+    }
+    if (first === undefined) return undefined;
+    this.#nextOffset = first.stored.queueOffset;
+    this.#lastOffset = this.#nextOffset - 1n;
+    this.#lastDistance = first.distance - 1;
+    return first.stored;
+  }
+
   /** Is to be handed out again, as one more try, from that time on. */
   handBack(message: PulledMessage, notBeforeMs: number): void {
     if (!this.#isPending(message)) return;
@@ -209,12 +230,21 @@ export class ProcessQueue {
   }
 
   #takeFresh(topic: string): PulledMessage | undefined {
-    const fresh = this.#fresh.get(topic);
-    const message = fresh?.shift();
-    if (message === undefined) return undefined;
-    if (fresh?.length === 0) this.#fresh.delete(topic);
-    this.#freshCount -= 1;
-    this.#freshBytes -= message.stored.body.length;
+    const message = this.#fresh.get(topic)?.shift();
+    if (message !== undefined) this.#noteTaken(message);
     return message;
+  }
+
+  /** The last of all, if it was never handed out. */
+  get #lastFresh(): PulledMessage | undefined {
+    const last = this.#pending.at(-1);
+    return last !== undefined && this.#fresh.get(last.topic)?.at(-1) === last ? last : undefined;
+  }
+
+  /** It is no longer among what was never handed out. */
+  #noteTaken({ topic, stored }: PulledMessage): void {
+    if (this.#fresh.get(topic)?.length === 0) this.#fresh.delete(topic);
+    this.#freshCount -= 1;
+    this.#freshBytes -= stored.body.length;
   }
 }

@@ -134,7 +134,7 @@ export class PullMember {
     if (state !== undefined) await this.#change(async () => this.#unsubscribe(state));
   }
 
-  /** The next message for a stream, if there is one now. */
+  /** The next message for a stream, if there is one now; its reader is to be woken. */
   take(stream: MemberStream): Delivery | undefined {
     const readers = this.#readersOf(stream.topic);
     const nowMs = performance.now();
@@ -144,7 +144,6 @@ export class PullMember {
       const messages = reader?.messages;
       const message = messages?.take(stream.topic, nowMs);
       if (reader === undefined || messages === undefined || message === undefined) continue;
-      reader.wake();
       this.#rankLast(stream);
       return this.deliveries.add({ message, reader, messages }, stream, stream.durationMs);
     }

@@ -1,6 +1,7 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import type { GroupSettings } from '../cluster/group-settings.ts';
 import type { ClientLog } from '../options.ts';
+import type { UnreadBytes } from '../unread-bytes.ts';
 import type { DeliveryNumbers } from './delivery-numbers.ts';
 
 /** How much of one queue a client holds: what was pulled and is not done. A queue that reaches one of them is not pulled from. */
@@ -34,6 +35,8 @@ export interface PullParts {
   readonly requestTimeoutMs: number;
   /** Longest body that is taken out of a compressed message, in bytes. */
   readonly bodyBytesMax: number;
+  /** The bound of what queues hold and nobody was given. */
+  readonly unreadBytes: UnreadBytes;
   /** How often the progress of a group is stored at the brokers, in ms. */
   readonly persistIntervalMs: number;
 }

@@ -19,7 +19,7 @@ export interface Pull {
   readonly group: string;
   readonly queue: MessageQueue;
   readonly offset: bigint;
-  /** How long the broker may hold it while there is nothing, in ms. */
+  /** How long the broker may hold it while there is nothing, in ms; 0: not at all. */
   readonly suspendDurationMs: number;
   readonly expression: string;
   readonly expressionType: 'TAG' | 'SQL92';
@@ -61,7 +61,7 @@ export async function pullMessages(
     messageCountMax: pullMessagesMax,
     // With the subscription in the request a pull needs no heartbeat before it. It commits nothing: brokers work on several requests of a
     // connection at once, and one that is under way when its reader stops could undo what is stored then.
-    sysFlag: PullFlag.SUSPEND | PullFlag.SUBSCRIPTION,
+    sysFlag: suspendDurationMs > 0 ? PullFlag.SUSPEND | PullFlag.SUBSCRIPTION : PullFlag.SUBSCRIPTION,
     commitOffset: 0n,
     suspendDurationMs,
     subscription: pull.expression,

@@ -37,8 +37,9 @@ export class PullStream implements MemberStream {
 
   /** Whether it may be given more. */
   get hasRoom(): boolean {
-    const { messagesMax, demand, signal } = this.#options;
-    return this.#inFlightCount < messagesMax && (demand?.count ?? 1) > 0 && !signal.aborted;
+    const { messagesMax, demand, signal, unread } = this.#options;
+    const isWanted = this.#inFlightCount < messagesMax && (demand?.count ?? 1) > 0;
+    return isWanted && !signal.aborted && unread?.isStalled !== true;
   }
 
   /** How long a receiver has for its ack, in ms: nobody but us knows of the delivery, so there is nothing to be renewed. */
@@ -66,11 +67,13 @@ export class PullStream implements MemberStream {
     if (this.#unread !== undefined) return undefined;
     const delivery = this.hasRoom ? this.#member.take(this) : undefined;
     if (delivery === undefined) return undefined;
-    if (isCompressed(delivery.message.stored)) {
-      this.#unread = delivery;
-      return undefined;
-    }
-    return readMessage(delivery.message.stored, this.#deliveryOf(delivery), delivery.message.stored.body);
+    const { stored } = delivery.message;
+    const isPacked = isCompressed(stored);
+    if (isPacked) this.#unread = delivery;
+    else this.#options.unread?.giveOfQueue(stored.body.length);
+    // Only now does the queue count it no more, so that nobody else gets its room.
+    delivery.reader.wake();
+    return isPacked ? undefined : readMessage(stored, this.#deliveryOf(delivery), stored.body);
   }
 
   /**
@@ -82,7 +85,7 @@ export class PullStream implements MemberStream {
     while (!signal.aborted) {
       const unread = this.#unread;
       this.#unread = undefined;
-      const message = unread === undefined ? this.takeNow() : await this.#read(unread);
+      const message = unread === undefined ? this.takeNow() : await this.#unpack(unread);
       if (message !== undefined) return signal.aborted ? undefined : message;
       if (unread !== undefined || this.#unread !== undefined) continue;
       const refusal = this.#member.refusalOf(this.topic);
@@ -96,6 +99,13 @@ export class PullStream implements MemberStream {
 
   #deliveryOf({ message, receipt }: Delivery): DeliveryOf<PullReceipt> {
     return { topic: this.topic, reconsumeTimes: reconsumeTimesOf(message), receipt };
+  }
+
+  /** When there is room for it: it may be a thousand times as large then. */
+  #unpack(delivery: Delivery): Promise<ReceivedMessage<PullReceipt> | undefined> {
+    const { unread } = this.#options;
+    const unpack = () => this.#read(delivery);
+    return unread === undefined ? unpack() : unread.unpack(unpack);
   }
 
   async #read(delivery: Delivery): Promise<ReceivedMessage<PullReceipt> | undefined> {

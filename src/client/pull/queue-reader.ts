@@ -6,6 +6,8 @@ import type { StoredMessage } from '../../remoting/stored-message.ts';
 import { routeDoubt } from '../cluster/routes.ts';
 import { type ClientError, isDenied } from '../errors.ts';
 import { startOffset } from '../start-offsets.ts';
+import { messageBytesMax } from '../unread-bytes.ts';
+import type { UnreadQueue } from '../unread-queue.ts';
 import type { Offsets } from './offsets.ts';
 import { type ArrivedMessage, ProcessQueue } from './process-queue.ts';
 import { type PullParts, pullMessagesMax } from './pull-options.ts';
@@ -21,6 +23,9 @@ const emptyPauseMs = 100;
 const clockDifferenceMsMax = 60_000;
 /** Bytes of bodies that wait to be handed out, above which no more are pulled. */
 const freshBytesMax = 1_048_576;
+
+/** Behind a pull that brought so many bytes of bodies room is made for as many before the next one. */
+const largeBytesMin = 65_536;
 
 /** What of a queue is wanted. */
 export interface ReaderSubscription {
@@ -58,6 +63,11 @@ export class QueueReader {
   readonly #parts: PullParts;
   readonly #options: QueueReaderOptions;
   readonly #ending = new AbortController();
+  readonly #unread: UnreadQueue;
+  /** Ends the pull under way. */
+  #pulling = new AbortController();
+  /** Bytes to make room for before the next pull, which brokers then do not hold; 0: none. */
+  #expectedBytes: number;
   #messages: ProcessQueue | undefined;
   #running: Promise<void> | undefined;
   #lastPullTimestampMs = 0;
@@ -71,6 +81,8 @@ export class QueueReader {
     this.#parts = parts;
     this.#options = options;
     this.queue = options.queue;
+    this.#unread = parts.unreadBytes.openQueue(() => this.#shed());
+    this.#expectedBytes = parts.unreadBytes.isBounded ? messageBytesMax : 0;
   }
 
   /** What was pulled and is not done; undefined while it is not known where to begin. */
@@ -83,8 +95,9 @@ export class QueueReader {
     return this.#lastPullTimestampMs;
   }
 
-  /** Goes on pulling, if more is wanted. */
+  /** Goes on pulling, if more is wanted. To be called whenever something was taken. */
   wake(): void {
+    this.#unread.hold(this.#messages?.freshBytes ?? 0);
     if (this.#running !== undefined || !this.#isWanted) return;
     this.#running = this.#run().finally(() => {
       this.#running = undefined;
@@ -94,12 +107,15 @@ export class QueueReader {
   /** Goes on from elsewhere, and forgets what it has. Its offset is the caller's to store. */
   moveTo(offset: bigint): void {
     this.#messages = new ProcessQueue(offset, this.#parts.limits, this.#options.ordered);
+    this.#unread.hold(0);
     this.#options.onMoved();
   }
 
   /** Resolves when no pull is under way, and none will be. */
   async stop(): Promise<void> {
     this.#ending.abort();
+    this.#pulling.abort();
+    this.#unread.close();
     await this.#running;
   }
 
@@ -118,13 +134,17 @@ export class QueueReader {
         this.#isFailing = false;
       } catch (error) {
         await this.#noteFailure(error);
+      } finally {
+        this.#unread.release();
       }
     }
   }
 
   async #step(): Promise<void> {
+    const isHeld = this.#expectedBytes === 0;
+    if (!isHeld && !(await this.#makeRoom())) return;
     const { queue, offsets } = this.#options;
-    const { signal } = this.#ending;
+    const { signal } = this.#pulling;
     const deadline = Deadline.after(this.#parts.requestTimeoutMs, signal);
     const messages = this.#messages;
     if (messages === undefined) {
@@ -134,37 +154,59 @@ export class QueueReader {
     }
     const askedAtMs = performance.now();
     const offset = messages.nextOffset;
-    const pulled = await this.#pull(messages, deadline);
+    const pulled = await this.#pull(messages, deadline, signal);
+    if (pulled === undefined) return;
     this.#lastPullTimestampMs = Date.now();
     if (this.#isTopicGone) {
       const unseen = await this.#firstUnseen(offset);
       this.#isTopicGone = false;
       if (unseen < offset && messages === this.#messages) return this.#move(messages, unseen);
     }
-    // It was moved meanwhile, or is not ours any more.
-    if (messages !== this.#messages || signal.aborted) return;
+    // It was moved meanwhile, or let go of what came before this, or is not ours any more.
+    if (messages !== this.#messages || messages.nextOffset !== offset || signal.aborted) return;
     await this.#take(messages, pulled);
-    if (pulled.outcome === 'nothing' && messages.nextOffset === offset) {
+    if (isHeld && pulled.outcome === 'nothing' && messages.nextOffset === offset) {
       const leftMs = emptyPauseMs - (performance.now() - askedAtMs);
       if (leftMs > 0) await pause(leftMs, this.#ending.signal);
     }
   }
 
-  async #pull(messages: ProcessQueue, deadline: Deadline): Promise<Pulled> {
+  /** Undefined when the signal has ended it. */
+  async #pull(messages: ProcessQueue, deadline: Deadline, signal: AbortSignal): Promise<Pulled | undefined> {
     const { queue, group, subscription, suspendDurationMs } = this.#options;
-    const channel = await channelOf(this.#parts.cluster, queue, deadline);
     const pull = {
       group,
       queue,
       offset: messages.nextOffset,
-      suspendDurationMs,
+      suspendDurationMs: this.#expectedBytes === 0 ? suspendDurationMs : 0,
       expression: subscription.expression,
       expressionType: subscription.expressionType,
       subscriptionVersion: subscription.version,
     };
-    return pullMessages(pull, channel, this.#ending.signal, (error) => {
-      this.#parts.log.error({ err: error, ...queue, group }, 'a stored message is damaged and cannot be delivered');
-    });
+    try {
+      const channel = await channelOf(this.#parts.cluster, queue, deadline);
+      return await pullMessages(pull, channel, signal, (error) => {
+        this.#parts.log.error({ err: error, ...queue, group }, 'a stored message is damaged and cannot be delivered');
+      });
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      throw error;
+    }
+  }
+
+  /** Waits for room for what the next pull may bring. False when it is not wanted any more. */
+  async #makeRoom(): Promise<boolean> {
+    return (await this.#unread.reserve(this.#expectedBytes)) && this.#isWanted;
+  }
+
+  /** Lets go of what nobody was given, for others; it is pulled again when there is room. */
+  #shed(): void {
+    const first = this.#messages?.dropFresh();
+    if (first === undefined) return;
+    this.#unseenSinceMs = Math.min(this.#unseenSinceMs, first.storeTimestampMs);
+    this.#pulling.abort();
+    this.#pulling = new AbortController();
+    this.wake();
   }
 
   async #take(messages: ProcessQueue, { outcome, nextOffset, maxOffset, messages: arrived }: Pulled): Promise<void> {
@@ -173,9 +215,16 @@ export class QueueReader {
       const isShorter = nextOffset > 0n && maxOffset < messages.nextOffset;
       return this.#move(messages, isShorter ? await this.#firstUnseen(nextOffset) : nextOffset);
     }
+    const wanted = this.#options.select(arrived);
+    const bytes = wanted.reduce((sum, { stored }) => sum + stored.body.length, 0);
+    const fits = this.#unread.takeIn(bytes);
+    const isLarge = this.#parts.unreadBytes.isBounded && bytes >= largeBytesMin;
+    this.#expectedBytes = isLarge || !fits ? bytes : 0;
+    // It is pulled again when there is room.
+    if (!fits) return;
     const last = arrived.at(-1);
     if (last !== undefined) this.#unseenSinceMs = last.storeTimestampMs + 1;
-    messages.add(this.#options.select(arrived), nextOffset);
+    messages.add(wanted, nextOffset);
     if (arrived.length > 0) this.#options.onChange();
   }
 

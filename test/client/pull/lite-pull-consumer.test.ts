@@ -9,6 +9,7 @@ import { averageAllocation } from '../../../src/client/pull/allocation.ts';
 import { DeliveryNumbers } from '../../../src/client/pull/delivery-numbers.ts';
 import { LitePullConsumer, type LitePullOptions } from '../../../src/client/pull/lite-pull-consumer.ts';
 import { processQueueLimits } from '../../../src/client/pull/pull-options.ts';
+import { UnreadBytes } from '../../../src/client/unread-bytes.ts';
 import type { Answer } from '../../../src/remoting/command.ts';
 import { Deadline } from '../../../src/remoting/deadline.ts';
 import { RequestCode } from '../../../src/remoting/request-code.ts';
@@ -51,6 +52,7 @@ describe('a lite pull consumer', () => {
       limits: processQueueLimits,
       requestTimeoutMs: 5_000,
       bodyBytesMax: 4_194_304,
+      unreadBytes: new UnreadBytes(Number.POSITIVE_INFINITY),
       persistIntervalMs: more.persistIntervalMs ?? 60_000,
     };
     const consumer = await LitePullConsumer.open(parts, {

@@ -5,6 +5,7 @@ import { DeliveryNumbers } from '../../../src/client/pull/delivery-numbers.ts';
 import { LitePullQueue } from '../../../src/client/pull/lite-pull-queue.ts';
 import type { OffsetStore } from '../../../src/client/pull/local-offsets.ts';
 import { processQueueLimits } from '../../../src/client/pull/pull-options.ts';
+import { UnreadBytes } from '../../../src/client/unread-bytes.ts';
 import { Deadline } from '../../../src/remoting/deadline.ts';
 import { connectEngine, startTestEngine } from '../../support/engine-client.ts';
 import { GroupMembers } from '../../support/group-members.ts';
@@ -36,6 +37,7 @@ test('a queue hands out in order, stores what is settled when it changed, and st
       limits: processQueueLimits,
       requestTimeoutMs: 5_000,
       bodyBytesMax: 4_194_304,
+      unreadBytes: new UnreadBytes(Number.POSITIVE_INFINITY),
       persistIntervalMs: 5_000,
     },
     {

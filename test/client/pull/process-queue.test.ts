@@ -101,9 +101,38 @@ describe('ProcessQueue', () => {
     expect([queue.freshTopics, queue.freshCount]).toEqual([['a'], 1]);
   });
 
+  test('lets go of what was never handed out, and goes on there', () => {
+    const queue = queueOf({ spanMax: 3 });
+    queue.add([arrived(4), arrived(6), arrived(7)], 9n);
+    const first = taken(queue);
+    expect(queue.isFull).toBe(true);
+    expect(queue.dropFresh()?.queueOffset).toBe(6n);
+    expect([queue.nextOffset, queue.committedOffset, queue.lastOffset]).toEqual([6n, 4n, 5n]);
+    expect([queue.count, queue.freshCount, queue.freshBytes, queue.bytes]).toEqual([1, 0, 0, 6]);
+    expect([queue.freshTopics, queue.isFull]).toEqual([[], false]);
+    expect(queue.take('topic', nowMs)).toBeUndefined();
+    expect(queue.dropFresh()).toBeUndefined();
+    queue.add([arrived(6), arrived(7)], 9n);
+    expect([taken(queue), taken(queue)].map(offsetOf)).toEqual([6n, 7n]);
+    queue.done(first);
+    expect(queue.committedOffset).toBe(6n);
+  });
+
+  test('does not let go of what comes again, nor of what lies before something that was handed out', () => {
+    const queue = queueOf();
+    queue.add([arrived(0, { topic: 'a' }), arrived(1, { topic: 'b' }), arrived(2, { topic: 'a' })], 3n);
+    const other = taken(queue, 'b');
+    expect(queue.dropFresh()?.queueOffset).toBe(2n);
+    queue.handBack(other, nowMs);
+    queue.done(taken(queue, 'b'));
+    expect(queue.dropFresh()).toBeUndefined();
+    expect([queue.nextOffset, queue.committedOffset, queue.freshCount]).toEqual([2n, 0n, 1]);
+    expect(offsetOf(taken(queue, 'a'))).toBe(0n);
+  });
+
   test('whatever is done in whatever order: each message is handed out once, and the commit is the first that is not done', () => {
     fc.assert(
-      fc.property(fc.array(fc.nat(3), { maxLength: 60 }), (steps) => {
+      fc.property(fc.array(fc.nat(4), { maxLength: 60 }), (steps) => {
         const queue = queueOf();
         const out: PulledMessage[] = [];
         const done = new Set<bigint>();
@@ -113,6 +142,10 @@ describe('ProcessQueue', () => {
           if (step === 0) {
             queue.add([arrived(next), arrived(next + 1)], BigInt(next + 2));
             next += 2;
+          }
+          if (step === 4) {
+            queue.dropFresh();
+            next = Number(queue.nextOffset);
           }
           const message = step === 1 ? queue.take('topic', nowMs) : undefined;
           if (message !== undefined) {

@@ -1,4 +1,5 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { stalledLooks, UnreadBytes } from '../../../src/client/unread-bytes.ts';
 import { startPullClient } from '../../support/pull-client.ts';
 import { soon } from '../../support/real-client.ts';
 import { StreamReader } from '../../support/stream-reader.ts';
@@ -56,4 +57,33 @@ test('compressed messages come each once, also between others and where it is tr
       came.push(`${message.body.toString()[0]} ${message.body.length} ${message.reconsumeTimes}`);
   }
   expect(came.toSorted()).toEqual(numbers.map((number) => `${number} ${isLong(number) ? 1_000 : 1} 0`));
+});
+
+test('what its reader was given counts until it is read, unpacked too; a reader that stands still is pulled nothing for', async () => {
+  const unreadBytes = new UnreadBytes(10_000_000);
+  const { open, send } = await startPullClient({ compression: { type: 'zlib', overBytes: 100 }, unreadBytes });
+  const consumer = await open('g', 'topic');
+  const ending = new AbortController();
+  onTestFinished(() => ending.abort());
+  const unread = unreadBytes.open(ending.signal, () => {});
+  const stream = consumer.stream({ messagesMax: 10, signal: ending.signal, unread });
+  for (const length of [10, 1_000]) {
+    await send('topic', 'x'.repeat(length));
+    expect((await stream.next()).value?.body.length).toBe(length);
+    // The first pulls of the other queues have room made for them.
+    await vi.waitUntil(() => unreadBytes.bytes === length, 20_000);
+    expect(unread.isReading).toBe(true);
+    unread.read();
+    expect([unreadBytes.bytes, unread.isReading]).toEqual([0, false]);
+  }
+  await send('topic', 'last');
+  await stream.next();
+  for (let count = 0; count < stalledLooks; count += 1) unread.look();
+  await send('topic', 'unread');
+  expect(stream.takeNow()).toBeUndefined();
+  unread.read();
+  expect((await stream.next()).value?.body.toString()).toBe('unread');
+  await consumer.close();
+  ending.abort();
+  expect(unreadBytes.bytes).toBe(0);
 });

@@ -1,7 +1,8 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Offsets } from '../../../src/client/pull/offsets.ts';
 import type { PullParts } from '../../../src/client/pull/pull-options.ts';
 import { QueueReader, type QueueReaderOptions } from '../../../src/client/pull/queue-reader.ts';
+import { lookIntervalMs, messageBytesMax, stalledLooks, UnreadBytes } from '../../../src/client/unread-bytes.ts';
 import type { Command } from '../../../src/remoting/command.ts';
 import { RequestCode } from '../../../src/remoting/request-code.ts';
 import { PullFlag } from '../../../src/remoting/requests/pull-message.ts';
@@ -10,7 +11,7 @@ import { encodeStoredMessage } from '../../../src/remoting/stored-message.ts';
 import { pullParts } from '../../support/pull-parts.ts';
 import { storedAt } from '../../support/pulled-messages.ts';
 import { type ScriptedCluster, startScriptedCluster } from '../../support/scripted-cluster.ts';
-import type { Answer } from '../../support/scripted-peer.ts';
+import { type Answer, deferred } from '../../support/scripted-peer.ts';
 
 const { PULL_MESSAGE, QUERY_CONSUMER_OFFSET, SEARCH_OFFSET_BY_TIMESTAMP, UPDATE_CONSUMER_OFFSET } = RequestCode;
 const queue = { topic: 'topic', brokerName: 'broker-a', queueId: 0 };
@@ -109,6 +110,80 @@ describe('QueueReader', () => {
     reader.wake();
     await asked(2);
     expect(offsets()).toEqual([5, 37]);
+  });
+
+  test('makes room before its first pull, which is not held; turns away what is too much, and pulls it again when there is room', async () => {
+    parts = { ...parts, unreadBytes: new UnreadBytes(messageBytesMax) };
+    const { unreadBytes } = parts;
+    const other = unreadBytes.openQueue(() => {});
+    other.takeIn(1);
+    const late = deferred<Answer>();
+    const answers = [found(5, 1), late.promise, found(6, 1)];
+    cluster.broker.on(PULL_MESSAGE, () => answers.shift());
+    const reader = startReader();
+    await vi.waitUntil(() => unreadBytes.waitingCount === 1, 20_000);
+    expect(pulls()).toEqual([]);
+    other.hold(0);
+    await asked(2);
+    expect([reader.messages?.count, unreadBytes.bytes]).toEqual([1, 6]);
+    other.takeIn(messageBytesMax - 11);
+    late.resolve(found(6, 1));
+    await vi.waitUntil(() => unreadBytes.waitingCount === 1, 20_000);
+    expect([offsets(), reader.messages?.count]).toEqual([[5, 6], 1]);
+    reader.messages?.take('topic', 0);
+    reader.wake();
+    await asked(4);
+    expect([offsets(), reader.messages?.count]).toEqual([[5, 6, 6, 7], 2]);
+    expect(unreadBytes.bytes).toBe(messageBytesMax - 5);
+    const heldFlag = String(PullFlag.SUSPEND | PullFlag.SUBSCRIPTION);
+    expect(pulls().map(({ extFields }) => extFields['sysFlag'] === heldFlag)).toEqual([false, true, false, true]);
+    await reader.stop();
+    expect(unreadBytes.bytes).toBe(messageBytesMax - 11);
+  });
+
+  test('makes room for as much as the last pull brought where that was much', async () => {
+    parts = { ...parts, unreadBytes: new UnreadBytes(messageBytesMax) };
+    const { unreadBytes } = parts;
+    const large = encodeStoredMessage(storedAt(5, { body: Buffer.alloc(65_536) }));
+    answer({ ...nextIs(6), body: large }, nextIs(6, ResponseCode.PULL_NOT_FOUND));
+    startReader();
+    await asked(3);
+    expect([offsets(), unreadBytes.bytes]).toEqual([[5, 6, 6], 65_536]);
+    expect(pulls().map(({ extFields }) => extFields['suspendTimeoutMillis'])).toEqual(['0', '0', '5000']);
+  });
+
+  test('stops also while it waits for room', async () => {
+    parts = { ...parts, unreadBytes: new UnreadBytes(10) };
+    parts.unreadBytes.openQueue(() => {}).takeIn(10);
+    const reader = startReader();
+    await vi.waitUntil(() => parts.unreadBytes.waitingCount === 1, 20_000);
+    await reader.stop();
+    expect([pulls(), parts.unreadBytes.waitingCount]).toEqual([[], 0]);
+  });
+
+  test('lets go of what nobody takes while others wait, ends its pull, and pulls again from there when there is room', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    parts = { ...parts, unreadBytes: new UnreadBytes(12) };
+    const { unreadBytes } = parts;
+    const ending = new AbortController();
+    onTestFinished(() => ending.abort());
+    unreadBytes.open(ending.signal, () => {});
+    cluster.broker.on(PULL_MESSAGE, ({ extFields }) => (extFields['queueOffset'] === '5' ? found(5, 2) : undefined));
+    const reader = startReader();
+    await asked(2);
+    const other = unreadBytes.openQueue(() => {});
+    const reserved = other.reserve(5);
+    vi.advanceTimersByTime(stalledLooks * lookIntervalMs);
+    expect(await reserved).toBe(true);
+    expect([reader.messages?.count, reader.messages?.nextOffset, unreadBytes.bytes]).toEqual([0, 5n, 5]);
+    // It is wanted still, and there is no room.
+    await vi.waitUntil(() => unreadBytes.waitingCount === 1, 20_000);
+    expect(offsets()).toEqual([5, 7, 5]);
+    other.release();
+    await asked(5);
+    expect([offsets(), reader.messages?.freshCount]).toEqual([[5, 7, 5, 5, 7], 2]);
+    expect(parts.log).toMatchObject({ lines: [] });
   });
 
   test.each([
