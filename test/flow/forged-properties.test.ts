@@ -46,7 +46,7 @@ async function each(count: number, work: () => Promise<void>): Promise<void> {
   }
 }
 
-it('R-66: nobody forges properties or uses names of RocketMQ’s own', { timeout: 60_000 }, async () => {
+it('R-66: nobody forges properties or uses names of RocketMQ’s own', { timeout: 300_000 }, async () => {
   const { cluster } = await startTestCluster();
   const started = await startTestProxy({
     defaults: { endpoint: cluster.nameServer.address, accessKeyId: '', accessKeySecret: '', instanceId: '' },

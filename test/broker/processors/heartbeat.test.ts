@@ -134,10 +134,10 @@ describe('members of a group', () => {
     const [first] = all;
     if (first === undefined) throw new Error('there are a thousand');
     expect(await idsIn(first.client, 'g')).toEqual(all.map((_, index) => `c${index}`).toSorted());
-    await vi.waitFor(() => expect(all.filter(({ heard }) => heard.length === 0)).toEqual([]), 5_000);
+    await vi.waitFor(() => expect(all.filter(({ heard }) => heard.length === 0)).toEqual([]), 30_000);
     for (const { client } of all.slice(1)) client.channel.close();
-    await vi.waitFor(async () => expect(await idsIn(first.client, 'g')).toEqual(['c0']), 5_000);
-  }, 30_000);
+    await vi.waitFor(async () => expect(await idsIn(first.client, 'g')).toEqual(['c0']), 30_000);
+  }, 120_000);
 });
 
 describe('UNREGISTER_CLIENT', () => {

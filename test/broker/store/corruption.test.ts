@@ -133,4 +133,4 @@ test(`whatever happens to the files, no wrong byte is served and no other messag
     }
     await again.close();
   }
-}, 120_000);
+}, 300_000);
