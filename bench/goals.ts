@@ -2,6 +2,7 @@
 import { clientNames } from './clients.ts';
 import { type Column, type Figures, medianOf } from './figures.ts';
 import { proxyNames } from './proxies.ts';
+import { idleGroupCount } from './receives.ts';
 import type { Row } from './report.ts';
 
 /** The median of one column of one contestant. */
@@ -87,7 +88,7 @@ const memory: readonly Goal[] = [
   })),
   ...[proxyNames.pull, proxyNames.pop].map((name) => ({
     path: `memory of an idle stream (${name})`,
-    measured: { question: 'idle', case: '1 group', name, column: 'KB/stream' as const },
+    measured: { question: 'idle', case: `${idleGroupCount} groups`, name, column: 'KB/stream' as const },
     most: 20,
   })),
 ];

@@ -8,7 +8,9 @@ import { fillTopic } from './stored-messages.ts';
 
 /** Streams that are opened beside half as many that wait already: so many that what opening leaves to be collected counts for little. */
 export const idleStreamCount = 3_000;
-const idleGroupCount = 1_000;
+/** A broker holds about a thousand waiting requests of one group and lets the others come again and again. */
+export const idleGroupCount = 8;
+const manyGroupCount = 1_000;
 /** Few enough streams for each that no proxy's limit is met. */
 export const idleConnectionCount = 32;
 export const livePerSecond = 200;
@@ -60,9 +62,13 @@ export async function measureIdle(bench: Bench): Promise<Figures[]> {
   await fillTopic(broker.nameServer, topic, 1, bodyBytes);
   const ownKinds: readonly ProxyKind[] = ['pull', 'pop'];
   const cases: readonly { name: string; groups: number; kinds: readonly ProxyKind[] }[] = [
-    { name: '1 group', groups: 1, kinds: effort.isQuick ? ownKinds : [...ownKinds, 'go'] },
+    {
+      name: `${idleGroupCount} groups`,
+      groups: idleGroupCount,
+      kinds: effort.isQuick ? ownKinds : [...ownKinds, 'go'],
+    },
     // A client of the Go proxy is a group with all its threads and timers: a thousand are too many for one machine.
-    { name: `${idleGroupCount} groups`, groups: idleGroupCount, kinds: ownKinds },
+    { name: `${manyGroupCount} groups`, groups: manyGroupCount, kinds: ownKinds },
   ];
   const figures: Figures[] = [];
   for (const { name, groups, kinds } of effort.isQuick ? cases.slice(0, 1) : cases) {
