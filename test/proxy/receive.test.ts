@@ -89,7 +89,7 @@ describe('receiving', { timeout: 30_000 }, () => {
     return value;
   }
 
-  const ack = (receiptHandle: string | undefined, id = consumerId) =>
+  const ack = async (receiptHandle: string | undefined, id = consumerId) =>
     handlers.ackMessage(
       create(AckMessageRequestSchema, { consumerId: id, receiptHandle: receiptHandle ?? '' }),
       patientCall(),
