@@ -141,7 +141,11 @@ it('R-45: header blocks without end, large fields, many fields, and what HPACK m
       measure(tested, flood, { address: `127.0.0.${host++}`, connectionCount: 1, seconds: 1 });
     const [first, ...others] = [await again(), await again(), await again(), await again()];
     row
-      .exactly(`${name}: connections ended by ENHANCE_YOUR_CALM`, first.outcome.codes[11] ?? 0, first.outcome.servedCount)
+      .exactly(
+        `${name}: connections ended by ENHANCE_YOUR_CALM`,
+        first.outcome.codes[11] ?? 0,
+        first.outcome.servedCount,
+      )
       .atMost(`${name}: CPU of the proxy`, first.cpu * 100, 30, '%')
       .atMost(`${name}: memory grown by, at first`, first.grownMb, 50, 'MB')
       // What only waits for the garbage collector does not come each time.
