@@ -128,8 +128,8 @@ export class InFlightRequests {
   }
 
   #endOverdue(): void {
-    // Timers may fire a moment before their time.
-    const now = Math.max(performance.now(), this.#timerEndsAtMs);
+    // Timers may fire a moment before their time: then it is set again, since whoever is told of a timeout asks what is left.
+    const now = performance.now();
     const overdue: number[] = [];
     let nextEndsAtMs = Number.POSITIVE_INFINITY;
     for (const [opaque, { deadline }] of this.#pending) {
