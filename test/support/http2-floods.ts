@@ -53,6 +53,17 @@ const begun = Buffer.concat([
   data(1, Buffer.from([0, 0, 16, 0, 0])),
 ]);
 
+/** What slow clients say at once, and what of it byte by byte. */
+export function slowOpenings(): Readonly<Record<string, { readonly said: Buffer; readonly rest: Buffer }>> {
+  const nothing = Buffer.alloc(0);
+  return {
+    nothing: { said: nothing, rest: nothing },
+    preface: { said: nothing, rest: preface },
+    headers: { said: greeting, rest: headers(1, callFields('SendMessage')) },
+    body: { said: begun, rest: data(1, Buffer.alloc(4_096), Flag.END_STREAM) },
+  };
+}
+
 /** Frames that bring nothing forward, so many at a time. */
 export function uselessFrames(frameCount: number): Readonly<Record<string, Flood>> {
   const flood = (bytes: Buffer): Flood => ({ opening: begun, flood: repeat(frameCount, () => bytes) });
