@@ -54,7 +54,7 @@ export class TestPage {
   readonly page: Page;
   /** All requests since `log`, preflights included. */
   readonly requests: LoggedRequest[] = [];
-  /** The protocols that answers came by since `log`, such as `h2`. */
+  /** The protocols that answers to calls came by since `log`, such as `h2`. */
   readonly protocols = new Set<string>();
 
   private constructor(page: Page) {
@@ -77,7 +77,10 @@ export class TestPage {
     log.on('Network.requestWillBeSent', ({ request }) => {
       this.requests.push({ method: request.method, path: new URL(request.url).pathname });
     });
-    log.on('Network.responseReceived', ({ response }) => this.protocols.add(response.protocol ?? ''));
+    log.on('Network.responseReceived', ({ response, type }) => {
+      // A browser also asks for the page's icon, whenever it likes.
+      if (type === 'Fetch') this.protocols.add(response.protocol ?? '');
+    });
     await log.send('Network.enable');
   }
 
