@@ -71,7 +71,7 @@ test('a message that is not there, or a consumer that is not, is said so', async
 
 test('a consumer that does not answer in 10 s is given up', async () => {
   const { asked, tool } = await start(() => new Promise(() => {}));
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
   try {
     const reply = tool.invoke(getConsumerRunningInfo.encode(whom), 60_000);
     await vi.waitUntil(() => asked.mock.calls.length > 0, 20_000);

@@ -113,7 +113,7 @@ test('a requester that does not say that it has the reply is given up after 3 s'
   const onServerRequest = vi.fn<Handler>(() => new Promise(() => {}));
   await startRequester(broker, onServerRequest);
   const responder = await connectEngine(broker.brokerAddress);
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
   try {
     const answer = reply(responder);
     await vi.waitUntil(() => onServerRequest.mock.calls.length > 0, 20_000);
