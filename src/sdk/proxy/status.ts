@@ -7,6 +7,8 @@ import { codeName, MQError, type MQErrorCode, toMQError } from '../mq-error.ts';
 
 /** Where a server puts the details of a status. */
 const detailsKey = 'grpc-status-details-bin';
+/** What grpc-js, with code INTERNAL, begins to say of some of the calls that end without an answer, as of those whose connection breaks while it writes. */
+const cutOffText = 'Received RST_STREAM';
 /** Field `details` of google.rpc.Status. */
 const detailsField = 3;
 
@@ -23,10 +25,12 @@ export interface FailedCall {
 /** What grpc-js says of a call that failed, as users get it. */
 export function fromServiceError(error: unknown, call: FailedCall): MQError {
   if (!(error instanceof Error && 'code' in error && 'details' in error)) return toMQError(error);
-  const code = codeName(Number(error.code));
+  const given = codeName(Number(error.code));
+  const details = String(error.details);
   const reason = reasonOf(error);
-  if (reason !== undefined) return new MQError(code, reason, String(error.details), error);
-  return new MQError(code, unansweredReason(code, call), `proxy ${call.address}: ${String(error.details)}`, error);
+  if (reason !== undefined) return new MQError(given, reason, details, error);
+  const code = details.startsWith(cutOffText) ? 'UNAVAILABLE' : given;
+  return new MQError(code, unansweredReason(code, call), `proxy ${call.address}: ${details}`, error);
 }
 
 /** Why a call failed that the proxy did not answer. */

@@ -7,10 +7,10 @@ import { ErrorInfoSchema, RetryInfoSchema } from '../../../src/gen/google/rpc/er
 import { type FailedCall, fromServiceError } from '../../../src/sdk/proxy/status.ts';
 
 /** What grpc-js makes of a status. */
-function serviceError(code: status, details?: Uint8Array): Error {
+function serviceError(code: status, details?: Uint8Array, text = 'what the server says'): Error {
   const metadata = new Metadata();
   if (details !== undefined) metadata.set('grpc-status-details-bin', Buffer.from(details));
-  return Object.assign(new Error('failed'), { code, details: 'what the server says', metadata });
+  return Object.assign(new Error('failed'), { code, details: text, metadata });
 }
 
 /** google.rpc.Status with details. */
@@ -59,6 +59,16 @@ describe('a call without an answer', () => {
     [status.UNIMPLEMENTED, { isSend: true }, 'UNIMPLEMENTED'],
   ])('%i of %j is %s', (code, changes, reason) => {
     expect(fromServiceError(serviceError(code), { ...call, ...changes }).reason).toBe(reason);
+  });
+
+  test.each([
+    'Received RST_STREAM with code 2 triggered by internal client error: write EPIPE',
+    'Received RST_STREAM with code 0 (Call ended without gRPC status)',
+  ])('that was cut off is unavailable, whatever it was cut off by: %s', (text) => {
+    const error = serviceError(status.INTERNAL, undefined, text);
+    expect(fromServiceError(error, call)).toMatchObject({ code: 'UNAVAILABLE', reason: 'NO_ANSWER', retryable: true });
+    const send = { ...call, isSend: true };
+    expect(fromServiceError(error, send)).toMatchObject({ code: 'UNAVAILABLE', reason: 'OUTCOME_UNKNOWN' });
   });
 });
 
