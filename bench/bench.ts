@@ -1,3 +1,4 @@
+import { cpus } from 'node:os';
 import type { BrokerProcess } from './brokers.ts';
 import type { Peers } from './peers.ts';
 
@@ -5,6 +6,7 @@ import type { Peers } from './peers.ts';
 export interface Effort {
   readonly isQuick: boolean;
   readonly roundCount: number;
+  /** For processes that have just begun. */
   readonly warmMs: number;
   readonly measuredMs: number;
   /** Messages of a backlog. */
@@ -14,8 +16,8 @@ export interface Effort {
 export const wholeEffort: Effort = {
   isQuick: false,
   roundCount: 3,
-  warmMs: 2_000,
-  measuredMs: 4_000,
+  warmMs: 1_500,
+  measuredMs: 3_000,
   backlogCount: 60_000,
 };
 
@@ -36,3 +38,5 @@ export interface Bench {
 
 export const bodyBytes = 256;
 export const connectionCount = 4;
+/** Processes that send side by side to one proxy, so that it is not they who limit it. */
+export const loadProcessCount = Math.max(2, Math.min(4, cpus().length));

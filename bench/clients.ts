@@ -34,7 +34,7 @@ export async function compareClients(bench: Bench): Promise<Figures[]> {
   try {
     await fillTopic(broker.nameServer, topic, backlogCount, bodyBytes);
     await fillTopic(broker.nameServer, `${topic}_sends`, 1, bodyBytes);
-    const run = (command: readonly string[]) => measure({ broker, command, env });
+    const run = (command: readonly string[]) => measure({ broker, commands: [command], env });
     const contestants: Contestant[] = [];
     for (const inFlight of effort.isQuick ? [512] : [1, 64, 512]) {
       const parameters = [`${topic}_sends`, inFlight, effort.warmMs, effort.measuredMs, bodyBytes].map(String);

@@ -9,6 +9,7 @@ import { clientDefaults } from '../src/client/options.ts';
 import { Deadline } from '../src/remoting/deadline.ts';
 import { type BrokerProcess, startApache, startEngineProcess } from './brokers.ts';
 import { headOf, median, spread, tableOf } from './report.ts';
+import { store } from './stored-messages.ts';
 
 const body = Buffer.alloc(256, 'x');
 const roundCount = 3;
@@ -16,7 +17,6 @@ const sendMs = 5_000;
 const popCount = 60_000;
 const storedCount = 1_000_000;
 const logBytes = 1_073_741_824;
-const batchCount = 200;
 
 const log = { debug() {}, info() {}, warn: console.warn, error: console.error };
 const soon = () => Deadline.after(60_000);
@@ -104,7 +104,7 @@ async function send(
 }
 
 async function popAndAck(client: ClusterClient, broker: BrokerProcess, topic: string): Promise<Result> {
-  await fill(client, topic, popCount);
+  await store(client, topic, popCount, body.length);
   // A broker may put messages into their queues a little after its answer.
   await sleep(1_000);
   const consumer = client.popConsumer({
@@ -135,25 +135,12 @@ function resultOf(broker: BrokerProcess, count: number, startedMs: number, cpuBe
   return { perSecond: count / seconds, cpuMicros: (broker.cpuMicros() - cpuBefore) / count };
 }
 
-/** Stores so many messages, in batches, eight at a time. */
-async function fill(client: ClusterClient, topic: string, count: number): Promise<void> {
-  const batch = Array.from({ length: batchCount }, () => ({ topic, body, delivery: { kind: 'now' } }) as const);
-  let left = count;
-  const worker = async (): Promise<void> => {
-    while (left > 0) {
-      left -= batchCount;
-      await client.producer.sendBatch(batch, soon());
-    }
-  };
-  await Promise.all(Array.from({ length: 8 }, worker));
-}
-
 async function measureSize(): Promise<void> {
   console.log(headOf('Start and memory of the embedded engine, as a process of its own'));
   const engine = await startEngineProcess(join(directory, 'size'));
   const idle = megabytes(engine.residentBytes());
   const client = clientOf(engine);
-  await fill(client, 'bench_size', storedCount);
+  await store(client, 'bench_size', storedCount, body.length);
   const full = megabytes(engine.residentBytes());
   await client.close();
   await engine.stop();
@@ -177,7 +164,7 @@ async function measureRecovery(): Promise<void> {
   const client = clientOf(engine);
   let bytes = 0;
   while (bytes < logBytes) {
-    await fill(client, 'bench_recovery', 100_000);
+    await store(client, 'bench_recovery', 100_000, body.length);
     bytes = await bytesIn(join(home, 'commitlog'));
   }
   await client.close();

@@ -44,7 +44,7 @@ export function rowsOf(figures: readonly Figures[]): Row[] {
     case: name,
     who,
     ...Object.fromEntries(shown.map((column) => [column, spread(valuesOf(rounds, column), columns[column])])),
-    ...(figures.some((one) => one.failures.length > 0) ? { failed: failures.length } : {}),
+    ...(figures.some((one) => one.failures.length > 0) ? { 'failed rounds': failures.length } : {}),
   }));
 }
 
@@ -59,6 +59,15 @@ export function ratiosOf(figures: readonly Figures[], own: string, peerName: str
     });
     return ratios.length === 0 ? [] : [{ case: one.case, who: one.name, ...Object.fromEntries(ratios) }];
   });
+}
+
+/** Of what could not even begin: a line in the table of the others. */
+export function failedFigures(name: string, who: string, error: unknown): Figures {
+  return { case: name, name: who, rounds: [], failures: [wordsOf(error)] };
+}
+
+export function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** A line for each of those that a round is missing of. */

@@ -1,6 +1,6 @@
 /** What this project promises of its speed and size, and whether figures hold it. */
 import { clientNames } from './clients.ts';
-import { type Column, type Figures, medianOf } from './figures.ts';
+import { type Column, columns, type Figures, medianOf } from './figures.ts';
 import { proxyNames } from './proxies.ts';
 import { idleGroupCount } from './receives.ts';
 import type { Row } from './report.ts';
@@ -21,6 +21,8 @@ export interface Goal {
   readonly over?: readonly Place[];
   readonly least?: number;
   readonly most?: number;
+  /** How the same figure of the Go proxy grows, to judge by: it is no part of the goal. */
+  readonly goGrowth?: readonly [measured: Place, over: Place];
 }
 
 /** What each question that was asked gave. */
@@ -45,13 +47,14 @@ function beside(
 
 /** Goals of this proxy between two cases of one question. */
 function growth(path: string, question: string, cases: readonly [string, string], limits: readonly Limit[]): Goal[] {
-  const placeOf = (name: string, column: Column): Place => ({ question, case: name, name: proxyNames.own, column });
-  return limits.map(([column, bound, factor]) => ({
-    path,
-    measured: placeOf(cases[1], column),
-    over: [placeOf(cases[0], column)],
-    [bound]: factor,
-  }));
+  const placesOf = (name: string, column: Column): [Place, Place] => [
+    { question, case: cases[1], name, column },
+    { question, case: cases[0], name, column },
+  ];
+  return limits.map(([column, bound, factor]) => {
+    const [measured, over] = placesOf(proxyNames.own, column);
+    return { path, measured, over: [over], goGrowth: placesOf(proxyNames.go, column), [bound]: factor };
+  });
 }
 
 const goProxy = { own: proxyNames.own, peers: [proxyNames.go] };
@@ -135,26 +138,40 @@ export const goals: readonly Goal[] = [
   ),
 ];
 
-/** A line for each goal: what it is, what was measured of it, and whether it is held; dashes where it was not measured. */
+/**
+ * A line for each goal: what it is, the figure, the one beside it, their ratio, and whether it is held; dashes for what was not measured, or is
+ * no part of the goal.
+ */
 export function verdictsOf(figures: FiguresByQuestion, asked: readonly Goal[] = goals): Row[] {
   return asked.map((goal) => {
-    const measured = measuredOf(goal, figures);
-    const { least = Number.NEGATIVE_INFINITY, most = Number.POSITIVE_INFINITY } = goal;
+    const { measured, over, goGrowth, least = Number.NEGATIVE_INFINITY, most = Number.POSITIVE_INFINITY } = goal;
+    const figure = valueAt(measured, figures);
+    const other = otherOf(goal, figures);
+    const ratio = ratioOf(figure, other);
+    const judged = over === undefined ? figure : ratio;
+    const shown = (value: number | undefined): string => value?.toFixed(columns[measured.column]) ?? '–';
+    const growth = goGrowth?.map((place) => valueAt(place, figures));
     return {
       path: goal.path,
       goal: wordsOf(goal),
-      measured: measured === undefined ? '–' : `${measured.toFixed(2)}${goal.over === undefined ? '' : ' ×'}`,
-      held: measured === undefined ? '–' : measured >= least && measured <= most ? 'yes' : 'NO',
+      measured: shown(figure),
+      beside: shown(other),
+      ratio: ratio?.toFixed(2) ?? '–',
+      'Go proxy grows': ratioOf(growth?.[0], growth?.[1])?.toFixed(2) ?? '–',
+      held: judged === undefined ? '–' : judged >= least && judged <= most ? 'yes' : 'NO',
     };
   });
 }
 
-function measuredOf({ measured, over, least }: Goal, figures: FiguresByQuestion): number | undefined {
-  const value = valueAt(measured, figures);
-  if (value === undefined || over === undefined) return value;
+/** The best of those that a goal is beside. */
+function otherOf({ over = [], least }: Goal, figures: FiguresByQuestion): number | undefined {
   const others = over.flatMap((place) => valueAt(place, figures) ?? []);
   if (others.length === 0) return undefined;
-  return value / (least === undefined ? Math.min(...others) : Math.max(...others));
+  return least === undefined ? Math.min(...others) : Math.max(...others);
+}
+
+function ratioOf(figure: number | undefined, other: number | undefined): number | undefined {
+  return figure === undefined || other === undefined ? undefined : figure / other;
 }
 
 function valueAt({ question, case: name, name: who, column }: Place, figures: FiguresByQuestion): number | undefined {

@@ -1,56 +1,83 @@
 import type { BrokerProcess } from './brokers.ts';
-import type { Figures, Round } from './figures.ts';
+import { type Figures, type Round, wordsOf } from './figures.ts';
 import { cpuMicros, forgetPeak, peakBytes, residentBytes } from './process-figures.ts';
-import { type Spoken, startProgram } from './programs.ts';
+import { type Event, type Spoken, startProgram } from './programs.ts';
 import type { ProxyProcess } from './proxies.ts';
+import { percentile } from './report.ts';
 
 /** Longest that one measurement may take, in ms. */
-const measureMsMax = 120_000;
+const measureMsMax = 90_000;
+
+/** Who fails so often is not asked again: a peer that hangs must not take the time of all others. */
+const failureCountMax = 2;
 
 /** What takes part in one measurement. */
 export interface Run {
   /** Without one, CPU time and memory are the client's. */
   readonly proxy?: ProxyProcess;
   readonly broker: BrokerProcess;
-  /** A client that prints a line when what is measured begins and one with the result, and lives until it is told to end. */
-  readonly command: readonly string[];
+  /**
+   * Clients that work side by side. Each prints `ready` and waits for a line, or `measured` when what is measured begins by itself, then a line with
+   * the result, and lives until it is told to end.
+   */
+  readonly commands: readonly (readonly string[])[];
   readonly env?: NodeJS.ProcessEnv;
+  /** Called when a client prints `joined`, before anything is measured. */
+  onJoined?(): Promise<void>;
 }
 
-/** Runs a client. @throws Error with what it was to do where it ends without a result, as it does when a call fails. */
-export async function measure({ proxy, broker, command, env = process.env }: Run): Promise<Round> {
-  const client = startProgram(command, { timeout: measureMsMax, env });
-  const pid = proxy?.pid ?? client.pid;
-  const cpu = () => ({ own: cpuMicros(pid), broker: broker.cpuMicros(), client: cpuMicros(client.pid) });
+/** Runs clients. @throws Error with what one was to do where it ends without a result, as it does when a call fails. */
+export async function measure({ proxy, broker, commands, env = process.env, onJoined }: Run): Promise<Round> {
+  const clients = commands.map((command) => startClient(command, env));
+  const pids = clients.map(({ pid }) => pid);
+  const measured = proxy === undefined ? pids : [proxy.pid];
+  const cpu = () => ({ own: cpuOf(measured), broker: broker.cpuMicros(), clients: cpuOf(pids) });
   try {
-    await untilEvent(client, 'measured', command);
-    forgetPeak(pid);
+    if (onJoined !== undefined) {
+      await Promise.all(clients.map((client) => client.until('joined')));
+      await onJoined();
+    }
+    const begins = await Promise.all(clients.map((client) => client.until('ready', 'measured')));
+    measured.forEach(forgetPeak);
     const before = cpu();
-    const done = await untilEvent(client, 'done', command);
+    for (const [index, { event }] of begins.entries()) if (event === 'ready') clients[index]?.tell('begin');
+    const results = await Promise.all(clients.map((client) => client.until('done')));
     const after = cpu();
-    const [count, seconds, p99Ms] = [Number(done['count']), Number(done['seconds']), Number(done['p99Ms'])];
+    const { count, perSecond, latenciesMs } = sumOf(results);
     return {
-      'messages/s': count / seconds,
-      ...(p99Ms > 0 ? { 'p50 ms': Number(done['p50Ms']), 'p99 ms': p99Ms } : {}),
+      'messages/s': perSecond,
+      ...(latenciesMs.length === 0
+        ? {}
+        : { 'p50 ms': percentile(latenciesMs, 0.5), 'p99 ms': percentile(latenciesMs, 0.99) }),
       'CPU µs/message': (after.own - before.own) / count,
       ...(broker.isCanned ? {} : { 'broker CPU µs/message': (after.broker - before.broker) / count }),
-      'peak MB': peakBytes(pid) / 1_048_576,
-      ...(proxy === undefined ? {} : { 'load cores': (after.client - before.client) / 1e6 / seconds }),
+      'peak MB': sum(measured.map(peakBytes)) / 1_048_576,
+      ...(proxy === undefined ? {} : { 'load cores': ((after.clients - before.clients) * perSecond) / count / 1e6 }),
     };
   } finally {
-    await client.end();
+    await Promise.all(clients.map((client) => client.end()));
   }
+}
+
+/** What clients side by side did together. @param results Of each, its line `done`; latencies of all come sorted. */
+export function sumOf(results: readonly Event[]): { count: number; perSecond: number; latenciesMs: number[] } {
+  const latencies = results.flatMap(({ latenciesMicros }) => (latenciesMicros ?? []) as readonly number[]);
+  return {
+    count: sum(results.map(({ count }) => Number(count))),
+    perSecond: sum(results.map(({ count, seconds }) => Number(count) / Number(seconds))),
+    latenciesMs: latencies.sort((one, other) => one - other).map((micros) => micros / 1_000),
+  };
 }
 
 /** What a proxy grows by while a client opens many streams, and the CPU time that it takes then while they wait. */
 export async function measureStreams(proxy: ProxyProcess, command: readonly string[]): Promise<Round> {
-  const client = startProgram(command, { timeout: measureMsMax });
+  const client = startClient(command, process.env);
   try {
-    await untilEvent(client, 'measured', command);
+    await client.until('measured');
     const bytesBefore = residentBytes(proxy.pid);
-    await untilEvent(client, 'opened', command);
+    await client.until('opened');
     const cpuBefore = cpuMicros(proxy.pid);
-    const { count, seconds } = await untilEvent(client, 'done', command);
+    const { count, seconds } = await client.until('done');
     // Of the streams opened before, half as many as are counted, the CPU time is counted as well.
     const waiting = Number(count) * 1.5;
     return {
@@ -79,10 +106,11 @@ export async function interleave(roundCount: number, contestants: readonly Conte
   }));
   for (let round = 0; round < roundCount; round += 1) {
     for (const { contestant, rounds, failures } of results) {
+      if (failures.length >= failureCountMax) continue;
       try {
         rounds.push(await contestant.run(round));
       } catch (error) {
-        failures.push(error instanceof Error ? error.message : String(error));
+        failures.push(wordsOf(error));
       }
     }
   }
@@ -94,11 +122,32 @@ export async function interleave(roundCount: number, contestants: readonly Conte
   }));
 }
 
-/** The next line of this name that a client prints. @throws Error with what the client was to do where it ends before. */
-async function untilEvent(client: Spoken, name: string, command: readonly string[]) {
-  for (;;) {
-    const { value, done } = await client.events.next();
-    if (done === true) throw new Error(`a client ended before it was ${name}: ${command.join(' ').slice(0, 300)}`);
-    if (value['event'] === name) return value;
-  }
+interface Client extends Spoken {
+  /** The next line of one of these names. @throws Error with what the client was to do where it ends before. */
+  until(...names: readonly string[]): Promise<Event>;
+}
+
+function startClient(command: readonly string[], env: NodeJS.ProcessEnv): Client {
+  const client = startProgram(command, { timeout: measureMsMax, env });
+  const until = async (...names: readonly string[]): Promise<Event> => {
+    for (;;) {
+      const { value, done } = await client.events.next();
+      if (done === true) {
+        // What it wrote last may still be on its way.
+        await client.end();
+        const asked = `a client was not ${names.join(' or ')} (${command.slice(1).join(' ').slice(0, 200)})`;
+        throw new Error([client.lastTrouble(), asked].filter(Boolean).join('; '));
+      }
+      if (names.includes(String(value['event']))) return value;
+    }
+  };
+  return { ...client, until };
+}
+
+function cpuOf(pids: readonly number[]): number {
+  return sum(pids.map(cpuMicros));
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }

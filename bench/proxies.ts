@@ -2,6 +2,7 @@
 import { startApacheProxy } from './apache-proxy.ts';
 import type { Bench } from './bench.ts';
 import type { BrokerProcess } from './brokers.ts';
+import { type Figures, failedFigures } from './figures.ts';
 import { firstEvent, type Spoken, startProgram } from './programs.ts';
 
 export interface ProxyProcess {
@@ -23,21 +24,41 @@ export const proxyNames = {
 
 export type ProxyKind = keyof typeof proxyNames;
 
-/** Starts some for as long as they are used. Those whose tools are missing are left out. */
-export async function withProxies<Result>(
+/** Starts some for as long as they are used. Those whose tools are missing are left out; one that does not start is told with the others' figures. */
+export async function withProxies(
   { broker, peers }: Bench,
   kinds: readonly ProxyKind[],
-  use: (proxies: readonly ProxyProcess[]) => Promise<Result>,
-): Promise<Result> {
+  use: (proxies: readonly ProxyProcess[]) => Promise<Figures[]>,
+): Promise<Figures[]> {
   const proxies: ProxyProcess[] = [];
+  const failed: Figures[] = [];
   try {
     for (const kind of kinds) {
-      const proxy = await startProxy(kind, broker, peers);
-      if (proxy !== undefined) proxies.push({ ...proxy, name: proxyNames[kind] });
+      try {
+        const proxy = await startProxy(kind, broker, peers);
+        if (proxy !== undefined) proxies.push({ ...proxy, name: proxyNames[kind] });
+      } catch (error) {
+        failed.push(failedFigures('start', proxyNames[kind], error));
+      }
     }
-    return await use(proxies);
+    return [...(await use(proxies)), ...failed];
   } finally {
     for (const proxy of proxies) await proxy.stop();
+  }
+}
+
+/** Starts one for as long as it is used. @throws Error where its tools are missing */
+export async function withProxy<Result>(
+  { broker, peers }: Bench,
+  kind: ProxyKind,
+  use: (proxy: ProxyProcess) => Promise<Result>,
+): Promise<Result> {
+  const proxy = await startProxy(kind, broker, peers);
+  if (proxy === undefined) throw new Error(`${proxyNames[kind]} is left out: its tools are missing`);
+  try {
+    return await use({ ...proxy, name: proxyNames[kind] });
+  } finally {
+    await proxy.stop();
   }
 }
 
@@ -93,11 +114,16 @@ function proxyOf(address: string, program: Spoken): Started {
 /** Levels of lines that tell of no trouble. */
 const quietLevels: readonly unknown[] = ['debug', 'info', undefined];
 
-/** Shows what a proxy warns of: its figures may not say what they seem to. */
+/** Shows what a proxy warns of, once: its figures may not say what they seem to. */
 async function showTrouble({ events }: Spoken): Promise<void> {
+  const told = new Set<string>();
   for (;;) {
     const { value, done } = await events.next();
     if (done === true) return;
-    if (!quietLevels.includes(value['level'])) console.error(value);
+    const { level, rpc, message } = value;
+    if (quietLevels.includes(level)) continue;
+    const line = `This proxy warns: ${[rpc, message].filter(Boolean).join(': ')}`;
+    if (!told.has(line)) console.error(line);
+    told.add(line);
   }
 }

@@ -1,5 +1,5 @@
 /** How figures are put together and shown. */
-import { cpus } from 'node:os';
+import { cpus, release, totalmem, type } from 'node:os';
 
 /** One line of a table: what stands in each column. */
 export type Row = Readonly<Record<string, string | number>>;
@@ -8,7 +8,8 @@ export type Row = Readonly<Record<string, string | number>>;
 export function headOf(title: string, versions: readonly string[] = []): string {
   const { model = 'unknown processor' } = cpus()[0] ?? {};
   const day = new Date().toISOString().slice(0, 10);
-  const machine = `${cpus().length} × ${model}`;
+  const gigabytes = Math.round(totalmem() / 2 ** 30);
+  const machine = `${cpus().length} × ${model} with ${gigabytes} GB, ${type()} ${release()}`;
   return `# ${title}\n\n${[day, machine, `Node ${process.versions.node}`, ...versions].join(', ')}\n`;
 }
 

@@ -1,4 +1,4 @@
-import { percentile } from '../report.ts';
+import { once } from 'node:events';
 
 /** Keeps so many calls in flight for a while; the time of each, in ms. A call that fails ends the program. */
 export async function load(
@@ -20,6 +20,12 @@ export async function load(
   return latencies;
 }
 
+/** Waits for the line that tells this program, and others beside it, to begin. */
+async function sayReady(): Promise<void> {
+  console.log(JSON.stringify({ event: 'ready' }));
+  await once(process.stdin, 'data');
+}
+
 /** Says that what is measured begins now. */
 export function sayMeasured(): void {
   console.log(JSON.stringify({ event: 'measured' }));
@@ -27,16 +33,15 @@ export function sayMeasured(): void {
 
 /** Says what was measured. */
 export function sayDone(count: number, durationMs: number, latencies: readonly number[] = []): void {
-  const sorted = [...latencies].sort((one, other) => one - other);
-  const at = (part: number): number => (sorted.length === 0 ? 0 : percentile(sorted, part));
-  console.log(JSON.stringify({ event: 'done', count, seconds: durationMs / 1_000, p50Ms: at(0.5), p99Ms: at(0.99) }));
+  const latenciesMicros = latencies.map((latencyMs) => Math.round(latencyMs * 1_000));
+  console.log(JSON.stringify({ event: 'done', count, seconds: durationMs / 1_000, latenciesMicros }));
 }
 
 /** As in `peers/go/measure.go`. */
 const warmTimesMax = 5;
 const warmCount = 5_000;
 
-/** Loads to get warm, for `warmMs` and longer where that is slow, then for `measuredMs`, and says what the second gave. */
+/** Loads to get warm, for `warmMs` and longer where that is slow, then, once told to, for `measuredMs`, and says what that gave. */
 export async function measureLoad(
   inFlight: number,
   { warmMs, measuredMs }: { readonly warmMs: number; readonly measuredMs: number },
@@ -47,7 +52,7 @@ export async function measureLoad(
   for (let count = 0; !hasPassed(warmMs) || (count < warmCount && !hasPassed(warmTimesMax * warmMs)); ) {
     count += (await load(inFlight, warmMs / 4, call)).length;
   }
-  sayMeasured();
+  await sayReady();
   const startedMs = performance.now();
   const latencies = await load(inFlight, measuredMs, call);
   sayDone(latencies.length, performance.now() - startedMs, latencies);

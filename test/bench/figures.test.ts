@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Figures, failuresOf, medianOf, ratiosOf, rowsOf } from '../../bench/figures.ts';
+import { type Figures, failedFigures, failuresOf, medianOf, ratiosOf, rowsOf } from '../../bench/figures.ts';
 
 const figuresOf = (name: string, ...perSecond: readonly number[]): Figures => ({
   case: '64 in flight',
@@ -37,8 +37,18 @@ describe('figures', () => {
 
   it('tell of rounds that failed', () => {
     const failed = { ...figuresOf('own', 1_000), failures: ['a client ended'] };
-    expect(rowsOf([failed, figuresOf('peer', 1_000)]).map((row) => row['failed'])).toEqual([1, 0]);
+    expect(rowsOf([failed, figuresOf('peer', 1_000)]).map((row) => row['failed rounds'])).toEqual([1, 0]);
     expect(failuresOf('send', [failed])).toEqual(['Failed: send, 64 in flight, own: a client ended']);
     expect(failuresOf('send', [figuresOf('own', 1_000)])).toEqual([]);
+  });
+
+  it('tell of what could not begin, in the table of the others', () => {
+    const failed = failedFigures('start', 'peer', new Error('no port'));
+    expect(rowsOf([figuresOf('own', 1_000), failed])[1]).toMatchObject({
+      case: 'start',
+      who: 'peer',
+      'failed rounds': 1,
+    });
+    expect(failuresOf('send', [failed])).toEqual(['Failed: send, start, peer: no port']);
   });
 });

@@ -20,14 +20,20 @@ describe('goals', () => {
     expect(verdictOf({ most: 120 }, figuresOf('own', 120))).toEqual({
       path: 'a path',
       goal: 'messages/s ≤ 120',
-      measured: '120.00',
+      measured: '120',
+      beside: '–',
+      ratio: '–',
+      'Go proxy grows': '–',
       held: 'yes',
     });
     expect(verdictOf({ most: 120 }, figuresOf('own', 121))).toMatchObject({ held: 'NO' });
     expect(verdictOf({ least: 3, over: [place('peer')] }, figuresOf('own', 30), figuresOf('peer', 10))).toEqual({
       path: 'a path',
       goal: 'messages/s ≥ 3 × peer',
-      measured: '3.00 ×',
+      measured: '30',
+      beside: '10',
+      ratio: '3.00',
+      'Go proxy grows': '–',
       held: 'yes',
     });
     expect(verdictOf({ least: 3, over: [place('peer')] }, figuresOf('own', 29), figuresOf('peer', 10))).toMatchObject({
@@ -39,15 +45,35 @@ describe('goals', () => {
     const figures = [figuresOf('own', 10, 1_000, 20), figuresOf('slow', 5), figuresOf('fast', 40)];
     const over = [place('slow'), place('fast')];
     const goal = 'messages/s ≥ 1 × the best other';
-    expect(verdictOf({ least: 1, over }, ...figures)).toMatchObject({ goal, measured: '0.50 ×', held: 'NO' });
-    expect(verdictOf({ most: 1, over }, ...figures)).toMatchObject({ measured: '4.00 ×', held: 'NO' });
+    expect(verdictOf({ least: 1, over }, ...figures)).toMatchObject({
+      goal,
+      measured: '20',
+      ratio: '0.50',
+      held: 'NO',
+    });
+    expect(verdictOf({ most: 1, over }, ...figures)).toMatchObject({ beside: '5', ratio: '4.00', held: 'NO' });
   });
 
   it('are neither held nor missed where one side was not measured', () => {
-    const missing = { measured: '–', held: '–' };
+    const missing = { ratio: '–', held: '–' };
     expect(verdictOf({ most: 1 })).toMatchObject(missing);
     expect(verdictOf({ most: 1 }, figuresOf('own'))).toMatchObject(missing);
-    expect(verdictOf({ most: 1, over: [place('peer')] }, figuresOf('own', 1))).toMatchObject(missing);
+    expect(verdictOf({ most: 1, over: [place('peer')] }, figuresOf('own', 1))).toMatchObject({
+      ...missing,
+      measured: '1',
+    });
+  });
+
+  it('of growth show how the Go proxy grows, which is not what they are judged by', () => {
+    const [small, large] = [place('own'), { ...place('own'), case: 'many' }];
+    const peer = [{ ...place('peer'), case: 'many' }, place('peer')] as const;
+    const goal = { path: 'growth', measured: large, over: [small], goGrowth: peer, most: 1.2 };
+    const figures = [figuresOf('own', 10), { ...figuresOf('own', 20), case: 'many' }, figuresOf('peer', 10)];
+    const verdictWith = (...more: readonly Figures[]) =>
+      verdictsOf(new Map([['send', [...figures, ...more]]]), [goal])[0];
+    const manyOfPeer = { ...figuresOf('peer', 30), case: 'many' };
+    expect(verdictWith(manyOfPeer)).toMatchObject({ ratio: '2.00', 'Go proxy grows': '3.00', held: 'NO' });
+    expect(verdictWith()).toMatchObject({ ratio: '2.00', 'Go proxy grows': '–', held: 'NO' });
   });
 
   it('ask for what questions tell', () => {

@@ -136,7 +136,7 @@ func apacheReceive(arguments []string) {
 		LongPollingTimeout: durationpb.New(pollTimeout),
 	}
 	for _, client := range clients {
-		received := ackers(func(message *apache.Message) {
+		received := ackers(ackersPerConnection, func(message *apache.Message) {
 			client.ack(topic, group, message)
 			backlog.add(1)
 		})

@@ -13,6 +13,7 @@ var modes = map[string]func(arguments []string){
 	"proxy":          serve,
 	"send":           send,
 	"receive":        receive,
+	"groups":         groups,
 	"live":           live,
 	"idle":           idle,
 	"apache-send":    apacheSend,

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
-	"sort"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -16,14 +16,17 @@ const (
 	warmCount    = 5000
 )
 
-// measureLoad keeps so many calls in flight, for a while to get warm and then for what is measured, and says what that gave. A call is given
-// its number, and gives the messages that it sent.
+// untilReady is how long the first calls may fail: a topic that was just made is not known everywhere at once.
+const untilReady = 30 * time.Second
+
+// measureLoad keeps so many calls in flight, for a while to get warm and then, once it is told to, for what is measured, and says what that gave. A
+// call is given its number, and gives the messages that it sent.
 func measureLoad(inFlight int, warm, measured time.Duration, call func(turn int) int) {
 	for begun, sent := time.Now(), 0; time.Since(begun) < warm || sent < warmCount && time.Since(begun) < warmTimesMax*warm; {
 		count, _ := load(inFlight, warm/4, call)
 		sent += count
 	}
-	sayMeasured()
+	sayReady()
 	started := time.Now()
 	count, latencies := load(inFlight, measured, call)
 	sayDone(count, time.Since(started), latencies)
@@ -85,22 +88,42 @@ func (b *backlog) untilDone() {
 	sayDone(int(b.total-b.warm), time.Since(b.started), nil)
 }
 
+// eventually tries again until it has succeeded once.
+func eventually(try func() error) {
+	until := time.Now().Add(untilReady)
+	for {
+		err := try()
+		if err == nil {
+			return
+		}
+		if time.Now().After(until) {
+			fail(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// sayReady waits for the line that tells this program, and others beside it, to begin.
+func sayReady() {
+	fmt.Println(`{"event":"ready"}`)
+	_, err := os.Stdin.Read(make([]byte, 1))
+	must(err)
+}
+
 func sayMeasured() {
 	fmt.Println(`{"event":"measured"}`)
 }
 
 func sayDone(count int, duration time.Duration, latencies []time.Duration) {
-	sort.Slice(latencies, func(i, j int) bool { return latencies[i] < latencies[j] })
-	fmt.Printf("{\"event\":\"done\",\"count\":%d,\"seconds\":%.6f,\"p50Ms\":%.3f,\"p99Ms\":%.3f}\n",
-		count, duration.Seconds(), at(latencies, 0.5), at(latencies, 0.99))
-}
-
-func at(sorted []time.Duration, part float64) float64 {
-	if len(sorted) == 0 {
-		return 0
+	micros := make([]int64, len(latencies))
+	for index, latency := range latencies {
+		micros[index] = latency.Microseconds()
 	}
-	index := min(len(sorted)-1, int(float64(len(sorted))*part))
-	return float64(sorted[index].Nanoseconds()) / 1e6
+	line, err := json.Marshal(map[string]any{
+		"event": "done", "count": count, "seconds": duration.Seconds(), "latenciesMicros": micros,
+	})
+	must(err)
+	fmt.Println(string(line))
 }
 
 func number(text string) int {

@@ -126,23 +126,11 @@ func (p *proxy) send(ctx context.Context, request sendRequest, shardingKey strin
 func (p *proxy) CreateConsumer(_ context.Context, request *api.CreateConsumerRequest) (*api.CreateConsumerResponse, error) {
 	id := p.newId("consumer-")
 	created := &pushed{messages: make(chan *api.Message, inFlightMax)}
-	c, err := rocketmq.NewPushConsumer(
+	created.consumer = startConsumer(request.Topic, created.handle,
 		consumer.WithNameServer([]string{p.nameServer}),
 		consumer.WithGroupName(request.GroupId),
 		consumer.WithInstance(id),
-		consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset),
-		consumer.WithConsumeGoroutineNums(inFlightMax),
-	)
-	if err != nil {
-		return nil, status.Error(codes.Unavailable, err.Error())
-	}
-	created.consumer = c
-	if err := c.Subscribe(request.Topic, consumer.MessageSelector{}, created.handle); err != nil {
-		return nil, status.Error(codes.Unavailable, err.Error())
-	}
-	if err := c.Start(); err != nil {
-		return nil, status.Error(codes.Unavailable, err.Error())
-	}
+		consumer.WithConsumeGoroutineNums(inFlightMax))
 	p.mutex.Lock()
 	p.consumers[id] = created
 	p.mutex.Unlock()

@@ -36,9 +36,20 @@ func createProducer(client api.RocketMQProxyClient, topic string) string {
 }
 
 // sender sends what one call takes and says how many messages that were.
-type sender func(client api.RocketMQProxyClient) int
+type sender func(client api.RocketMQProxyClient) (int, error)
 
 const batchSize = 32
+
+// failureOf is what was wrong with a call, also where its answer tells so by a field.
+func failureOf(answer interface {
+	GetSuccess() bool
+	GetMessage() string
+}, err error) error {
+	if err == nil && !answer.GetSuccess() {
+		return fmt.Errorf("refused: %s", answer.GetMessage())
+	}
+	return err
+}
 
 func senderOf(kind string, producerId string, bodyBytes int) sender {
 	body := strings.Repeat("x", bodyBytes)
@@ -49,35 +60,32 @@ func senderOf(kind string, producerId string, bodyBytes int) sender {
 	switch kind {
 	case "message":
 		request := &api.SendMessageRequest{ProducerId: producerId, MessageBody: body, Tag: "bench", Properties: properties}
-		return func(client api.RocketMQProxyClient) int {
+		return func(client api.RocketMQProxyClient) (int, error) {
 			reply, err := client.SendMessage(context.Background(), request)
-			must(err)
-			mustSucceed(reply.Success, reply.Message)
-			return 1
+			return 1, failureOf(reply, err)
 		}
 	case "ordered":
 		var turn atomic.Int64
-		return func(client api.RocketMQProxyClient) int {
+		return func(client api.RocketMQProxyClient) (int, error) {
 			reply, err := client.SendOrderedMessage(context.Background(), &api.SendOrderedMessageRequest{
 				ProducerId: producerId, MessageBody: body, Tag: "bench", Properties: properties,
 				ShardingKey: fmt.Sprint("order-", turn.Add(1)%1000),
 			})
-			must(err)
-			mustSucceed(reply.Success, reply.Message)
-			return 1
+			return 1, failureOf(reply, err)
 		}
 	case "batch":
 		request := &api.SendMessagesRequest{ProducerId: producerId}
 		for range batchSize {
 			request.Messages = append(request.Messages, &api.OutgoingMessage{MessageBody: body, Tag: "bench", Properties: properties})
 		}
-		return func(client api.RocketMQProxyClient) int {
+		return func(client api.RocketMQProxyClient) (int, error) {
 			reply, err := client.SendMessages(context.Background(), request)
-			must(err)
-			for _, outcome := range reply.Outcomes {
-				mustSucceed(outcome.Outcome.Success, outcome.Outcome.Message)
+			for _, outcome := range reply.GetOutcomes() {
+				if err == nil {
+					err = failureOf(outcome.Outcome, nil)
+				}
 			}
-			return batchSize
+			return batchSize, err
 		}
 	}
 	fail(fmt.Errorf("%s is not message, ordered, batch or publish", kind))
@@ -129,9 +137,9 @@ func publishers(clients []api.RocketMQProxyClient, producerId string, bodyBytes 
 	for _, client := range clients {
 		streams[client] = newPublisher(client)
 	}
-	return func(client api.RocketMQProxyClient) int {
+	return func(client api.RocketMQProxyClient) (int, error) {
 		streams[client].send(producerId, message)
-		return 1
+		return 1, nil
 	}
 }
 
@@ -150,13 +158,20 @@ func send(arguments []string) {
 			senders[index] = senderOf(kind, producerId, bodyBytes)
 		}
 	}
-	call := func(turn int) int {
+	call := func(turn int) (int, error) {
 		return senders[turn%len(senders)](clients[turn%len(clients)])
 	}
 	// Many first sends to a topic at once would each ask for its route, and a Go proxy fails some.
 	for turn := range senders {
-		call(turn)
+		eventually(func() error {
+			_, err := call(turn)
+			return err
+		})
 	}
-	measureLoad(number(arguments[3]), milliseconds(arguments[5]), milliseconds(arguments[6]), call)
+	measureLoad(number(arguments[3]), milliseconds(arguments[5]), milliseconds(arguments[6]), func(turn int) int {
+		count, err := call(turn)
+		must(err)
+		return count
+	})
 	untilToldToEnd()
 }

@@ -4,7 +4,12 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	api "peer/api/rocketmq"
 )
@@ -13,9 +18,9 @@ import (
 const ackersPerConnection = 64
 
 // ackers gives what is received to so many goroutines.
-func ackers[T any](ack func(T)) chan<- T {
+func ackers[T any](count int, ack func(T)) chan<- T {
 	received := make(chan T, 1024)
-	for range ackersPerConnection {
+	for range count {
 		go func() {
 			for one := range received {
 				ack(one)
@@ -35,9 +40,15 @@ func createConsumer(client api.RocketMQProxyClient, request *api.CreateConsumerR
 }
 
 func ackMessage(client api.RocketMQProxyClient, consumerId string, handle string) {
-	reply, err := client.AckMessage(context.Background(), &api.AckMessageRequest{ConsumerId: consumerId, ReceiptHandle: handle})
-	must(err)
-	mustSucceed(reply.Success, reply.Message)
+	eventually(func() error {
+		reply, err := client.AckMessage(context.Background(), &api.AckMessageRequest{ConsumerId: consumerId, ReceiptHandle: handle})
+		err = failureOf(reply, err)
+		if err != nil && status.Code(err) != codes.ResourceExhausted {
+			fail(err)
+		}
+		// Else a broker has too much to do: its clients are to try again.
+		return err
+	})
 }
 
 // receive ADDRESS TOPIC GROUP COUNT STREAMS: one AckMessage for each message.
@@ -50,18 +61,56 @@ func receive(arguments []string) {
 		ConsumeFrom: api.ConsumeFrom_CONSUME_FROM_FIRST,
 	})
 	for _, client := range clients {
-		go receiveFrom(client, consumerId, backlog)
+		go receiveEach(client, consumerId, ackersPerConnection, func() { backlog.add(1) })
 	}
 	backlog.untilDone()
 	untilToldToEnd()
 }
 
-func receiveFrom(client api.RocketMQProxyClient, consumerId string, backlog *backlog) {
+// groups ADDRESS TOPIC GROUP GROUPS COUNT CONNECTIONS: each of several groups receives so many messages by a stream of its own. They are to be stored
+// once each group has got the one that was there before.
+func groups(arguments []string) {
+	groupCount, perGroup := number(arguments[3]), number(arguments[4])
+	clients := connect(arguments[0], number(arguments[5]))
+	backlog := newBacklog(groupCount * perGroup)
+	ackerCount := max(1, ackersPerConnection*len(clients)/groupCount)
+	var joined sync.WaitGroup
+	joined.Add(groupCount)
+	join := func(client api.RocketMQProxyClient, index int) {
+		consumerId := createConsumer(client, &api.CreateConsumerRequest{
+			Topic:       arguments[1],
+			GroupId:     fmt.Sprint(arguments[2], "_", index),
+			ConsumeFrom: api.ConsumeFrom_CONSUME_FROM_FIRST,
+		})
+		var received atomic.Int64
+		go receiveEach(client, consumerId, ackerCount, func() {
+			if received.Add(1) == 1 {
+				joined.Done()
+			} else {
+				backlog.add(1)
+			}
+		})
+	}
+	for first, client := range clients {
+		go func() {
+			for index := first; index < groupCount; index += len(clients) {
+				join(client, index)
+			}
+		}()
+	}
+	joined.Wait()
+	fmt.Println(`{"event":"joined"}`)
+	backlog.untilDone()
+	untilToldToEnd()
+}
+
+// receiveEach acknowledges each message, and says so.
+func receiveEach(client api.RocketMQProxyClient, consumerId string, ackerCount int, acked func()) {
 	stream, err := client.ReceiveMessages(context.Background(), &api.ReceiveMessagesRequest{ConsumerId: consumerId})
 	must(err)
-	received := ackers(func(handle string) {
+	received := ackers(ackerCount, func(handle string) {
 		ackMessage(client, consumerId, handle)
-		backlog.add(1)
+		acked()
 	})
 	for {
 		message, err := stream.Recv()

@@ -3,6 +3,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Collectors;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
@@ -51,7 +52,9 @@ public final class Peer {
             count += load(producer, arguments[2], body, inFlight, warmMs / 4).length;
             passedMs = (System.nanoTime() - begunNs) / 1_000_000;
         }
-        System.out.println("{\"event\":\"measured\"}");
+        // Until it is told to begin, beside others perhaps.
+        System.out.println("{\"event\":\"ready\"}");
+        System.in.read();
         long startedNs = System.nanoTime();
         long[] latencies = load(producer, arguments[2], body, inFlight, Long.parseLong(arguments[5]));
         done(latencies.length, System.nanoTime() - startedNs, latencies);
@@ -112,13 +115,8 @@ public final class Peer {
     }
 
     private static void done(int count, long durationNs, long[] latencies) {
-        Arrays.sort(latencies);
+        String micros = Arrays.stream(latencies).mapToObj(ns -> String.valueOf(ns / 1_000)).collect(Collectors.joining(","));
         System.out.printf(
-            "{\"event\":\"done\",\"count\":%d,\"seconds\":%.6f,\"p50Ms\":%.3f,\"p99Ms\":%.3f}%n",
-            count, durationNs / 1e9, at(latencies, 0.5), at(latencies, 0.99));
-    }
-
-    private static double at(long[] sorted, double part) {
-        return sorted.length == 0 ? 0 : sorted[Math.min(sorted.length - 1, (int) (sorted.length * part))] / 1e6;
+            "{\"event\":\"done\",\"count\":%d,\"seconds\":%.6f,\"latenciesMicros\":[%s]}%n", count, durationNs / 1e9, micros);
     }
 }
