@@ -36,7 +36,7 @@ export default defineConfig({
           // Files leave nothing behind, and a process that serves many of them loads the sources once.
           isolate: false,
           include: ['test/**/*.test.ts'],
-          exclude: ['test/rocketmq/**', 'test/faults/**'],
+          exclude: ['test/rocketmq/**', 'test/conformance/**', 'test/faults/**'],
           globalSetup: ['test/faults/table.ts'],
           env: { ROCKETMQ_TARGET: 'embedded' },
           // Tests that may run side by side mostly wait.
@@ -52,7 +52,7 @@ export default defineConfig({
           name: 'http2',
           isolate: false,
           include: [
-            'test/proxy/{connect,cors,publish,receive}.test.ts',
+            'test/proxy/{port/cors,receive/receive,rpc/connect,send/publish}.test.ts',
             'test/flow/{all-rpcs,bad-input,sizes,streams}.test.ts',
           ],
           globalSetup: ['test/faults/table.ts'],
@@ -65,7 +65,7 @@ export default defineConfig({
       {
         test: {
           name: 'rocketmq',
-          include: ['test/rocketmq/**/*.test.ts', 'test/behaviour/**/*.test.ts'],
+          include: ['test/{rocketmq,conformance,behaviour}/**/*.test.ts'],
           globalSetup: ['test/faults/table.ts'],
           env: { ROCKETMQ_TARGET: 'apache' },
           // Tests that may run side by side mostly wait; a cold JVM takes no more of them at once.

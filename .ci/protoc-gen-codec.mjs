@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Plugin of buf: writes decoders and encoders for what some methods take and answer, field by field, beside what protobuf-es writes.
-// Its options `method=SendMessage` name those methods. They run on src/wire and give values of protobuf-es's types.
+// Its options `method=SendMessage` name those methods, `raw=message_body` strings
+// of their requests that are read as bytes. They run on src/wire and give values of protobuf-es's types.
 import { ScalarType } from '@bufbuild/protobuf';
 import { createEcmaScriptPlugin, runNodeJs } from '@bufbuild/protoplugin';
 
@@ -74,6 +75,38 @@ function codeOf(field) {
   };
 }
 
+/** How a field is read in a raw message, whose type and value are then others too; undefined for one that is read as ever. */
+function rawCodeOf(f, field, raw) {
+  const name = field.localName;
+  if (raw.fields.includes(field.name)) {
+    return { type: 'Uint8Array', zero: 'noBytes', read: [`message.${name} = reader.textBytes();`] };
+  }
+  if (field.fieldKind === 'map') {
+    const type = [f.import('TextMap', './../wire/text-map.js', true), ' | undefined'];
+    const read = [`message.${name} = reader.mapPlaces(message.${name});`];
+    return { type, isOptional: true, zero: undefined, read };
+  }
+  if (!raw.messages.has(field.message)) return undefined;
+  const { name: type } = field.message;
+  if (field.fieldKind === 'list') {
+    return { type: `Raw${type}[]`, zero: '[]', read: embedded(`message.${name}.push(decodeRaw${type}(reader));`) };
+  }
+  const read = embedded(`message.${name} = decodeRaw${type}(reader, message.${name});`);
+  return { type: `Raw${type} | undefined`, isOptional: true, read };
+}
+
+/** Those of some messages that have something raw in them, at any depth. */
+function rawMessages(messages, fields) {
+  const isRaw = (message) =>
+    message.fields.some(
+      (field) =>
+        fields.includes(field.name) ||
+        field.fieldKind === 'map' ||
+        (field.message !== undefined && field.message !== message && isRaw(field.message)),
+    );
+  return new Set(messages.filter(isRaw));
+}
+
 function embedded(statement) {
   return ['const outerEnd = reader.enter();', statement, 'reader.leave(outerEnd);'];
 }
@@ -97,7 +130,27 @@ function withContents(roots) {
 function printMessage(f, message) {
   const type = f.importShape(message);
   const fields = message.fields.map((field) => ({ name: field.localName, ...codeOf(field) }));
-  const name = message.name;
+  printDecoder(f, message, { name: message.name, type, fields });
+  printEncoder(f, message, fields);
+}
+
+function printRawMessage(f, message, raw) {
+  const fields = message.fields.map((field) => {
+    const name = field.localName;
+    return { name, ...codeOf(field), ...rawCodeOf(f, field, raw) };
+  });
+  const name = `Raw${message.name}`;
+  const others = fields.filter(({ type }) => type !== undefined);
+  const names = others.map((field) => `'${field.name}'`).join(' | ');
+  f.print`/** A ${message.typeName} with bytes in place of strings that are only passed on. */`;
+  f.print`export type ${name} = Omit<${f.importShape(message)}, ${names}> & {`;
+  for (const field of others) f.print`  ${field.name}${field.isOptional ? '?' : ''}: ${field.type};`;
+  f.print`};`;
+  f.print``;
+  printDecoder(f, message, { name, type: name, fields });
+}
+
+function printDecoder(f, message, { name, type, fields }) {
   f.print`/** Reads a ${message.typeName} to the end of what the reader has, into a message that it adds to where one is given. */`;
   f.print`export function decode${name}(reader: ${proto(f, 'Reader')}, message: ${type} = new${name}()): ${type} {`;
   f.print`  for (let tag = reader.tag(); tag >= 0; tag = reader.tag()) {`;
@@ -122,6 +175,10 @@ function printMessage(f, message) {
   f.print`  };`;
   f.print`}`;
   f.print``;
+}
+
+function printEncoder(f, message, fields) {
+  const { name } = message;
   const init = f.import('MessageInitShape', '@bufbuild/protobuf', true);
   f.print`/** Writes a ${message.typeName}. Unknown fields that protobuf-es has kept are left out. */`;
   f.print`export function encode${name}(writer: ${proto(f, 'Writer')}, message: ${init}<typeof ${f.importSchema(message, true)}>): void {`;
@@ -137,7 +194,7 @@ function proto(f, what) {
 }
 
 function generateTs(schema) {
-  const { methods } = schema.options;
+  const { methods, raw: rawFields } = schema.options;
   const known = schema.files.flatMap(({ services }) => services.flatMap((service) => service.methods));
   const unknown = methods.filter((method) => known.every(({ name }) => name !== method));
   if (unknown.length > 0) throw new Error(`no service has a method ${unknown.join(' or ')}: see buf.gen.yaml`);
@@ -151,7 +208,15 @@ function generateTs(schema) {
     f.print``;
     const messages = withContents(chosen.flatMap(({ input, output }) => [input, output]));
     for (const message of messages) printMessage(f, message);
-    f.print`/** All of these, by type name. */`;
+    const inputs = withContents(chosen.map(({ input }) => input));
+    const raw = { fields: rawFields, messages: rawMessages(inputs, rawFields) };
+    for (const message of raw.messages) printRawMessage(f, message, raw);
+    f.print`/** Of raw messages, by type name. */`;
+    f.print`export const rawDecoders = {`;
+    for (const { name, typeName } of raw.messages) f.print`  '${typeName}': decodeRaw${name},`;
+    f.print`};`;
+    f.print``;
+    f.print`/** All others, by type name. */`;
     f.print`export const codecs = {`;
     for (const { name, typeName } of messages)
       f.print`  '${typeName}': { decode: decode${name}, encode: encode${name} },`;
@@ -161,7 +226,8 @@ function generateTs(schema) {
 
 function parseOptions(options) {
   const methods = options.filter(({ key }) => key === 'method').map(({ value }) => value);
-  return { methods };
+  const raw = options.filter(({ key }) => key === 'raw').map(({ value }) => value);
+  return { methods, raw };
 }
 
 runNodeJs(createEcmaScriptPlugin({ name: 'protoc-gen-codec', version: 'v1', parseOptions, generateTs }));

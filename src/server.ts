@@ -2,28 +2,32 @@
 import cluster from 'node:cluster';
 import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { setFlagsFromString } from 'node:v8';
 import { startEmbedded } from './embedded.ts';
 import type { Embedded } from './embedded-engine.ts';
 import { EmbeddedError } from './embedded-error.ts';
 import { firstSteps } from './first-steps.ts';
 import { createLog, type Log } from './log.ts';
 import { OptionsExit, readOptions, type ServerOptions } from './options.ts';
-import { brokerTlsOptions } from './proxy/broker-tls.ts';
-import { EndpointPolicy, PolicyError } from './proxy/endpoint-policy.ts';
-import { Instance, reachableHost } from './proxy/instance.ts';
-import { findPort, ListenError } from './proxy/listen.ts';
+import { brokerTlsOptions } from './proxy/access/broker-tls.ts';
+import { EndpointPolicy, PolicyError } from './proxy/access/endpoint-policy.ts';
+import { Instance, reachableHost } from './proxy/instances/instance.ts';
+import { summedMetrics } from './proxy/instances/summed-metrics.ts';
+import { runWorker } from './proxy/instances/worker.ts';
+import type { WorkerStart } from './proxy/instances/worker-messages.ts';
+import { WorkerError, Workers } from './proxy/instances/workers.ts';
+import { findPort, ListenError } from './proxy/port/listen.ts';
+import { type StatusServer, startStatusServer } from './proxy/port/status-server.ts';
 import { type RunningProxy, startProxy } from './proxy/proxy.ts';
-import { unknownKeyReporter } from './proxy/reports.ts';
-import { Sealer } from './proxy/seal.ts';
-import { loadSealKeys, SealKeyError } from './proxy/seal-keys.ts';
-import { type StatusServer, startStatusServer } from './proxy/status-server.ts';
-import { summedMetrics } from './proxy/summed-metrics.ts';
+import { unknownKeyReporter } from './proxy/rpc/reports.ts';
+import { Sealer } from './proxy/session/seal.ts';
+import { loadSealKeys, SealKeyError } from './proxy/session/seal-keys.ts';
 import { SettingFileError } from './proxy/watched-files.ts';
-import { runWorker } from './proxy/worker.ts';
-import type { WorkerStart } from './proxy/worker-messages.ts';
-import { WorkerError, Workers } from './proxy/workers.ts';
 
 async function main(): Promise<void> {
+  // V8 takes what outlives some collections under load for what lasts, and makes it in the old generation from then on. Here it is what a
+  // call needs, which dies with the call: the heap grew by all of it, and by what it names, until the next full collection.
+  setFlagsFromString('--no-allocation-site-pretenuring');
   // Of what nobody caught, Node would write all that it holds, which may be secrets: this writes where it was thrown.
   process.on('uncaughtException', fail);
   if (cluster.isWorker) {

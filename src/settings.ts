@@ -234,6 +234,14 @@ export const settings = {
     about:
       'MiB of messages that all streams together may have taken and not read; at that, streams wait for room, and those whose readers have stood still for 2 s are ended.',
   }),
+  requestMegabytes: integer({
+    env: 'PROXY_REQUEST_MB',
+    fallback: '128',
+    min: 16,
+    max: 65_536,
+    about:
+      'MiB that requests over HTTP/2 may hold from their first byte to their answer; at that, the address whose unfinished requests hold most loses them (RESOURCE_EXHAUSTED).',
+  }),
   sendGroupMax: integer({
     env: 'PROXY_SEND_GROUP_MAX',
     fallback: '32',

@@ -56,6 +56,7 @@ const defaults = {
   clientCallsPerSecond: 0,
   messageBufferSize: 1000,
   unreadMegabytes: 64,
+  requestMegabytes: 128,
   sendGroupMax: 32,
   http2Engine: 'own',
   producerCleanupTimeoutMs: 30_000,

@@ -8,7 +8,7 @@ import { ClientError } from './errors.ts';
 import type { ConsumeMode } from './options.ts';
 import type { PopConsumer } from './pop/pop-consumer.ts';
 import type { PullConsumer } from './pull/pull-consumer.ts';
-import { isPullReceipt, type Receipt } from './receipt.ts';
+import { type Claim, isPullClaim, type Receipt } from './receipt.ts';
 
 /** What a consumer is made of that may receive in either way. */
 export interface ChosenConsumerParts {
@@ -59,21 +59,21 @@ export class ChosenConsumer implements Consumer {
     return this.#chosen.stream(options);
   }
 
-  ack(receipt: Receipt, deadline: Deadline): Promise<void> {
-    return isPullReceipt(receipt) ? this.#byPull.ack(receipt) : this.#byPop.ack(receipt, deadline);
+  ack(receipt: Claim, deadline: Deadline): Promise<void> {
+    return isPullClaim(receipt) ? this.#byPull.ack(receipt) : this.#byPop.ack(receipt, deadline);
   }
 
-  ackNow(receipt: Receipt): boolean {
-    return isPullReceipt(receipt) && this.#byPull.ackNow(receipt);
+  ackNow(receipt: Claim): boolean {
+    return isPullClaim(receipt) && this.#byPull.ackNow(receipt);
   }
 
-  async nack(receipt: Receipt, delayMs: number, deadline: Deadline): Promise<void> {
-    if (isPullReceipt(receipt)) await this.#byPull.nack(receipt, delayMs, deadline);
+  async nack(receipt: Claim, delayMs: number, deadline: Deadline): Promise<void> {
+    if (isPullClaim(receipt)) await this.#byPull.nack(receipt, delayMs, deadline);
     else await this.#byPop.nack(receipt, delayMs, deadline);
   }
 
-  async changeInvisibleDuration(receipt: Receipt, durationMs: number, deadline: Deadline): Promise<Receipt> {
-    if (isPullReceipt(receipt)) return this.#byPull.changeInvisibleDuration(receipt, durationMs);
+  async changeInvisibleDuration(receipt: Claim, durationMs: number, deadline: Deadline): Promise<Receipt> {
+    if (isPullClaim(receipt)) return this.#byPull.changeInvisibleDuration(receipt, durationMs);
     return this.#byPop.changeInvisibleDuration(receipt, durationMs, deadline);
   }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { Serialization } from '../remoting/command.ts';
 import { Deadline } from '../remoting/deadline.ts';
 import { createMessageIds } from '../remoting/message-id.ts';
 import { TransactionOutcome } from '../remoting/requests/end-transaction.ts';
@@ -93,8 +94,10 @@ export class ClusterClient {
     this.#credentials = new CredentialsKeeper(options);
     const connections = { ...options, credentials: this.#credentials };
     const ipAllowed = (ip: string, address: string): boolean => brokerAllowed(address, ip);
-    const brokers = new Channels({ ...connections, ipAllowed, onServerRequest, frameBytesMax }, (channel) =>
-      heartbeats.greet(channel),
+    const serialization = Serialization.ROCKETMQ;
+    const brokers = new Channels(
+      { ...connections, ipAllowed, onServerRequest, frameBytesMax, serialization },
+      (channel) => heartbeats.greet(channel),
     );
     this.#nameServerChannels = new Channels({
       ...connections,

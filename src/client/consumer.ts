@@ -4,7 +4,7 @@ import type { Demand } from './demand.ts';
 import type { MessageFilter } from './message-filter.ts';
 import type { RenewalOptions } from './pop/renewals.ts';
 import type { AllocationStrategy } from './pull/allocation.ts';
-import type { Receipt } from './receipt.ts';
+import type { ClaimOf, Receipt } from './receipt.ts';
 import type { ReceivedMessage } from './received-message.ts';
 import type { StreamGrace } from './stream-grace.ts';
 import type { Subscriber } from './subscriber.ts';
@@ -88,27 +88,27 @@ export interface Consumer<R extends Receipt = Receipt> {
    * Ends the delivery of a message; a second time is a success too.
    * @throws ClientError `expired` when the message is, or soon will be, visible to others again; RemotingError, ResponseError.
    */
-  ack(receipt: R, deadline: Deadline): Promise<void>;
+  ack(receipt: ClaimOf<R>, deadline: Deadline): Promise<void>;
 
   /**
    * As `ack`, where that needs no broker and so no waiting. Unset: it always does.
    * @returns false where it does need one: nothing is done then.
    * @throws ClientError `expired`.
    */
-  ackNow?(receipt: R): boolean;
+  ackNow?(receipt: ClaimOf<R>): boolean;
 
   /**
    * Gives a message back: it comes again, with one more of `reconsumeTimes`, after the delay, or as soon after it as the broker can.
    * @param delayMs 0: as soon as it can be.
    * @throws as `ack`.
    */
-  nack(receipt: R, delayMs: number, deadline: Deadline): Promise<void>;
+  nack(receipt: ClaimOf<R>, delayMs: number, deadline: Deadline): Promise<void>;
 
   /**
    * Counts the invisible duration anew from now on. The receipt is spent: go on with the one that is returned.
    * @throws as `ack`.
    */
-  changeInvisibleDuration(receipt: R, durationMs: number, deadline: Deadline): Promise<R>;
+  changeInvisibleDuration(receipt: ClaimOf<R>, durationMs: number, deadline: Deadline): Promise<R>;
 
   /** Ends every stream, and resolves when what they left behind is given back. */
   close(): Promise<void>;

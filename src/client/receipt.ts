@@ -2,14 +2,18 @@ import { RemotingError } from '../remoting/errors.ts';
 import { decodePopReceipt, encodePopReceipt, type PopReceipt } from '../remoting/pop-receipt.ts';
 
 /**
- * Names one delivery of one message that was received by pull. It means something only to the client that received it, and only as long
- * as that has the queue: brokers know nothing of deliveries by pull.
+ * Names one delivery by pull. It means something only to the client that received the message, and only as long as that has the queue:
+ * brokers know nothing of deliveries by pull.
  */
-export interface PullReceipt {
+export interface PullClaim {
   /** Of the client that handed it out: 1 to 64 letters and digits. */
   readonly clientMark: string;
-  /** Of this delivery among all of that client. */
+  /** Of this delivery among all of that client: below 2^48. */
   readonly deliveryNumber: number;
+}
+
+/** Names one delivery by pull, and says where its message lies. */
+export interface PullReceipt extends PullClaim {
   readonly brokerName: string;
   /** The topic that the queue belongs to: the consumer's own, or the retry topic of its group. */
   readonly queueTopic: string;
@@ -17,39 +21,33 @@ export interface PullReceipt {
   readonly queueOffset: bigint;
 }
 
-/** What acknowledges one delivery. */
+/** What comes with a message. */
 export type Receipt = PopReceipt | PullReceipt;
+
+/** What settles a delivery: its receipt, or what of it is enough. */
+export type ClaimOf<R extends Receipt> = R | (R extends PullReceipt ? PullClaim : never);
+
+/** What settles one delivery. */
+export type Claim = ClaimOf<Receipt>;
 
 const pullMark = 'pull';
 
-export function isPullReceipt(receipt: Receipt): receipt is PullReceipt {
-  return 'deliveryNumber' in receipt;
+export function isPullClaim(claim: Claim): claim is PullClaim {
+  return 'deliveryNumber' in claim;
 }
 
 /** As text, for who has to keep it. Not to be shown to clients: it is plain and can be guessed. */
-export function encodeReceipt(receipt: Receipt): string {
-  if (!isPullReceipt(receipt)) return encodePopReceipt(receipt);
-  const { clientMark, deliveryNumber, brokerName, queueTopic, queueId, queueOffset } = receipt;
-  return [pullMark, clientMark, deliveryNumber, brokerName, queueTopic, queueId, queueOffset].join(' ');
+export function encodeClaim(claim: Claim): string {
+  return isPullClaim(claim) ? `${pullMark} ${claim.clientMark} ${claim.deliveryNumber}` : encodePopReceipt(claim);
 }
 
 /**
- * Reads what `encodeReceipt` wrote, and nothing else.
+ * Reads what `encodeClaim` wrote, and nothing else.
  * @throws RemotingError `malformed`.
  */
-export function decodeReceipt(text: string): Receipt {
+export function decodeClaim(text: string): Claim {
   if (!text.startsWith(`${pullMark} `)) return decodePopReceipt(text);
-  const fields = /^pull ([A-Za-z0-9]{1,64}) ([1-9]\d{0,14}) ([^ ]+) ([^ ]+) (0|[1-9]\d{0,8}) (0|[1-9]\d{0,17})$/.exec(
-    text,
-  );
-  const [, clientMark = '', number, brokerName = '', queueTopic = '', queueId, queueOffset = ''] = fields ?? [];
-  if (queueId === undefined) throw new RemotingError('malformed', 'a pull receipt has six parts behind its mark');
-  return {
-    clientMark,
-    deliveryNumber: Number(number),
-    brokerName,
-    queueTopic,
-    queueId: Number(queueId),
-    queueOffset: BigInt(queueOffset),
-  };
+  const [, clientMark = '', number] = /^pull ([A-Za-z0-9]{1,64}) ([1-9]\d{0,13})$/.exec(text) ?? [];
+  if (number === undefined) throw new RemotingError('malformed', 'a pull receipt has two parts behind its mark');
+  return { clientMark, deliveryNumber: Number(number) };
 }

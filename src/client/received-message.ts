@@ -14,6 +14,8 @@ export interface ReceivedMessage<R extends Receipt = Receipt> {
   readonly tag: string | undefined;
   /** All properties, those of RocketMQ too. */
   readonly properties: ReadonlyMap<string, string>;
+  /** The same as they are stored (`decodeProperties` reads them), where that is at hand. */
+  readonly propertyBytes?: Buffer | undefined;
   readonly bornTimestampMs: number;
   /** 0 on the first delivery. */
   readonly reconsumeTimes: number;
@@ -77,6 +79,10 @@ class StoredDelivery<R extends Receipt> implements ReceivedMessage<R> {
 
   get properties(): ReadonlyMap<string, string> {
     return this.#stored.properties;
+  }
+
+  get propertyBytes(): Buffer | undefined {
+    return this.#stored.propertyBytes;
   }
 
   get bornTimestampMs(): number {

@@ -12,7 +12,12 @@ const shownNames: ReadonlySet<string> = new Set([
 export function shownProperties(properties: ReadonlyMap<string, string>): Record<string, string> {
   const shown: Record<string, string> = Object.create(null);
   for (const [name, value] of properties) {
-    if (shownNames.has(name) || !isReservedProperty(name)) shown[name] = value;
+    if (isShownProperty(name)) shown[name] = value;
   }
   return shown;
+}
+
+/** Whether receivers are to see properties of this name. */
+export function isShownProperty(name: string): boolean {
+  return shownNames.has(name) || !isReservedProperty(name);
 }

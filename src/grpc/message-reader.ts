@@ -4,7 +4,7 @@ import { GrpcError, StatusCode } from './status.ts';
 export const prefixBytes = 5;
 
 /** What is set aside for a message before more of it has come: its length is only a claim. */
-const firstRoomBytes = 65_536;
+const firstRoomBytes = 16_384;
 
 /** Takes messages as they become whole. */
 export interface MessageSink {

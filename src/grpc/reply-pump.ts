@@ -6,12 +6,18 @@ import type { MessageCodec, Replies, ReplySource } from './method.ts';
 /** What is sent at once of a long message: a caller that has taken so much is seen to read. */
 const partBytesMax = 65_536;
 
+const nothing = Buffer.alloc(0);
+
 /** Sends the replies of one call as its caller takes them: the next is asked for when there is room. */
 export class ReplyPump {
   readonly #codec: MessageCodec<unknown, unknown>;
   readonly #parts: CallParts;
   readonly #replies: ReplySource<unknown>;
   #isOver = false;
+  /** Of the message that has begun; empty once all of it was sent. */
+  #rest: Buffer = nothing;
+  /** Whether the stream takes more now. */
+  #hasRoom = true;
   /** To be told of room, or of the end. */
   #onRoom: (() => void) | undefined;
 
@@ -55,33 +61,47 @@ export class ReplyPump {
   }
 
   async #sendAll(): Promise<void> {
-    const { context, answer } = this.#parts;
+    const { context } = this.#parts;
     while (!this.#isOver) {
       context.progressed();
-      let reply = this.#replies.takeNow?.();
-      if (reply === undefined) {
+      let isDone = this.#sendNow();
+      if (isDone === undefined) {
         const next = await this.#replies.next();
         if (next.done === true) return;
-        reply = next.value;
+        isDone = this.#isOver || this.#begin(next.value);
       }
-      if (this.#isOver) return;
-      const bytes = this.#codec.encode(reply);
-      context.encoded();
-      const hasRoom = answer.begin(bytes);
-      if (!hasRoom || bytes.length > firstPartBytesMax) await this.#sendRest(bytes, hasRoom);
+      if (!isDone) await this.#sendRest();
     }
   }
 
-  async #sendRest(bytes: Uint8Array, hasRoomNow: boolean): Promise<void> {
+  /** @returns undefined where no reply is at hand; else as `#begin`. */
+  #sendNow(): boolean | undefined {
+    const reply = this.#replies.takeNow?.();
+    return reply === undefined ? undefined : this.#begin(reply);
+  }
+
+  /** Sends what may leave at once of a reply. @returns whether that is all and there is room for another. */
+  #begin(reply: unknown): boolean {
     const { context, answer } = this.#parts;
-    // The codec may use its bytes again meanwhile.
-    const rest = Buffer.from(bytes.subarray(firstPartBytesMax));
-    let hasRoom = hasRoomNow;
-    for (let start = 0; ; start += partBytesMax) {
-      if (!hasRoom) await this.#room();
-      if (this.#isOver || start >= rest.length) return;
+    const bytes = this.#codec.encode(reply);
+    context.encoded();
+    this.#hasRoom = answer.begin(bytes);
+    if (bytes.length > firstPartBytesMax) {
+      // The codec may use its bytes again meanwhile.
+      this.#rest = Buffer.from(bytes.subarray(firstPartBytesMax));
+    }
+    return this.#hasRoom && this.#rest.length === 0;
+  }
+
+  /** While this waits, nothing but `#rest` has the reply: locals of a function that waits are kept. */
+  async #sendRest(): Promise<void> {
+    const { context, answer } = this.#parts;
+    for (;;) {
+      if (!this.#hasRoom) await this.#room();
+      if (this.#isOver || this.#rest.length === 0) return;
       context.progressed();
-      hasRoom = answer.more(rest.subarray(start, start + partBytesMax));
+      this.#hasRoom = answer.more(this.#rest.subarray(0, partBytesMax));
+      this.#rest = this.#rest.length > partBytesMax ? this.#rest.subarray(partBytesMax) : nothing;
     }
   }
 

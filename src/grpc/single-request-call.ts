@@ -28,7 +28,7 @@ export class SingleRequestCall implements StreamHandler, MessageSink {
 
   data(chunk: Buffer, isLast: boolean): void {
     if (this.#isOver) return;
-    this.#parts.stream.consumed(chunk.length);
+    this.#parts.stream.kept(chunk.length);
     try {
       const { length } = chunk;
       for (let position = 0; position < length; ) position = this.#reader.read(chunk, position, length);

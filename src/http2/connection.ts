@@ -7,7 +7,9 @@ import { int31Max } from './frame.ts';
 import type { Http2Options } from './options.ts';
 import { Output } from './output.ts';
 import { Receiver } from './receiver.ts';
+import type { RequestMemory } from './request-memory.ts';
 import { Sender } from './sender.ts';
+import { takeReads } from './socket-reads.ts';
 import type { OnStream } from './stream.ts';
 import { Streams } from './streams.ts';
 import { Watch } from './watch.ts';
@@ -17,6 +19,8 @@ export interface ConnectionParts {
   readonly options: Http2Options;
   /** Shared by all connections of a server. */
   readonly pool: BufferPool;
+  /** Shared as well. */
+  readonly memory: RequestMemory;
   readonly onStream: OnStream;
   /** Hears why we ended the connection, where the peer broke a rule or a limit, or a handler threw (INTERNAL_ERROR). Not of drains. */
   readonly onFailure: (error: ConnectionError) => void;
@@ -41,12 +45,16 @@ export class Http2Connection {
   /** `announced`: GOAWAY without a last stream was sent; `draining`: with one; `ended`: nothing more is read. */
   #phase: 'open' | 'announced' | 'draining' | 'ended' = 'open';
   #announcedMs = 0;
+  /** Whether others have their turn before the rest of what has come. */
+  #hasMore = false;
+  /** Whether too much waits for the peer to take it. */
+  #isFull = false;
   #isPaused = false;
   #endTimer: NodeJS.Timeout | undefined;
 
   /** @param socket Its first bytes are the client's preface. */
   constructor(socket: Socket, parts: ConnectionParts) {
-    const { options, onStream } = parts;
+    const { options, memory, onStream } = parts;
     const nowMs = performance.now();
     const meter = new AbuseMeter(options);
     const peer = `${socket.remoteAddress ?? 'a peer that has gone'}:${socket.remotePort ?? 0}`;
@@ -55,7 +63,7 @@ export class Http2Connection {
     this.#output = new Output(socket, parts.pool, () => this.#left());
     this.#sender = new Sender(this.#output, options, () => meter.useful());
     const shared = { options, meter, output: this.#output, sender: this.#sender };
-    this.#streams = new Streams({ ...shared, peer, onStream, onIdle: () => this.#idle() }, nowMs);
+    this.#streams = new Streams({ ...shared, memory, peer, onStream, onIdle: () => this.#idle() }, nowMs);
     this.#receiver = new Receiver({
       ...shared,
       streams: this.#streams,
@@ -63,6 +71,7 @@ export class Http2Connection {
       onGoaway: () => this.drain(),
     });
     this.#watch = new Watch(options, nowMs);
+    memory.add(this.#streams.held);
     this.#listen();
     writeGreeting(this.#output, options);
     socket.resume();
@@ -127,7 +136,7 @@ export class Http2Connection {
   #listen(): void {
     const socket = this.#socket;
     socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    takeReads(socket, (chunk) => this.#receive(chunk));
     // A broken connection is noticed by its end.
     socket.on('error', () => {});
     socket.on('end', () => {
@@ -151,18 +160,38 @@ export class Http2Connection {
 
   #receive(chunk: Buffer): void {
     if (this.#phase === 'ended') return;
+    this.#receiver.feed(chunk);
+    this.#read();
+  }
+
+  /** Reads on in what has come. */
+  #read(): void {
+    this.#hasMore = false;
     this.#streams.nowMs = performance.now();
     try {
-      this.#receiver.receive(chunk);
+      this.#hasMore = !this.#receiver.read();
     } catch (cause) {
       const isKnown = cause instanceof ConnectionError;
       this.#fail(isKnown ? cause : new ConnectionError(ErrorCode.INTERNAL_ERROR, 'a mistake of ours', { cause }));
       return;
     }
-    if (this.#output.unsentBytes > 2 * this.#parts.options.unsentBytesMax) {
-      this.#isPaused = true;
-      this.#socket.pause();
-    }
+    if (this.#phase === 'ended') return;
+    this.#isFull = this.#output.unsentBytes > 2 * this.#parts.options.unsentBytesMax;
+    this.#pace();
+  }
+
+  readonly #readOn = (): void => {
+    if (this.#phase !== 'ended') this.#read();
+  };
+
+  /** Nothing is read while the peer takes too little of our answers, and nothing more comes while some is left to read. */
+  #pace(): void {
+    if (this.#hasMore && !this.#isFull) setImmediate(this.#readOn);
+    const isPaused = this.#hasMore || this.#isFull;
+    if (isPaused === this.#isPaused) return;
+    this.#isPaused = isPaused;
+    if (isPaused) this.#socket.pause();
+    else this.#socket.resume();
   }
 
   #pong(data: Buffer): void {
@@ -195,9 +224,11 @@ export class Http2Connection {
     this.#output.flush();
     this.#stop();
     this.#socket.end();
+    const { closeGraceMs, abuserGraceMs } = this.#parts.options;
+    const isAbuse = code === ErrorCode.ENHANCE_YOUR_CALM;
     // What a flood still brings is not even read; what others do is, so that GOAWAY reaches them before the end of the connection.
-    if (code === ErrorCode.ENHANCE_YOUR_CALM) this.#socket.pause();
-    this.#destroyAfter(this.#parts.options.closeGraceMs);
+    if (isAbuse) this.#socket.pause();
+    this.#destroyAfter(isAbuse ? abuserGraceMs : closeGraceMs);
     this.#streams.endAll(code);
     this.#parts.onFailure(error);
   }
@@ -214,12 +245,13 @@ export class Http2Connection {
 
   #left(): void {
     this.#sender.resume();
-    if (!this.#isPaused || this.#output.unsentBytes > this.#parts.options.unsentBytesMax) return;
-    this.#isPaused = false;
-    this.#socket.resume();
+    if (!this.#isFull || this.#output.unsentBytes > this.#parts.options.unsentBytesMax) return;
+    this.#isFull = false;
+    if (this.#phase !== 'ended') this.#pace();
   }
 
   #lost(): void {
+    this.#parts.memory.remove(this.#streams.held);
     if (this.#phase === 'ended' && this.#streams.openCount === 0) return;
     this.#stop();
     this.#streams.endAll(ErrorCode.CANCEL);

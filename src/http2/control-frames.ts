@@ -29,14 +29,20 @@ export function writeSettingsAck(output: Output): void {
   beginFrame(output, 0, { type: FrameType.SETTINGS, flags: Flag.ACK, streamId: 0 });
 }
 
-/** @param data Eight bytes. */
+/**
+ * An answer to a PING leaves with what is written next: gRPC clients measure the network by one for nearly every reply.
+ * @param data Eight bytes.
+ */
 export function writePing(output: Output, data: Uint8Array, isAck: boolean): void {
-  const offset = beginFrame(output, data.length, {
+  const bytes = frameHeadBytes + data.length;
+  const offset = isAck ? output.lateRoom(bytes) : output.room(bytes);
+  writeFrameHead(output.buffer, offset, data.length, {
     type: FrameType.PING,
     flags: isAck ? Flag.ACK : 0,
     streamId: 0,
   });
-  output.buffer.set(data, offset);
+  output.buffer.set(data, offset + frameHeadBytes);
+  output.advance(offset + bytes);
 }
 
 /** @param lastStreamId The last stream that was or may still be served. */

@@ -11,6 +11,10 @@ export interface StreamOwner {
   readonly sender: Sender;
   /** So many bytes of a stream were consumed. */
   consumed(stream: OpenStream, bytes: number): void;
+  /** So many bytes of a stream are kept for as long as it is open. */
+  kept(stream: OpenStream, bytes: number): void;
+  /** The request of a stream will last. */
+  lasts(stream: OpenStream): void;
   /** Our answer is whole. */
   answered(stream: OpenStream): void;
   /** The handler gives the stream up. */
@@ -42,8 +46,12 @@ export class OpenStream implements Http2Stream, SendingStream {
   hasData = false;
   /** Whether the request may take as long as it likes. */
   mayLast = false;
-  /** Bytes that came and were not consumed yet. */
+  /** Bytes that came and were neither consumed nor kept yet. */
   unconsumedBytes = 0;
+  /** Memory that the request counts as holding. */
+  heldBytes = 0;
+  /** Bytes that were kept, and by which the window was not widened yet. */
+  owedBytes = 0;
   readonly #owner: StreamOwner;
   readonly #head: RequestHead;
   #receivedBytes = 0;
@@ -90,6 +98,11 @@ export class OpenStream implements Http2Stream, SendingStream {
     return this.#owner.peer;
   }
 
+  /** Whether more of the request must come, and soon. */
+  get isAwaited(): boolean {
+    return !this.isRequestWhole && !this.mayLast;
+  }
+
   get unsentBytes(): number {
     return this.pending?.bytes ?? 0;
   }
@@ -98,7 +111,13 @@ export class OpenStream implements Http2Stream, SendingStream {
     if (this.isOpen) this.#owner.consumed(this, Math.min(bytes, this.unconsumedBytes));
   }
 
+  kept(bytes: number): void {
+    if (this.mayLast) this.consumed(bytes);
+    else if (this.isOpen) this.#owner.kept(this, Math.min(bytes, this.unconsumedBytes));
+  }
+
   letRequestLast(): void {
+    this.#owner.lasts(this);
     this.mayLast = true;
   }
 

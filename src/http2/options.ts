@@ -2,10 +2,17 @@
 export interface Http2Options {
   /** Most streams at a time: announced, and more are refused. */
   readonly streamsMax: number;
+  /** Most streams that are opened before other connections have their turn. */
+  readonly streamsPerTurnMax: number;
   /** Bytes of one request that may be on their way before its handler reads them. */
   readonly streamWindowBytes: number;
   /** The same for all requests of the connection together. At least 65,535, which HTTP/2 begins with. */
   readonly connectionWindowBytes: number;
+  /**
+   * Bytes of requests that handlers keep on one connection before it is only the oldest unfinished one whose window goes on being widened:
+   * what comes then is at most one window of each other stream.
+   */
+  readonly keptBytesMax: number;
   /** Most bytes of the fields of one request, 32 more for each. A request with more is answered 431. */
   readonly headerBytesMax: number;
   /** Most fields of one request. */
@@ -44,12 +51,16 @@ export interface Http2Options {
   readonly controlFramesPerSecond: number;
   /** Longest the socket stays open for the peer to read the last of a connection that has ended. */
   readonly closeGraceMs: number;
+  /** The same where the peer abused the connection. */
+  readonly abuserGraceMs: number;
 }
 
 export const http2Defaults: Http2Options = {
   streamsMax: 128,
+  streamsPerTurnMax: 128,
   streamWindowBytes: 262_144,
   connectionWindowBytes: 1_048_576,
+  keptBytesMax: 33_554_432,
   headerBytesMax: 16_384,
   headerFieldsMax: 128,
   headerFramesMax: 16,
@@ -65,9 +76,11 @@ export const http2Defaults: Http2Options = {
   idleMs: 120_000,
   ageMsMax: 0,
   youngStreamMs: 100,
-  youngResetsMax: 200,
+  // With those that time forgives meanwhile, of a rapid reset no more than 200 reach a handler.
+  youngResetsMax: 190,
   youngResetsPerSecond: 20,
   controlFramesMax: 1_000,
   controlFramesPerSecond: 20,
   closeGraceMs: 1_000,
+  abuserGraceMs: 500,
 };

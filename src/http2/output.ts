@@ -8,6 +8,9 @@ interface HandedBuffer {
 
 const nothing: Buffer = Buffer.alloc(0);
 
+/** Longest that something in no hurry waits for company, in ms. */
+const lateMsMax = 10;
+
 /**
  * What one connection sends: frames are written into one buffer, which leaves at the end of the turn of the event loop, so that all answers of
  * a turn share one system call.
@@ -25,6 +28,7 @@ export class Output {
   /** All bytes that have left. */
   #leftBytes = 0;
   #isScheduled = false;
+  #lateTimer: NodeJS.Timeout | undefined;
 
   /** @param onLeft Told whenever bytes have left. */
   constructor(socket: Socket, pool: BufferPool, onLeft: () => void) {
@@ -48,14 +52,18 @@ export class Output {
    * @returns Where to write them.
    */
   room(bytes: number): number {
-    if (this.#end + bytes > this.buffer.length) {
-      this.flush();
-      this.buffer = this.#pool.take();
-    }
+    if (this.#end + bytes > this.buffer.length) this.#grow(bytes);
     if (!this.#isScheduled) {
       this.#isScheduled = true;
       setImmediate(this.#flushTurn);
     }
+    return this.#end;
+  }
+
+  /** As `room`, for what is in no hurry: it leaves with what is written next, or 10 ms later, and so costs no system call of its own. */
+  lateRoom(bytes: number): number {
+    if (this.#end + bytes > this.buffer.length) this.#grow(bytes);
+    if (!this.#isScheduled) this.#lateTimer ??= setTimeout(this.#flushLate, lateMsMax).unref();
     return this.#end;
   }
 
@@ -77,11 +85,30 @@ export class Output {
     }
     this.#handed.push({ buffer, bytes });
     this.#handedBytes += bytes;
-    this.#socket.write(bytes === pooledBufferBytes ? buffer : buffer.subarray(0, bytes), this.#written);
+    this.#socket.write(bytes === buffer.length ? buffer : buffer.subarray(0, bytes), this.#written);
+  }
+
+  /** Goes on in a larger buffer, or in another one. */
+  #grow(bytes: number): void {
+    const { buffer } = this;
+    const end = this.#end;
+    if (end > 0 && end + bytes <= pooledBufferBytes) {
+      this.buffer = this.#pool.take(end + bytes);
+      buffer.copy(this.buffer, 0, 0, end);
+      this.#pool.give(buffer);
+      return;
+    }
+    this.flush();
+    this.buffer = this.#pool.take(bytes);
   }
 
   readonly #flushTurn = (): void => {
     this.#isScheduled = false;
+    this.flush();
+  };
+
+  readonly #flushLate = (): void => {
+    this.#lateTimer = undefined;
     this.flush();
   };
 

@@ -49,19 +49,31 @@ export class Receiver {
     };
   }
 
-  /** Takes the next bytes of a client. @throws ConnectionError where it breaks a rule or a limit that ends the connection. */
-  receive(chunk: Buffer): void {
+  /** Takes the next bytes of a client; those before must have been read. */
+  feed(chunk: Buffer): void {
     this.#reader.feed(chunk);
-    try {
-      while (!this.#isStopped && this.#reader.next()) this.#frame();
-    } finally {
-      this.#reader.release();
+  }
+
+  /**
+   * Reads what has come, up to as many new streams as may be opened in one turn of the event loop.
+   * @returns false where there may be more to read.
+   * @throws ConnectionError where the client breaks a rule or a limit that ends the connection.
+   */
+  read(): boolean {
+    const { streams, options } = this.#parts;
+    const countMax = streams.begunCount + options.streamsPerTurnMax;
+    while (!this.#isStopped && this.#reader.next()) {
+      this.#frame();
+      if (streams.begunCount >= countMax) return false;
     }
+    this.#reader.release();
+    return true;
   }
 
   /** Reads no further, not even what has come: what a frame does may end the connection. */
   stop(): void {
     this.#isStopped = true;
+    this.#reader.release();
   }
 
   #frame(): void {

@@ -8,7 +8,7 @@ export interface StreamHandler {
   /**
    * A part of the request's body, possibly empty when it is the last one.
    * @param chunk Valid only during the call: copy what is needed later. Its bytes count against the flow-control windows until
-   *   `Http2Stream.consumed` gives them back.
+   *   `Http2Stream.consumed` or `kept` gives them back.
    * @param isLast True: the request is whole.
    */
   data(chunk: Buffer, isLast: boolean): void;
@@ -45,10 +45,15 @@ export interface Http2Stream {
   /** Bytes of data that wait for the peer's windows or for the network. */
   readonly unsentBytes: number;
   /**
-   * Gives the peer so many bytes of the windows back, so that it may send as many again. To be called for all that `data` brought, at once or
-   * when it was worked on; the frames that say so are few.
+   * Gives the peer so many bytes of the windows back, so that it may send as many again. To be called, or `kept`, for all that `data` brought, at once
+   * or when it was worked on; the frames that say so are few.
    */
   consumed(bytes: number): void;
+  /**
+   * As `consumed`, of bytes that the handler keeps until it has answered: they count as held by the request until its stream ends, and the peer may
+   * send as many again once there is room for them (`Http2Options.keptBytesMax`). Of a request that lasts they are consumed.
+   */
+  kept(bytes: number): void;
   /** Takes the limit from how long the request may take to become whole, for those that last by nature. */
   letRequestLast(): void;
   /**

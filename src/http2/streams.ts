@@ -1,3 +1,4 @@
+import { NumberTable } from '../tables/number-table.ts';
 import type { AbuseMeter } from './abuse-meter.ts';
 import { writeReset, writeWindowUpdate } from './control-frames.ts';
 import { ConnectionError, ErrorCode } from './errors.ts';
@@ -5,10 +6,12 @@ import { Flag, int31Max, usefulDataBytesMin, windowBytesDefault } from './frame.
 import type { Frame } from './frame-reader.ts';
 import { type HeaderBlock, withoutPadding } from './header-blocks.ts';
 import { areTrailersValid, type RequestHead, readRequestHead } from './header-rules.ts';
+import { HeldRequests } from './held-requests.ts';
 import { OpenStream, type StreamOwner } from './open-stream.ts';
 import type { Http2Options } from './options.ts';
 import type { Output } from './output.ts';
 import { ReceiveWindow } from './receive-window.ts';
+import type { RequestMemory } from './request-memory.ts';
 import type { Sender } from './sender.ts';
 import type { OnStream } from './stream.ts';
 
@@ -25,6 +28,7 @@ export interface StreamsParts {
   readonly output: Output;
   readonly sender: Sender;
   readonly meter: AbuseMeter;
+  readonly memory: RequestMemory;
   readonly onStream: OnStream;
   /** Told when the last stream has ended. */
   readonly onIdle: () => void;
@@ -35,12 +39,16 @@ export class Streams implements StreamOwner {
   readonly peer: string;
   readonly sender: Sender;
   readonly #parts: StreamsParts;
-  readonly #open = new Map<number, OpenStream>();
+  readonly #open = new NumberTable<OpenStream>();
   /** In the order in which they were reset. */
   readonly #weReset = new Set<number>();
   /** Ids that the peer has passed over, in pairs of the first and the last. */
   readonly #gaps: (readonly [number, number])[] = [];
   readonly #window: ReceiveWindow;
+  /** Streams that were opened. */
+  begunCount = 0;
+  /** What its requests hold. */
+  readonly held: HeldRequests;
   #receiveBytes: number = windowBytesDefault;
   #sendBytes: number = windowBytesDefault;
   /** The highest stream that the peer opened. */
@@ -56,6 +64,14 @@ export class Streams implements StreamOwner {
     this.sender = parts.sender;
     this.nowMs = nowMs;
     this.#window = new ReceiveWindow(Math.max(windowBytesDefault, parts.options.connectionWindowBytes));
+    this.held = new HeldRequests({
+      memory: parts.memory,
+      keptBytesMax: parts.options.keptBytesMax,
+      peer: parts.peer,
+      open: this.#open,
+      widen: (stream, bytes) => this.#widen(stream, stream.receiveWindow.consume(bytes)),
+      giveUp: (stream) => this.#giveUp(stream),
+    });
   }
 
   get openCount(): number {
@@ -121,8 +137,8 @@ export class Streams implements StreamOwner {
     stream.unconsumedBytes += frameBytes;
     if (stream.isRequestWhole) this.#fail(stream, ErrorCode.STREAM_CLOSED);
     else if (!stream.receiveWindow.take(frameBytes)) this.#fail(stream, ErrorCode.FLOW_CONTROL_ERROR);
-    else if (!stream.receive(end - start, isLast)) this.#fail(stream, ErrorCode.PROTOCOL_ERROR);
-    else {
+    else if (!this.#receive(stream, end - start, isLast)) this.#fail(stream, ErrorCode.PROTOCOL_ERROR);
+    else if (this.held.take(stream, frameBytes)) {
       // Padding is nobody's to consume.
       if (end - start < frameBytes) this.consumed(stream, frameBytes - (end - start));
       stream.handler.data(bytes.subarray(start, end), isLast);
@@ -183,7 +199,7 @@ export class Streams implements StreamOwner {
 
   /** Ends all streams, because the connection has ended. */
   endAll(code: number): void {
-    for (const stream of [...this.#open.values()]) {
+    for (const stream of this.#open.values()) {
       this.#close(stream);
       stream.handler.reset(code);
     }
@@ -191,8 +207,19 @@ export class Streams implements StreamOwner {
 
   consumed(stream: OpenStream, bytes: number): void {
     stream.unconsumedBytes -= bytes;
+    this.held.letGo(stream, bytes);
     this.#giveBack(bytes);
     this.#widen(stream, stream.receiveWindow.consume(bytes));
+  }
+
+  kept(stream: OpenStream, bytes: number): void {
+    stream.unconsumedBytes -= bytes;
+    this.#giveBack(bytes);
+    this.held.keep(stream, bytes);
+  }
+
+  lasts(stream: OpenStream): void {
+    this.held.finish(stream);
   }
 
   answered(stream: OpenStream): void {
@@ -217,8 +244,15 @@ export class Streams implements StreamOwner {
     const windows = { receiveBytes: this.#receiveBytes, sendBytes: this.#sendBytes };
     const stream = new OpenStream(streamId, { head, isWhole, openedMs: this.nowMs }, windows, this);
     this.#open.set(streamId, stream);
+    this.begunCount += 1;
     this.#parts.meter.useful();
-    stream.handler = this.#parts.onStream(stream);
+    if (isWhole || this.held.begin(stream)) stream.handler = this.#parts.onStream(stream);
+  }
+
+  /** @returns false where the request is not what it says. */
+  #receive(stream: OpenStream, bytes: number, isLast: boolean): boolean {
+    if (isLast) this.held.finish(stream);
+    return stream.receive(bytes, isLast);
   }
 
   #trailers(stream: OpenStream, block: HeaderBlock): void {
@@ -229,7 +263,7 @@ export class Streams implements StreamOwner {
       block.dependsOnItself ||
       block.isTooLarge ||
       !areTrailersValid(fields) ||
-      !stream.receive(0, true)
+      !this.#receive(stream, 0, true)
     )
       this.#fail(stream, ErrorCode.PROTOCOL_ERROR);
     else stream.handler.trailers(fields);
@@ -278,6 +312,12 @@ export class Streams implements StreamOwner {
     this.#parts.meter.youngReset(this.nowMs);
   }
 
+  /** Ends the stream of a request that there is no memory for. */
+  #giveUp(stream: OpenStream): void {
+    this.abandon(stream, ErrorCode.ENHANCE_YOUR_CALM);
+    stream.handler.reset(ErrorCode.ENHANCE_YOUR_CALM);
+  }
+
   #reset(streamId: number, code: number): void {
     writeReset(this.#parts.output, streamId, code);
     this.#weReset.add(streamId);
@@ -292,6 +332,7 @@ export class Streams implements StreamOwner {
     this.sender.forget(stream);
     this.#giveBack(stream.unconsumedBytes);
     stream.unconsumedBytes = 0;
+    if (stream.heldBytes > 0) this.held.letGo(stream, stream.heldBytes);
     if (this.#open.size === 0) this.#parts.onIdle();
   }
 

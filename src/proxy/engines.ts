@@ -3,7 +3,7 @@ import { ClusterClient } from '../client/client.ts';
 import { vendorOf } from '../client/cluster/vendor.ts';
 import { type ClientLog, type ClientOptions, clientDefaults, type Vendor } from '../client/options.ts';
 import { TransactionOutcome } from '../remoting/requests/end-transaction.ts';
-import { failure } from './failures.ts';
+import { failure } from './rpc/failures.ts';
 
 /** Clusters and credentials that may be in use at once. */
 export const enginesMax = 1_024;

@@ -1,7 +1,7 @@
 import { Deadline } from '../remoting/deadline.ts';
 import type { Engines } from './engines.ts';
-import type { Readiness } from './status-server.ts';
-import type { Target } from './targets.ts';
+import type { Readiness } from './port/status-server.ts';
+import type { Target } from './session/targets.ts';
 
 const probeIntervalMs = 5_000;
 const probeTimeoutMs = 4_000;

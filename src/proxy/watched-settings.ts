@@ -1,8 +1,8 @@
 import type { Log } from '../log.ts';
-import type { Sealer } from './seal.ts';
-import { readSealKeys, sealKeyFileSetting } from './seal-keys.ts';
-import { readTlsFiles, type TlsFileSettings, type TlsMaterial, tlsFiles, toTlsMaterial } from './tls-files.ts';
-import { Tokens, tokensSetting } from './tokens.ts';
+import { Tokens, tokensSetting } from './access/tokens.ts';
+import { readTlsFiles, type TlsFileSettings, type TlsMaterial, tlsFiles, toTlsMaterial } from './port/tls-files.ts';
+import type { Sealer } from './session/seal.ts';
+import { readSealKeys, sealKeyFileSetting } from './session/seal-keys.ts';
 import { type FileContents, readSettingFiles, type SettingFiles, WatchedFiles } from './watched-files.ts';
 
 export interface WatchedSettingsOptions {

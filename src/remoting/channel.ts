@@ -13,13 +13,14 @@ import { connectionLoss } from './connection-failures.ts';
 import type { Deadline } from './deadline.ts';
 import { RemotingError } from './errors.ts';
 import { FrameDecoder, frameBytesMaxDefault } from './frame.ts';
-import { atEndOfTurn, FrameWriter } from './frame-writer.ts';
+import { FrameWriter } from './frame-writer.ts';
 import { HeaderChoice } from './header-choice.ts';
 import { type Asker, InFlightRequests } from './in-flight-requests.ts';
 import { ResponseCode } from './response-code.ts';
 import type { ReusedReads } from './reused-reads.ts';
 import { type Credentials, signRequest } from './signature.ts';
 import { type SilenceLimits, SilenceWatch } from './silence-watch.ts';
+import { TurnEnd } from './turn-end.ts';
 
 /** Answers requests that the server sends us; undefined for a code that is not known. */
 export type ServerRequestHandler = (request: Command, channel: Channel) => Promise<Answer | undefined>;
@@ -44,6 +45,8 @@ export interface ChannelOptions {
   readonly liveness?: LivenessOptions | undefined;
   /** The connection to be used in place of one whose server said GO_AWAY. Without it, that is an answer like any other. */
   readonly successor?: ((leaving: Channel, deadline: Deadline) => Promise<Channel>) | undefined;
+  /** When what was written leaves, shared with whoever gathers what is to be asked. Default: one of its own. */
+  readonly turn?: TurnEnd | undefined;
 }
 
 /** How a server is asked for a sign of life while it owes an answer and says nothing. */
@@ -73,6 +76,8 @@ export class Channel {
   readonly address: string;
   /** Resolves with the reason once the connection has ended. */
   readonly closed: Promise<RemotingError>;
+  /** At its end leaves what was written. */
+  readonly turn: TurnEnd;
   readonly #stream: Duplex;
   readonly #options: ChannelOptions;
   readonly #decoder: FrameDecoder;
@@ -93,7 +98,8 @@ export class Channel {
     this.address = address;
     this.#options = options;
     this.#decoder = new FrameDecoder(options.frameBytesMax, reads !== undefined);
-    this.#writer = new FrameWriter(stream, options.frameBytesMax, atEndOfTurn);
+    this.turn = options.turn ?? new TurnEnd();
+    this.#writer = new FrameWriter(stream, options.frameBytesMax, (run) => this.turn.leave(run));
     this.#headers = new HeaderChoice(options.serialization);
     this.#inFlight = new InFlightRequests(address, options.inFlightMax, () => this.#closeWhenLeft());
     this.#watch = options.liveness === undefined ? undefined : this.#createWatch(options.liveness);

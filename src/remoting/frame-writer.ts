@@ -11,9 +11,6 @@ const bufferBytesMax = 65_536;
 /** When what was written together leaves. Has `run` called once, later. */
 export type WhenToLeave = (run: () => void) => void;
 
-/** At the end of the turn of the event loop: for requests, which come from many places. */
-export const atEndOfTurn: WhenToLeave = (run) => void setImmediate(run);
-
 /** When nothing that runs now is left to do: for answers, which are made together. */
 export const atEndOfTick: WhenToLeave = (run) => process.nextTick(run);
 

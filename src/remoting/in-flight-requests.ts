@@ -1,3 +1,4 @@
+import { NumberTable } from '../tables/number-table.ts';
 import { type Command, nextOpaque } from './command.ts';
 import type { Deadline } from './deadline.ts';
 import { RemotingError } from './errors.ts';
@@ -21,7 +22,7 @@ export class InFlightRequests {
   readonly #countMax: number;
   readonly #what: string;
   readonly #onIdle: () => void;
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = new NumberTable<Pending>();
   #opaque = 0;
   #droppedReplyCount = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -95,7 +96,7 @@ export class InFlightRequests {
     const outcomeUnknown = reason.kind !== 'connect';
     const kind = outcomeUnknown ? 'closed' : 'connect';
     this.#disarm();
-    for (const opaque of [...this.#pending.keys()]) {
+    for (const opaque of this.#pending.keys()) {
       this.#take(opaque)?.asker.failed(
         new RemotingError(kind, reason.message, { address, outcomeUnknown, cause: reason }),
       );
@@ -132,9 +133,10 @@ export class InFlightRequests {
     const now = performance.now();
     const overdue: number[] = [];
     let nextEndsAtMs = Number.POSITIVE_INFINITY;
-    for (const [opaque, { deadline }] of this.#pending) {
-      if (deadline.endsAtMs <= now) overdue.push(opaque);
-      else nextEndsAtMs = Math.min(nextEndsAtMs, deadline.endsAtMs);
+    for (const opaque of this.#pending.keys()) {
+      const endsAtMs = this.#pending.get(opaque)?.deadline.endsAtMs ?? Number.POSITIVE_INFINITY;
+      if (endsAtMs <= now) overdue.push(opaque);
+      else nextEndsAtMs = Math.min(nextEndsAtMs, endsAtMs);
     }
     if (nextEndsAtMs === Number.POSITIVE_INFINITY) this.#disarm();
     else this.#arm(nextEndsAtMs);

@@ -21,7 +21,12 @@ export interface OutgoingRecord {
   readonly flag: number;
   readonly body: Uint8Array;
   readonly properties: Iterable<readonly [string, string]>;
+  /** Stand before those, encoded. */
+  readonly propertyBytes?: Uint8Array | undefined;
 }
+
+/** Most bytes that one of JavaScript's characters becomes in UTF-8. */
+const charBytesMax = 3;
 
 /**
  * The body of a batch send (Java `MessageDecoder.encodeMessages`). Each record carries its own UNIQ_KEY: one in the batch's
@@ -30,32 +35,36 @@ export interface OutgoingRecord {
  */
 export function encodeBatch(records: readonly OutgoingRecord[]): Buffer {
   if (records.length > batchRecordsMax) throw tooManyRecords();
-  const properties = records.map((record) => encodeProperties(record.properties));
-  const sizes = records.map(({ body }, index) => {
-    const propertiesBytes = Buffer.byteLength(properties[index] ?? '');
-    if (propertiesBytes <= propertiesBytesMax) return recordBytesMin + body.length + propertiesBytes;
-    throw new RemotingError('malformed', `${propertiesBytes} bytes of properties are over ${propertiesBytesMax}`);
-  });
-  const batch = Buffer.allocUnsafe(sizes.reduce((sum, size) => sum + size, 0));
-  let start = 0;
-  for (const [index, record] of records.entries()) {
-    const size = sizes[index] ?? 0;
-    writeRecord(batch.subarray(start, start + size), record, properties[index] ?? '');
-    start += size;
+  const texts = records.map(({ properties }) => encodeProperties(properties));
+  let bytesMax = 0;
+  for (const [index, { body, propertyBytes }] of records.entries()) {
+    const textBytesMax = charBytesMax * (texts[index]?.length ?? 0);
+    bytesMax += recordBytesMin + body.length + (propertyBytes?.length ?? 0) + textBytesMax;
   }
-  return batch;
+  const batch = Buffer.allocUnsafe(bytesMax);
+  let end = 0;
+  for (const [index, record] of records.entries()) end = writeRecord(batch, end, record, texts[index] ?? '');
+  return batch.subarray(0, end);
 }
 
-/** @param target exactly as long as the record. */
-function writeRecord(target: Buffer, { flag, body }: OutgoingRecord, properties: string): void {
-  target.writeInt32BE(target.length, 0);
-  target.fill(0, 4, 12);
-  target.writeInt32BE(flag, 12);
-  target.writeInt32BE(body.length, 16);
-  target.set(body, headBytes);
-  const propertiesAt = headBytes + body.length + 2;
-  target.writeInt16BE(target.length - propertiesAt, propertiesAt - 2);
-  target.write(properties, propertiesAt);
+/** @returns where it ends. */
+function writeRecord(target: Buffer, start: number, record: OutgoingRecord, properties: string): number {
+  const { flag, body, propertyBytes } = record;
+  target.fill(0, start + 4, start + 12);
+  target.writeInt32BE(flag, start + 12);
+  target.writeInt32BE(body.length, start + 16);
+  target.set(body, start + headBytes);
+  const propertiesAt = start + headBytes + body.length + 2;
+  if (propertyBytes !== undefined) target.set(propertyBytes, propertiesAt);
+  const textAt = propertiesAt + (propertyBytes?.length ?? 0);
+  const end = textAt + target.write(properties, textAt);
+  const propertiesBytes = end - propertiesAt;
+  if (propertiesBytes > propertiesBytesMax) {
+    throw new RemotingError('malformed', `${propertiesBytes} bytes of properties are over ${propertiesBytesMax}`);
+  }
+  target.writeInt16BE(propertiesBytes, propertiesAt - 2);
+  target.writeInt32BE(end - start, start);
+  return end;
 }
 
 /**

@@ -106,6 +106,15 @@ export function isReservedProperty(name: string): boolean {
   return reservedNames.has(name) || name.startsWith(transientPrefix);
 }
 
+const reservedStarts: ReadonlySet<number> = new Set(
+  [...reservedNames, transientPrefix].map((name) => name.charCodeAt(0)),
+);
+
+/** False where no name that begins so is one of `isReservedProperty`: for who has bytes in hand and no string. @param first its first byte. */
+export function mayBeReservedProperty(first: number): boolean {
+  return reservedStarts.has(first);
+}
+
 const second = 1_000;
 const minute = 60 * second;
 const hour = 60 * minute;

@@ -28,6 +28,8 @@ export interface StoredMessage {
   /** As stored, maybe compressed: see `decompressBody`. */
   readonly body: Buffer;
   readonly properties: ReadonlyMap<string, string>;
+  /** The properties as they are stored, where the message still has them so: a view, good as long as `body` is. */
+  readonly propertyBytes?: Buffer | undefined;
 }
 
 /** Format with an int8 for the topic's length (Java `MessageDecoder.MESSAGE_MAGIC_CODE`). */
@@ -133,6 +135,10 @@ export class StoredRecord implements StoredMessage {
   get properties(): ReadonlyMap<string, string> {
     this.#properties ??= propertiesOf(this.#bytes, this.#layout);
     return this.#properties;
+  }
+
+  get propertyBytes(): Buffer {
+    return this.#bytes.subarray(this.#layout.properties, this.#layout.end);
   }
 
   /** All of it at once, as an object like any other. */

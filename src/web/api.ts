@@ -64,8 +64,9 @@ export interface PublishResult {
 /** Sends messages to a topic. It holds nothing that must be closed. */
 export interface WebProducer {
   /**
-   * Sends one message, and says yes once it is stored. Where no answer comes it may be stored all the same, and browsers themselves
-   * send a call again whose connection was closed before they got an answer: a message may be stored twice.
+   * Sends one message, and says yes once it is stored. Messages that are sent together leave as one call; those of one sharding key are
+   * stored in the order of their publishes, as far as those are answered. Where no answer comes it may be stored all the same, and browsers
+   * themselves send a call again whose connection was closed before they got an answer: a message may be stored twice.
    * @param body text is sent as UTF-8.
    * @throws MQError
    */

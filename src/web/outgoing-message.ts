@@ -10,7 +10,7 @@ export interface MessageOptions {
   readonly properties?: Readonly<Record<string, string>>;
   /** Key that the message can be found by. */
   readonly messageKey?: string;
-  /** Messages of one sharding key are stored in one queue, in the order in which their sends were answered. */
+  /** Messages of one sharding key are stored in one queue; those of one producer's `publish`, in the order in which they were published. */
   readonly shardingKey?: string;
   /** When it is delivered: a time, or milliseconds since 1970. Default: at once. */
   readonly startDeliverTime?: Date | number;
@@ -62,19 +62,32 @@ export function toFields({ body, ...options }: OutgoingMessage): OutgoingFields 
 /** Cuts messages, in order, into what one call takes. */
 export function splitMessages(messages: readonly OutgoingFields[]): OutgoingFields[][] {
   const parts: OutgoingFields[][] = [];
-  let bytes = 0;
+  let room = new CallRoom();
   for (const message of messages) {
-    const size = sizeOf(message);
     const part = parts.at(-1);
-    if (part === undefined || part.length >= batchMessagesMax || bytes + size > batchBytesMax) {
+    if (part !== undefined && room.take(message)) part.push(message);
+    else {
       parts.push([message]);
-      bytes = size;
-    } else {
-      part.push(message);
-      bytes += size;
+      room = new CallRoom();
+      room.take(message);
     }
   }
   return parts;
+}
+
+/** What one call still takes. */
+export class CallRoom {
+  #count = 0;
+  #bytes = 0;
+
+  /** @returns false where the message needs another call; the first never does. */
+  take(message: OutgoingFields): boolean {
+    const bytes = this.#bytes + sizeOf(message);
+    if (this.#count > 0 && (this.#count >= batchMessagesMax || bytes > batchBytesMax)) return false;
+    this.#count += 1;
+    this.#bytes = bytes;
+    return true;
+  }
 }
 
 /** At least what it takes in a request. */

@@ -4,6 +4,7 @@ import { LastingId } from './lasting-id.ts';
 import { type OutgoingFields, type OutgoingMessage, splitMessages, toFields } from './outgoing-message.ts';
 import type { ProxyCalls } from './proxy-calls.ts';
 import type { CallOptions, Scope } from './scope.ts';
+import { Sends } from './sends.ts';
 
 /** Where messages go. */
 export interface Destination {
@@ -16,6 +17,10 @@ export interface Destination {
 export class TopicProducer implements WebProducer {
   readonly #calls: ProxyCalls;
   readonly #id: LastingId;
+  readonly #sends = new Sends((messages, scope) => {
+    const [message, ...more] = messages;
+    return message !== undefined && more.length === 0 ? this.#sendOne(message, scope) : this.#sendPart(messages, scope);
+  });
 
   constructor(calls: ProxyCalls, destination: Destination) {
     this.#calls = calls;
@@ -27,15 +32,7 @@ export class TopicProducer implements WebProducer {
 
   async publish(body: string | Uint8Array, options: PublishOptions = {}): Promise<PublishResult> {
     const message = toFields({ ...options, body });
-    return this.#calls.inTime(options, (scope) =>
-      this.#id.use(async (producerId) => {
-        const sending = this.#calls.unary(scope, (client, call) =>
-          client.sendMessage({ ...message, producerId }, call),
-        );
-        const { messageId } = await sending.catch(mayBeStored);
-        return { messageId };
-      }),
-    );
+    return this.#calls.inTime(options, (scope) => this.#sends.add(message, scope));
   }
 
   async publishAll(messages: Iterable<OutgoingMessage>, call: CallOptions = {}): Promise<PublishResult[]> {
@@ -54,6 +51,14 @@ export class TopicProducer implements WebProducer {
     const storedCount = outcomes.filter(({ error }) => error === undefined).length;
     const text = `${storedCount} of ${all.length} messages are known to be stored: ${message}`;
     throw new MQError(code, reason, text, { cause: cause ?? found, outcomes });
+  }
+
+  #sendOne(message: OutgoingFields, scope: Scope): Promise<PublishOutcome[]> {
+    return this.#id.use(async (producerId) => {
+      const sending = this.#calls.unary(scope, (client, call) => client.sendMessage({ ...message, producerId }, call));
+      const { messageId } = await sending.catch(mayBeStored);
+      return [{ messageId, error: undefined }];
+    });
   }
 
   #sendPart(messages: OutgoingFields[], scope: Scope): Promise<PublishOutcome[]> {

@@ -54,6 +54,19 @@ export async function runInTime<T>(
   }
 }
 
+/** The time of a call that several wait for: it lasts as long as one of them does. @param scopes at least one. */
+export function joinScopes(scopes: readonly Scope[]): Scope {
+  const ending = new AbortController();
+  let leftCount = scopes.length;
+  for (const { signal } of scopes)
+    onAbort(signal, () => {
+      leftCount -= 1;
+      if (leftCount === 0) ending.abort(signal.reason);
+    });
+  const remainingMs = (): number => scopes.reduce((longest, scope) => Math.max(longest, scope.remainingMs()), 1);
+  return { signal: ending.signal, remainingMs };
+}
+
 /** Calls back once, at once where the signal is aborted already. @returns what takes that back. */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   if (signal.aborted) callback();

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { ProtoError } from './proto-error.ts';
+import { TextMap } from './text-map.ts';
 
 /**
  * Most fields of one message, those of embedded messages and map entries included: a thousand messages of forty properties each. They
@@ -10,6 +11,8 @@ export const protoFieldsMax = 131_072;
 export const protoGroupDepthMax = 100;
 /** Longest text that is read byte by byte: from here on Node's own decoder is faster (Node 20.20: 70 ns against 99 at 12 bytes, 83 against 87 at 16). */
 const shortTextBytesMax = 12;
+/** Longest text that is checked byte by byte before Node's own check, which is faster from here on. */
+const shortCheckBytesMax = 64;
 const varintBytesMax = 10;
 const tagBytesMax = 5;
 /** What JavaScript's numbers can be of, above 32 bits, without a loss: 53 - 32 bits. */
@@ -79,6 +82,15 @@ export class ProtoReader {
     return length <= shortTextBytesMax ? this.#shortText(start, length) : this.#longText(start);
   }
 
+  /** The bytes of a text, valid UTF-8, as {@link bytes} gives them. */
+  textBytes(): Uint8Array {
+    const length = this.#length();
+    const start = this.#at;
+    this.#at += length;
+    this.#checkText(start);
+    return this.#bytes.subarray(start, this.#at);
+  }
+
   /** A view on the bytes that are read, not a copy: good for as long as they stay what they are. */
   bytes(): Uint8Array {
     const length = this.#length();
@@ -118,6 +130,29 @@ export class ProtoReader {
     if (key !== '__proto__') record[key] = value;
     // To assign it would mean the object's prototype.
     else Object.defineProperty(record, key, { value, writable: true, enumerable: true, configurable: true });
+  }
+
+  /** Notes where the texts of an entry of a `map<string, string>` lie: valid UTF-8, both. @param map which is given back. */
+  mapPlaces(map: TextMap = new TextMap(this.#bytes)): TextMap {
+    const outerEnd = this.enter();
+    const at = map.places.length;
+    map.places.push(0, 0, 0, 0);
+    for (let tag = this.tag(); tag >= 0; tag = this.tag()) {
+      if (tag === 0x0a) this.#textPlace(map, at);
+      else if (tag === 0x12) this.#textPlace(map, at + 2);
+      else this.skip(tag);
+    }
+    this.leave(outerEnd);
+    return map;
+  }
+
+  #textPlace({ places }: TextMap, at: number): void {
+    const length = this.#length();
+    const start = this.#at;
+    this.#at += length;
+    this.#checkText(start);
+    places[at] = start;
+    places[at + 1] = this.#at;
   }
 
   /** Passes over a field that is not known. */
@@ -192,13 +227,23 @@ export class ProtoReader {
   #longText(start: number): string {
     const text = this.#bytes.toString('utf8', start, this.#at);
     // Stands for what is not UTF-8, and may have been sent: only then the bytes are looked at once more.
-    if (text.includes('\ufffd') && !isUtf8(this.#bytes.subarray(start, this.#at))) {
-      throw new ProtoError(
-        'text',
-        `the text at bytes ${start} to ${this.#at} is not UTF-8: send such bytes in a bytes field`,
-      );
-    }
+    if (text.includes('\ufffd')) this.#checkText(start);
     return text;
+  }
+
+  /** That the bytes from a place on to where the reader is are UTF-8. */
+  #checkText(start: number): void {
+    if (this.#at - start <= shortCheckBytesMax && this.#isAscii(start)) return;
+    if (isUtf8(this.#bytes.subarray(start, this.#at))) return;
+    throw new ProtoError(
+      'text',
+      `the text at bytes ${start} to ${this.#at} is not UTF-8: send such bytes in a bytes field`,
+    );
+  }
+
+  #isAscii(start: number): boolean {
+    for (let at = start; at < this.#at; at += 1) if ((this.#bytes[at] ?? 0) > 0x7f) return false;
+    return true;
   }
 
   /** The lowest 32 bits of a varint, unsigned: what is above is passed over, as in all implementations. */

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { averageAllocation } from '../../src/client/pull/allocation.ts';
+import { Serialization } from '../../src/remoting/command.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { TransactionOutcome } from '../../src/remoting/requests/end-transaction.ts';
@@ -45,6 +46,18 @@ describe('ClusterClient', () => {
     for (const { extFields } of requests) {
       expect(extFields).toMatchObject({ AccessKey: 'ak', Signature: expect.stringMatching(/^[\w+/]{27}=$/) });
     }
+  });
+
+  test('asks brokers with binary headers once one was answered, name servers with JSON', async () => {
+    const { producer } = cluster.client();
+    for (const _ of 'abcdefghij') await producer.send(message, soon());
+    for (const { serializations, received } of cluster.brokers) {
+      const sends = received.filter(({ code }) => code === SEND_MESSAGE_V2);
+      expect(sends.length).toBeGreaterThan(1);
+      expect(serializations.get(sends.at(-1) ?? expect.fail('no send'))).toBe(Serialization.ROCKETMQ);
+    }
+    const { received, serializations } = cluster.nameServer;
+    expect(new Set(received.map((request) => serializations.get(request)))).toEqual(new Set([Serialization.JSON]));
   });
 
   test('greets each broker once it is connected, by an id of its own', async () => {

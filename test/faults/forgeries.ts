@@ -1,19 +1,19 @@
 /** R-61 and R-62: ids and receipt handles that nobody gave out. */
 import { randomBytes } from 'node:crypto';
-import type { Receipt } from '../../src/client/receipt.ts';
-import { anyone, type Caller } from '../../src/proxy/caller.ts';
+import type { Claim } from '../../src/client/receipt.ts';
+import { anyone, type Caller } from '../../src/proxy/access/caller.ts';
 import { Engines } from '../../src/proxy/engines.ts';
-import { Receipts } from '../../src/proxy/receipts.ts';
-import { Sealer } from '../../src/proxy/seal.ts';
-import { receiptOwner } from '../../src/proxy/session-specs.ts';
-import { Sessions } from '../../src/proxy/sessions.ts';
+import { Receipts } from '../../src/proxy/receive/receipts.ts';
+import { Sealer } from '../../src/proxy/session/seal.ts';
+import { receiptOwner } from '../../src/proxy/session/session-specs.ts';
+import { Sessions } from '../../src/proxy/session/sessions.ts';
 import { seededRandom } from '../support/chaos-proxy.ts';
 import { proxyOptions, testSealKey } from '../support/started-proxy.ts';
 import { Row } from './figures.ts';
 
 const target = { endpoint: '127.0.0.1:9876', accessKeyId: 'key', accessKeySecret: 'secret', owner: '' };
 const consumerFields = { ...target, group: 'group', topic: 'topic', tagExpression: '*', choices: {} };
-const receipt: Receipt = {
+const popped: Claim = {
   startOffset: 1n,
   popTimeMs: 1_700_000_000_000,
   invisibleDurationMs: 30_000,
@@ -24,33 +24,58 @@ const receipt: Receipt = {
   queueOffset: 2n,
 };
 
+/** How the bytes of a text are written. */
+interface Spelling {
+  readonly read: (text: string) => Buffer;
+  readonly write: (bytes: Buffer) => string;
+}
+
+const whole: Spelling = {
+  read: (text) => Buffer.from(text, 'base64url'),
+  write: (bytes) => bytes.toString('base64url'),
+};
+
+/** Handles by pull: what many have in common, a dot, and the number of one delivery. @param stemBytes the same in all that are forged from. */
+function dotted(stemBytes: number): Spelling {
+  return {
+    read: (text) => Buffer.concat(text.split('.').map(whole.read)),
+    write: (bytes) => `${whole.write(bytes.subarray(0, stemBytes))}.${whole.write(bytes.subarray(stemBytes))}`,
+  };
+}
+
 /** Makes texts that are nearly those that were given out, and such as are not at all. */
 class Forger {
   readonly #genuine: readonly Buffer[];
+  readonly #spelling: Spelling;
   readonly #random = seededRandom(61);
   #count = 0;
 
-  constructor(genuine: readonly string[]) {
-    this.#genuine = genuine.map((text) => Buffer.from(text, 'base64url'));
+  constructor(genuine: readonly string[], spelling: Spelling) {
+    this.#genuine = genuine.map(spelling.read);
+    this.#spelling = spelling;
   }
 
   next(): string {
+    return this.#spelling.write(this.#forge());
+  }
+
+  #forge(): Buffer {
     const one = this.#pick();
     this.#count += 1;
     switch (this.#count % 6) {
       case 0:
-        return randomBytes(1 + this.#below(2 * one.length)).toString('base64url');
+        return randomBytes(1 + this.#below(2 * one.length));
       case 1:
         // As a genuine one begins: version, key, salt and counter.
-        return Buffer.concat([one.subarray(0, 29), randomBytes(one.length - 29)]).toString('base64url');
+        return Buffer.concat([one.subarray(0, 29), randomBytes(one.length - 29)]);
       case 2:
-        return this.#flipped(one).toString('base64url');
+        return this.#flipped(one);
       case 3:
-        return one.subarray(0, 1 + this.#below(one.length - 1)).toString('base64url');
+        return one.subarray(0, 1 + this.#below(one.length - 1));
       case 4:
-        return Buffer.concat([one, randomBytes(1 + this.#below(20))]).toString('base64url');
+        return Buffer.concat([one, randomBytes(1 + this.#below(20))]);
       default:
-        return this.#spliced(one, this.#pick()).toString('base64url');
+        return this.#spliced(one, this.#pick());
     }
   }
 
@@ -148,17 +173,27 @@ export function judgeForgeries(count: number, microsMax = Number.POSITIVE_INFINI
     .atMost('one look at a consumer id', consumers.micros, microsMax, 'µs')
     .judge();
 
+  for (const way of ['POP', 'pull'] as const) judgeHandles(way, count / 2, microsMax);
+}
+
+function judgeHandles(way: 'POP' | 'pull', count: number, microsMax: number): void {
   const receipts = new Receipts(new Sealer([testSealKey]));
   const owner = receiptOwner(consumerFields);
-  const handles = Array.from({ length: 20 }, () => receipts.seal(owner, receipt));
+  let deliveryNumber = 0;
+  const seal = (by = owner): string => {
+    deliveryNumber += 1;
+    return receipts.seal(by, way === 'POP' ? popped : { clientMark: '0123456789abcdef', deliveryNumber });
+  };
+  const handles = Array.from({ length: 20 }, () => seal());
   const others = [{ group: 'other' }, { topic: 'other' }, { endpoint: '127.0.0.2:9876' }].map((change) =>
-    receipts.seal(receiptOwner({ ...consumerFields, ...change }), receipt),
+    seal(receiptOwner({ ...consumerFields, ...change })),
   );
+  const spelling = way === 'POP' ? whole : dotted(whole.read(handles[0]?.split('.')[0] ?? '').length);
   const asHandle = (text: string) => receipts.open(owner, text);
-  const forged = new Tries().run(count, forgerOf(handles), asHandle);
+  const forged = new Tries().run(count, forgerOf(handles, spelling), asHandle);
   const foreign = new Tries().run(others.length, listed(others), asHandle);
   new Row('R-62')
-    .tell('forged receipt handles', count)
+    .tell(`forged receipt handles by ${way}`, count)
     .exactly('of them accepted', forged.acceptedCount, 0)
     .exactly('different texts for all causes', forged.texts.size, 1)
     .exactly('accepted from another group, topic or cluster', foreign.acceptedCount, 0)
@@ -167,8 +202,8 @@ export function judgeForgeries(count: number, microsMax = Number.POSITIVE_INFINI
     .judge();
 }
 
-function forgerOf(genuine: readonly string[]): () => string {
-  const forger = new Forger(genuine);
+function forgerOf(genuine: readonly string[], spelling = whole): () => string {
+  const forger = new Forger(genuine, spelling);
   return () => forger.next();
 }
 

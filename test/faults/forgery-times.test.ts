@@ -1,10 +1,10 @@
 /** whatever is wrong with an id, its sender learns no more of it by the time that the answer takes. */
 import { createHash, randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { anyone } from '../../src/proxy/caller.ts';
+import { anyone } from '../../src/proxy/access/caller.ts';
 import { Engines } from '../../src/proxy/engines.ts';
-import { Sealer } from '../../src/proxy/seal.ts';
-import { Sessions } from '../../src/proxy/sessions.ts';
+import { Sealer } from '../../src/proxy/session/seal.ts';
+import { Sessions } from '../../src/proxy/session/sessions.ts';
 import { failureTextOf } from '../support/failure-text.ts';
 import { SettingFolder } from '../support/setting-files.ts';
 import {

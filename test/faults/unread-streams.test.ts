@@ -10,11 +10,13 @@ import { startProxyProcess } from '../support/proxy-process.ts';
 import { largest, percentile, Row } from './figures.ts';
 
 const messageCount = 4;
+const unreadCount = 100;
 /** Of a body that no producer could compress: 4 MiB less what surrounds it. */
 const bodyBytes = 4_128_768;
 /** A proxy in a process of its own before an engine in this one. */
 async function startTested(settings: Readonly<Record<string, string>>) {
-  const { engine, nameServer } = await startTestEngine();
+  // What a reader did not take by pull is sent back, as a message of its own: the first ones must not go meanwhile.
+  const { engine, nameServer } = await startTestEngine({ retentionBytes: 2 ** 30 });
   const proxy = await startProxyProcess({ ROCKETMQ_ENDPOINT: nameServer, ...settings });
   onTestFinished(() => proxy.stop());
   const client = new ProxyClient(proxy.address);
@@ -71,18 +73,12 @@ async function readAll(client: ProxyClient, consumerId: string): Promise<number>
 }
 
 it.each([
-  { row: 'R-30', unreadCount: 100, tripCount: 100, grownMax: 256, settings: { PROXY_CONSUME_MODE: 'pop' } },
-  // Each is a member of a group of its own, with a reader for each queue: what they could hold is 190 MB.
-  {
-    row: 'R-30 by pull',
-    unreadCount: 12,
-    tripCount: 10,
-    grownMax: 128,
-    settings: { PROXY_CONSUME_MODE: 'pull', PROXY_UNREAD_MB: '12' },
-  },
-])('$row: $unreadCount streams that nobody reads, with messages of 4 MiB', { timeout: 150_000 }, async (tested) => {
-  const { row, unreadCount, tripCount, grownMax, settings } = tested;
-  const { proxy, client } = await startTested(settings);
+  { row: 'R-30', mode: 'pop', tripCount: 100 },
+  // Each is a member of a group of its own, with a reader for each queue.
+  { row: 'R-30 by pull', mode: 'pull', tripCount: 10 },
+])('$row: 100 streams that nobody reads, with messages of 4 MiB', { timeout: 400_000 }, async (tested) => {
+  const { row, mode, tripCount } = tested;
+  const { proxy, client } = await startTested({ PROXY_CONSUME_MODE: mode });
   const producer_id = await client.createProducer('large');
   const otherId = await client.createProducer('small');
   const ids = await Promise.all(
@@ -121,7 +117,7 @@ it.each([
   for (const id of samples) foundCounts.push(id === undefined ? 0 : await readAll(client, id));
   new Row(row)
     .tell('streams that nobody reads', unreadCount)
-    .atMost('memory of the proxy gained, at most', largest(grown), grownMax, 'MB')
+    .atMost('memory of the proxy gained, at most', largest(grown), 256, 'MB')
     .atLeast('of them ended for the others', ended.length, 1)
     .exactly('ended in another way than as RESOURCE_EXHAUSTED', ended.length - reset.length, 0)
     .tell('p99 of a message of others, alone', alone, 'ms')

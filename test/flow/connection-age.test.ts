@@ -1,5 +1,5 @@
 import { expect, it, onTestFinished } from 'vitest';
-import { findPort } from '../../src/proxy/listen.ts';
+import { findPort } from '../../src/proxy/port/listen.ts';
 import { ProxyClient } from '../support/grpc-client.ts';
 import { proxyOptions, startTestProxy } from '../support/started-proxy.ts';
 import { TcpBalancer } from '../support/tcp-balancer.ts';

@@ -1,6 +1,7 @@
 /** What each field of each request may hold, by the name of its message and its own: the table of what is bad input. */
-import { batchMessagesMax } from '../../src/proxy/send-batch.ts';
-import { ackHandlesMax } from '../../src/proxy/settle.ts';
+
+import { ackHandlesMax } from '../../src/proxy/receive/settle.ts';
+import { batchMessagesMax } from '../../src/proxy/send/send-batch.ts';
 import { groupLengthMax, topicLengthMax } from '../../src/remoting/topic-names.ts';
 
 /** A value, and how a call with it ends where that is not what the field's limits say for all of them. */

@@ -1,7 +1,7 @@
 import { createServer, isIP, type LookupFunction } from 'node:net';
 import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
-import { EndpointPolicy } from '../../src/proxy/endpoint-policy.ts';
-import { triesPerSecondMax } from '../../src/proxy/unproven-endpoints.ts';
+import { EndpointPolicy } from '../../src/proxy/access/endpoint-policy.ts';
+import { triesPerSecondMax } from '../../src/proxy/access/unproven-endpoints.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { Row } from '../faults/figures.ts';
 import { failureOf, ProxyClient } from '../support/grpc-client.ts';

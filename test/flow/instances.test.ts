@@ -1,6 +1,6 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { Sealer } from '../../src/proxy/seal.ts';
+import { Sealer } from '../../src/proxy/session/seal.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { releasedOffsets, type ScriptedCluster, type ScriptedPop } from '../support/scripted-cluster.ts';
 import { clientOf, type ProxyClient, startTestCluster, startTestProxy } from '../support/started-proxy.ts';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { Sealer } from '../../src/proxy/seal.ts';
+import { Sealer } from '../../src/proxy/session/seal.ts';
 import { Row } from '../faults/figures.ts';
 import type { ScriptedCluster } from '../support/scripted-cluster.ts';
 import { SettingFolder } from '../support/setting-files.ts';

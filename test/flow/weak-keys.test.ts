@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { unknownKeyReporter } from '../../src/proxy/reports.ts';
-import { Sealer } from '../../src/proxy/seal.ts';
-import { loadSealKeys, SealKeyError, type SealKeySettings } from '../../src/proxy/seal-keys.ts';
+import { unknownKeyReporter } from '../../src/proxy/rpc/reports.ts';
+import { Sealer } from '../../src/proxy/session/seal.ts';
+import { loadSealKeys, SealKeyError, type SealKeySettings } from '../../src/proxy/session/seal-keys.ts';
 import { Row } from '../faults/figures.ts';
 import { failureTextOf } from '../support/failure-text.ts';
 import { MemoryLog } from '../support/scripted-cluster.ts';

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants, type Settings } from 'node:http2';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { ErrorCode } from '../../src/http2/errors.ts';
+import { FrameType } from '../../src/http2/frame.ts';
 import { makeCertificates } from '../support/certificates.ts';
+import { greetedClient, headers, isPong, ofType, ping } from '../support/http2-frames.ts';
 import { echoStream, startHttp2, takeAll } from '../support/http2-server.ts';
 import { eventually } from '../support/started-listener.ts';
 
@@ -200,5 +202,45 @@ describe('the client of Node', () => {
     const stream = nodeClient(port).request({ ':path': '/' });
     const [head] = await once(stream, 'response');
     expect(head[':status']).toBe(200);
+  });
+});
+
+describe('a write to the network', () => {
+  /** A client, and how the server writes to it from now on. */
+  async function watchedClient() {
+    const { port, sockets } = await startHttp2({}, (stream) => {
+      stream.sendHeaders([{ name: ':status', value: '200' }]);
+      stream.sendData(Buffer.alloc(200), true);
+      return takeAll(stream);
+    });
+    const client = await greetedClient(port);
+    const [socket] = sockets;
+    if (socket === undefined) throw new Error('no connection was accepted');
+    return { client, write: vi.spyOn(socket, 'write') };
+  }
+
+  it('has all answers of one read, however many', async () => {
+    const { client, write } = await watchedClient();
+    const ids = Array.from({ length: 40 }, (_, index) => 2 * index + 1);
+    client.socket.write(Buffer.concat(ids.map((id) => headers(id))));
+    for (const id of ids) await client.next(ofType(FrameType.DATA, id));
+    expect(write).toHaveBeenCalledTimes(1);
+  });
+
+  it('has the answer to a PING, in front of the answer that comes next', async () => {
+    const { client, write } = await watchedClient();
+    client.socket.write(Buffer.concat([ping(1), headers(1)]));
+    await client.next(ofType(FrameType.DATA, 1));
+    expect(client.frames.filter(isPong(1))).toHaveLength(1);
+    expect(write).toHaveBeenCalledTimes(1);
+  });
+
+  it('comes for the answer to a PING alone where there is nothing else to say', async () => {
+    const { client, write } = await watchedClient();
+    client.socket.write(ping(1));
+    await client.next(isPong(1));
+    client.socket.write(ping(2));
+    await client.next(isPong(2));
+    expect(write).toHaveBeenCalledTimes(2);
   });
 });

@@ -1,6 +1,6 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { PolicyError } from '../../src/proxy/endpoint-policy.ts';
+import { PolicyError } from '../../src/proxy/access/endpoint-policy.ts';
 import { type EngineKey, Engines, engineIdleMs, enginesMax } from '../../src/proxy/engines.ts';
 import { Deadline } from '../../src/remoting/deadline.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';

@@ -1,7 +1,7 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { EndpointPolicy } from '../../src/proxy/endpoint-policy.ts';
-import { ListenError } from '../../src/proxy/listen.ts';
+import { EndpointPolicy } from '../../src/proxy/access/endpoint-policy.ts';
+import { ListenError } from '../../src/proxy/port/listen.ts';
 import { startProxy } from '../../src/proxy/proxy.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { releasedOffsets, type ScriptedCluster, type ScriptedPop } from '../support/scripted-cluster.ts';

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { type Command, Serialization } from '../../src/remoting/command.ts';
 import { frameBytesMaxDefault } from '../../src/remoting/frame.ts';
-import { atEndOfTick, atEndOfTurn, FrameWriter, type WhenToLeave } from '../../src/remoting/frame-writer.ts';
+import { atEndOfTick, FrameWriter, type WhenToLeave } from '../../src/remoting/frame-writer.ts';
 import { memoryStream } from '../support/connected-channel.ts';
 import { encodeCommand } from '../support/encoded-command.ts';
 import { blankCommand } from '../support/loopback-server.ts';
@@ -18,6 +18,8 @@ function named(remark: string, body: Buffer = Buffer.alloc(0)): Command {
 function bytesOf(...commands: Command[]): Buffer {
   return Buffer.concat(commands.flatMap((command) => encodeCommand(command)));
 }
+
+const atEndOfTurn: WhenToLeave = (run) => void setImmediate(run);
 
 function create(stream: Duplex, whenToLeave: WhenToLeave = atEndOfTurn, onLeft?: () => void): FrameWriter {
   return new FrameWriter(stream, frameBytesMaxDefault, whenToLeave, onLeft);

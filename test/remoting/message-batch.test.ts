@@ -31,6 +31,15 @@ describe('encodeBatch', () => {
     expect(encodeBatch([one, two]).toString('hex')).toBe(encodedByJava);
   });
 
+  test('writes properties that are encoded already before the others, within the same limit', () => {
+    const propertyBytes = Buffer.from('größe\u00015\u0002');
+    const [record] = decodeBatch(encodeBatch([{ ...one, propertyBytes }]));
+    expect([...(record?.properties ?? [])]).toEqual([['größe', '5'], ...one.properties]);
+    const largest = { flag: 0, body: one.body, properties: [], propertyBytes: Buffer.alloc(propertiesBytesMax, 'x') };
+    expect(() => encodeBatch([largest])).not.toThrow();
+    expect(() => encodeBatch([{ ...largest, properties: [['k', 'v']] }])).toThrow(RemotingError);
+  });
+
   test('takes properties up to the limit, and no more', () => {
     const record = (valueBytes: number) => ({ ...one, properties: new Map([['k', 'v'.repeat(valueBytes)]]) });
     const largest = record(propertiesBytesMax - 3);

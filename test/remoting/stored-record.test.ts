@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { RemotingError } from '../../src/remoting/errors.ts';
+import { decodeProperties } from '../../src/remoting/message-properties.ts';
 import {
   bodyCrcOf,
   decodeStoredMessages,
@@ -72,6 +73,7 @@ describe('a stored message that is read field by field', () => {
           const expected = { ...message, sysFlag: storedFlags(message) };
           expect([record.toMessage(), record.toMessage()]).toEqual([expected, expected]);
           expect(record.properties).toBe(record.properties);
+          expect(decodeProperties(record.propertyBytes.toString())).toEqual(message.properties);
         }
       }),
     );

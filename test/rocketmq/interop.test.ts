@@ -95,7 +95,8 @@ describe('the own HTTP/2 core serves', () => {
     );
   }
 
-  describe('all that it says, to', () => {
+  // Side by side: programs are compiled and JVMs start while others are judged. Each has topics of its own.
+  describe.concurrent('all that it says, to', () => {
     it.skipIf(skipJavaClients())('grpc-java, on Netty and on OkHttp', { timeout: 600_000 }, async () => {
       const transports = ['netty-cleartext', 'netty-tls', 'okhttp-cleartext', 'okhttp-tls'];
       await judgeBy(judgeByJava, 'java', transports);

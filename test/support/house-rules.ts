@@ -23,10 +23,11 @@ const browserRooms = new Set(['gen', 'web']);
 
 /** Who may import whom: rooms are the folders of `src` and the files directly in it. */
 const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
-  ['remoting', { rooms: ['remoting'] }],
-  ['http2', { rooms: ['http2'] }],
+  ['tables', { rooms: ['tables'] }],
+  ['remoting', { rooms: ['remoting', 'tables'] }],
+  ['http2', { rooms: ['http2', 'tables'] }],
   ['grpc', { rooms: ['grpc', 'http2'] }],
-  ['client', { rooms: ['client', 'remoting'], types: ['log'], packages: ['lru-cache'] }],
+  ['client', { rooms: ['client', 'remoting', 'tables'], types: ['log'], packages: ['lru-cache'] }],
   ['broker', { rooms: ['broker', 'remoting'], types: ['log'] }],
   [
     'proxy',

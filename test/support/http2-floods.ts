@@ -1,4 +1,5 @@
 /** What abuses HTTP/2, as bytes: what a connection says first, and what it then says again and again. */
+import { StatusCode } from '../../src/grpc/status.ts';
 import { ErrorCode } from '../../src/http2/errors.ts';
 import { Flag, FrameType } from '../../src/http2/frame.ts';
 import { SettingId } from '../../src/http2/settings.ts';
@@ -14,7 +15,8 @@ export interface Flood {
 
 const greeting = Buffer.concat([preface, frame(FrameType.SETTINGS, 0, 0), settingsAck]);
 
-function callFields(rpc: string): Fields {
+/** Fields of a call. */
+export function callFields(rpc: string): Fields {
   return [
     [':method', 'POST'],
     [':scheme', 'http'],
@@ -44,6 +46,47 @@ export function openStreams(streamCount: number): Flood {
   const fields = callFields('SendMessage');
   const opened = repeat(streamCount, (index) => headers(idOf(index), fields, 0));
   return { opening: Buffer.concat([greeting, opened]), flood: Buffer.alloc(0) };
+}
+
+/** Calls whose requests say that they are of 5 MB, bring what a client may send that waits for no window, and do not end. */
+export function endlessBodies(streamCount: number): Flood {
+  const fields = callFields('SendMessage');
+  const prefix = Buffer.from([0, 0, 0x4f, 0, 0]);
+  const opened = repeat(streamCount, (index) =>
+    Buffer.concat([headers(idOf(index), fields, 0), data(idOf(index), prefix)]),
+  );
+  const round = repeat(streamCount, (index) => data(idOf(index), Buffer.alloc(16_000)));
+  return { opening: Buffer.concat([greeting, opened, repeat(16, () => round)]), flood: Buffer.alloc(0) };
+}
+
+/** Requests of unary calls that lie about what they hold, what is sent of them, and whether that is all. */
+export interface LyingRequest {
+  readonly bytes: Uint8Array;
+  readonly isWhole: boolean;
+  /** Code of the status that they are answered with. */
+  readonly code: number;
+}
+
+/** Length prefixes that lie, of calls of HealthCheck. */
+export function lyingRequests(): Readonly<Record<string, LyingRequest>> {
+  const message = envelope(new Uint8Array(0));
+  const one = (bytes: readonly number[], isWhole: boolean, code: number): LyingRequest => ({
+    bytes: Uint8Array.from(bytes),
+    isWhole,
+    code,
+  });
+  const { INTERNAL, RESOURCE_EXHAUSTED, UNIMPLEMENTED } = StatusCode;
+  return {
+    // Answered though nothing more comes.
+    '4 GiB are claimed': one([0, 0xff, 0xff, 0xff, 0xff], false, RESOURCE_EXHAUSTED),
+    'a byte more than may be is claimed': one([0, 0, 0x50, 0, 1], false, RESOURCE_EXHAUSTED),
+    'more is claimed than comes': one([0, 0, 0, 0, 9, 1, 2, 3], true, INTERNAL),
+    'less is claimed than comes': one([...message, 0, 0], true, INTERNAL),
+    'what trails is no message': one([...message, 1, 0, 0, 0, 2, 3], true, INTERNAL),
+    'its flags are none': one([9, 0, 0, 0, 0], true, INTERNAL),
+    'there are two messages': one([...message, ...message], true, UNIMPLEMENTED),
+    'there is none': one([], true, UNIMPLEMENTED),
+  };
 }
 
 /** One call whose request has begun: it says that it is long. */

@@ -75,15 +75,16 @@ export function codeOf({ type, payload }: Frame): number {
 }
 
 /** A client that has greeted and acknowledged our SETTINGS, destroyed when the test ends. */
-export async function greetedClient(port: number): Promise<RawHttp2Client> {
-  const client = await rawClient(port, Buffer.concat([preface, frame(FrameType.SETTINGS, 0, 0), settingsAck]));
+export async function greetedClient(port: number, localAddress?: string): Promise<RawHttp2Client> {
+  const opening = Buffer.concat([preface, frame(FrameType.SETTINGS, 0, 0), settingsAck]);
+  const client = await rawClient(port, opening, localAddress);
   await client.next((one) => one.type === FrameType.SETTINGS && one.flags === ACK);
   return client;
 }
 
 /** A client that has said what it is given, destroyed when the test ends. */
-export async function rawClient(port: number, opening: Uint8Array): Promise<RawHttp2Client> {
-  const client = await RawHttp2Client.connect(port, opening);
+export async function rawClient(port: number, opening: Uint8Array, localAddress?: string): Promise<RawHttp2Client> {
+  const client = await RawHttp2Client.connect(port, opening, localAddress);
   onTestFinished(() => {
     client.socket.destroy();
   });

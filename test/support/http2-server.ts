@@ -6,6 +6,7 @@ import { BufferPool } from '../../src/http2/buffer-pool.ts';
 import { Http2Connection } from '../../src/http2/connection.ts';
 import type { ConnectionError } from '../../src/http2/errors.ts';
 import { type Http2Options, http2Defaults } from '../../src/http2/options.ts';
+import { RequestMemory } from '../../src/http2/request-memory.ts';
 import type { Http2Stream, OnStream, StreamHandler } from '../../src/http2/stream.ts';
 
 export interface StartedHttp2 {
@@ -16,6 +17,7 @@ export interface StartedHttp2 {
   readonly streams: Http2Stream[];
   /** Why connections were ended. */
   readonly failures: ConnectionError[];
+  readonly memory: RequestMemory;
 }
 
 /** Does nothing with what comes, but to take it. */
@@ -52,6 +54,7 @@ export async function startHttp2(
   options: Partial<Http2Options> = {},
   onStream = echoStream,
   tls?: TlsOptions,
+  memory = new RequestMemory(Number.POSITIVE_INFINITY),
 ): Promise<StartedHttp2> {
   const pool = new BufferPool();
   const connections: Http2Connection[] = [];
@@ -64,6 +67,7 @@ export async function startHttp2(
     const connection = new Http2Connection(socket, {
       options: { ...http2Defaults, ...options },
       pool,
+      memory,
       onStream: (stream) => {
         streams.push(stream);
         return onStream(stream);
@@ -88,5 +92,5 @@ export async function startHttp2(
   });
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('the server has no port');
-  return { port: address.port, connections, sockets, streams, failures };
+  return { port: address.port, connections, sockets, streams, failures, memory };
 }

@@ -1,10 +1,10 @@
 import { readOptions } from '../../src/options.ts';
-import { brokerTlsOptions } from '../../src/proxy/broker-tls.ts';
-import { EndpointPolicy } from '../../src/proxy/endpoint-policy.ts';
+import { brokerTlsOptions } from '../../src/proxy/access/broker-tls.ts';
+import { EndpointPolicy } from '../../src/proxy/access/endpoint-policy.ts';
+import { startStatusServer } from '../../src/proxy/port/status-server.ts';
 import { startProxy } from '../../src/proxy/proxy.ts';
-import { Sealer } from '../../src/proxy/seal.ts';
-import { loadSealKeys } from '../../src/proxy/seal-keys.ts';
-import { startStatusServer } from '../../src/proxy/status-server.ts';
+import { Sealer } from '../../src/proxy/session/seal.ts';
+import { loadSealKeys } from '../../src/proxy/session/seal-keys.ts';
 import type { TestedProxy } from './proxy-process.ts';
 import { MemoryLog } from './scripted-cluster.ts';
 

@@ -1,15 +1,15 @@
 import { ConnectError } from '@connectrpc/connect';
 import { onTestFinished } from 'vitest';
 import { ErrorInfoSchema } from '../../src/gen/google/rpc/error_details_pb.ts';
-import type { Call } from '../../src/proxy/call.ts';
-import { anyone } from '../../src/proxy/caller.ts';
+import { anyone } from '../../src/proxy/access/caller.ts';
 import { Engines } from '../../src/proxy/engines.ts';
-import { toFailure } from '../../src/proxy/failures.ts';
-import { ProducerHandles } from '../../src/proxy/producer-handles.ts';
-import { Receipts } from '../../src/proxy/receipts.ts';
-import type { SendOptions } from '../../src/proxy/send-options.ts';
-import { Sessions } from '../../src/proxy/sessions.ts';
-import { Targets } from '../../src/proxy/targets.ts';
+import { Receipts } from '../../src/proxy/receive/receipts.ts';
+import type { Call } from '../../src/proxy/rpc/call.ts';
+import { toFailure } from '../../src/proxy/rpc/failures.ts';
+import { ProducerHandles } from '../../src/proxy/send/producer-handles.ts';
+import type { SendOptions } from '../../src/proxy/send/send-options.ts';
+import { Sessions } from '../../src/proxy/session/sessions.ts';
+import { Targets } from '../../src/proxy/session/targets.ts';
 import { MemoryLog, type ScriptedCluster } from './scripted-cluster.ts';
 import { proxyOptions } from './started-proxy.ts';
 

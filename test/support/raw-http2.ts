@@ -79,8 +79,12 @@ export class RawHttp2Client {
   }
 
   /** Connects, and says the preface and empty SETTINGS unless it is told otherwise. */
-  static async connect(port: number, opening: Uint8Array = greeting): Promise<RawHttp2Client> {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  static async connect(
+    port: number,
+    opening: Uint8Array = greeting,
+    localAddress = '127.0.0.1',
+  ): Promise<RawHttp2Client> {
+    const socket = connect({ port, host: '127.0.0.1', localAddress, noDelay: true });
     await once(socket, 'connect');
     const client = new RawHttp2Client(socket);
     socket.write(opening);

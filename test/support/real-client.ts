@@ -2,7 +2,7 @@ import { ClusterClient } from '../../src/client/client.ts';
 import type { Consumer, ConsumerOptions } from '../../src/client/consumer.ts';
 import { parseTagFilter } from '../../src/client/message-filter.ts';
 import { type ClientOptions, type ConsumeMode, clientDefaults } from '../../src/client/options.ts';
-import { isPullReceipt } from '../../src/client/receipt.ts';
+import { isPullClaim } from '../../src/client/receipt.ts';
 import type { ReceivedMessage } from '../../src/client/received-message.ts';
 import type { OutgoingMessage } from '../../src/client/send/outgoing-message.ts';
 import type { TransactionChecker } from '../../src/client/send/transactions.ts';
@@ -30,7 +30,7 @@ export async function countOf(readers: readonly Reader[], count: number): Promis
 
 /** The receipt of a message that was popped. @throws Error where it was pulled. */
 export function popReceiptOf({ receipt }: ReceivedMessage): PopReceipt {
-  if (isPullReceipt(receipt)) throw new Error('the message came by pull');
+  if (isPullClaim(receipt)) throw new Error('the message came by pull');
   return receipt;
 }
 

@@ -61,6 +61,8 @@ export class ScriptedPeer {
   readonly received: Command[] = [];
   /** Every connection that was made, those that have ended too. */
   readonly connections: PeerConnection[] = [];
+  /** By request: the header serialisation that it came in. */
+  readonly serializations = new WeakMap<Command, number>();
   readonly #version: number;
   readonly #scripts = new Map<number, Script>();
   readonly #changes = new EventEmitter().setMaxListeners(0);
@@ -142,7 +144,11 @@ export class ScriptedPeer {
     socket.on('data', (chunk: Buffer) => {
       // As a broker: bytes that make no sense end the connection.
       try {
-        for (const frame of decoder.push(chunk)) void this.#take(decodeCommand(frame), connection);
+        for (const frame of decoder.push(chunk)) {
+          const command = decodeCommand(frame);
+          this.serializations.set(command, frame.serialization);
+          void this.#take(command, connection);
+        }
       } catch {
         socket.destroy();
       }

@@ -11,6 +11,7 @@ import { Http2Connection } from '../../src/http2/connection.ts';
 import { HpackDecoder } from '../../src/http2/hpack/decoder.ts';
 import { HpackEncoder } from '../../src/http2/hpack/encoder.ts';
 import { http2Defaults } from '../../src/http2/options.ts';
+import { RequestMemory } from '../../src/http2/request-memory.ts';
 import {
   ACK,
   END_HEADERS,
@@ -62,13 +63,14 @@ export class ServedGrpc {
   ): Promise<ServedGrpc> {
     const onStream = serveGrpc({ methods: new Map(Object.entries(methods)), ...options });
     const pool = new BufferPool();
+    const memory = new RequestMemory(Number.POSITIVE_INFINITY);
     const sockets = new Set<Socket>();
     const connections = new Set<Http2Connection>();
     const failures: Error[] = [];
     const server = createServer((socket) => {
       sockets.add(socket);
       const onFailure = (error: Error) => void failures.push(error);
-      connections.add(new Http2Connection(socket, { options: http2Defaults, pool, onStream, onFailure }));
+      connections.add(new Http2Connection(socket, { options: http2Defaults, pool, memory, onStream, onFailure }));
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');

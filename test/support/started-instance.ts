@@ -1,7 +1,7 @@
 import { onTestFinished } from 'vitest';
-import { Instance } from '../../src/proxy/instance.ts';
+import { Instance } from '../../src/proxy/instances/instance.ts';
+import { type StatusServer, startStatusServer } from '../../src/proxy/port/status-server.ts';
 import type { ProxyOptions } from '../../src/proxy/proxy.ts';
-import { type StatusServer, startStatusServer } from '../../src/proxy/status-server.ts';
 import { clientOf, type ProxyClient, type StartedProxy, startTestProxy } from './started-proxy.ts';
 
 /** A proxy that others of the same seal key can ask about what it handed out. */

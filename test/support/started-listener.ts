@@ -1,8 +1,8 @@
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { expect, onTestFinished } from 'vitest';
-import { Listener, type ListenerOptions, type RequestHandler } from '../../src/proxy/listener.ts';
 import { ProxyMetrics } from '../../src/proxy/metrics.ts';
+import { Listener, type ListenerOptions, type RequestHandler } from '../../src/proxy/port/listener.ts';
 import { RawHttp2Client } from './raw-http2.ts';
 
 export interface StartedListener {

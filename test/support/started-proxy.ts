@@ -2,10 +2,10 @@ import { type Client, createClient, type Transport } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
 import { onTestFinished } from 'vitest';
 import { RocketMQProxy } from '../../src/gen/rocketmq/rocketmq_pb.ts';
-import { EndpointPolicy } from '../../src/proxy/endpoint-policy.ts';
-import { listenerLimits } from '../../src/proxy/listener-limits.ts';
+import { EndpointPolicy } from '../../src/proxy/access/endpoint-policy.ts';
+import { listenerLimits } from '../../src/proxy/port/listener-limits.ts';
 import { type ProxyOptions, type RunningProxy, startProxy } from '../../src/proxy/proxy.ts';
-import { Sealer } from '../../src/proxy/seal.ts';
+import { Sealer } from '../../src/proxy/session/seal.ts';
 import { MemoryLog, type ScriptedCluster, ScriptedPop, startScriptedCluster } from './scripted-cluster.ts';
 
 /** The seal key of every proxy in tests. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { onTestFinished } from 'vitest';
-import { findPort } from '../../src/proxy/listen.ts';
+import { findPort } from '../../src/proxy/port/listen.ts';
 import { startTestBroker } from '../../src/testing/testing.ts';
 import type { CompiledServer, ServerProcess } from './server-process.ts';
 import { TcpBalancer } from './tcp-balancer.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ackHandlesMax as taken } from '../../src/proxy/settle.ts';
+import { ackHandlesMax as taken } from '../../src/proxy/receive/settle.ts';
 import { type AckOutcomes, Acks, ackHandlesMax } from '../../src/web/acks.ts';
 import { MQError } from '../../src/web/errors.ts';
 

@@ -3,7 +3,7 @@ import { create } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { CreateConsumerRequestSchema } from '../../src/gen/rocketmq/rocketmq_pb.ts';
-import { failure } from '../../src/proxy/failures.ts';
+import { failure } from '../../src/proxy/rpc/failures.ts';
 import { TopicConsumer } from '../../src/web/consumer.ts';
 import { createWebClient, type MQError, type WebMessage } from '../../src/web/web.ts';
 import type { TestedProxy } from '../support/proxy-process.ts';

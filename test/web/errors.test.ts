@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
 import { OutcomeSchema } from '../../src/gen/rocketmq/rocketmq_pb.ts';
-import { failure } from '../../src/proxy/failures.ts';
+import { failure } from '../../src/proxy/rpc/failures.ts';
 import { closedError, invalidRequest, MQError, outcomeError, toMQError } from '../../src/web/errors.ts';
 
 const baseUrl = 'https://mq.example';

@@ -1,6 +1,6 @@
 import { Code } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
-import { failure } from '../../src/proxy/failures.ts';
+import { failure } from '../../src/proxy/rpc/failures.ts';
 import { MQError } from '../../src/web/errors.ts';
 import { LastingId } from '../../src/web/lasting-id.ts';
 import { scriptedCalls } from './scripted-proxy.ts';

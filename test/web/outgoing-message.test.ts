@@ -1,8 +1,8 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import { SendMessagesRequestSchema } from '../../src/gen/rocketmq/rocketmq_pb.ts';
-import { rpcBytesMax } from '../../src/proxy/call.ts';
-import { batchMessagesMax as taken } from '../../src/proxy/send-batch.ts';
+import { rpcBytesMax } from '../../src/proxy/rpc/call.ts';
+import { batchMessagesMax as taken } from '../../src/proxy/send/send-batch.ts';
 import { batchBytesMax, batchMessagesMax, splitMessages, toFields } from '../../src/web/outgoing-message.ts';
 
 describe('a message', () => {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Code } from '@connectrpc/connect';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { failure } from '../../src/proxy/failures.ts';
+import { failure } from '../../src/proxy/rpc/failures.ts';
 import type { MQError } from '../../src/web/errors.ts';
 import { TopicProducer } from '../../src/web/producer.ts';
 import { createWebClient, type WebMessage } from '../../src/web/web.ts';
@@ -76,6 +76,35 @@ describe('a producer', { timeout: 60_000 }, () => {
     ]);
     const bodies = (await received(topic, 1_202)).map(({ body }) => body);
     expect(bodies).toEqual([...Array.from({ length: 1_200 }, (_, index) => `${index}`), 'a', 'c']);
+  });
+
+  it('sends what is sent at the same time by one call, each with a result of its own', async () => {
+    const topic = await stage.createTopic(1);
+    const called: string[] = [];
+    const counted: typeof fetch = (input, init) => {
+      called.push(String(input).split('/').at(-1) ?? '');
+      return fetch(input, init);
+    };
+    const producer = createWebClient({ baseUrl, fetch: counted }).producer(topic);
+    const stop = new AbortController();
+    const settled = Promise.allSettled([
+      ...Array.from({ length: 50 }, (_, index) => producer.publish(`${index}`, { tag: `t${index}` })),
+      producer.publish('forged', { properties: { UNIQ_KEY: 'forged' } }),
+      producer.publish('given up', { signal: stop.signal }),
+    ]);
+    stop.abort();
+    const results = await settled;
+    const [forged, aborted] = results.splice(50, 2);
+    expect(called).toEqual(['CreateProducer', 'SendMessages']);
+    expect(forged).toMatchObject({ reason: { code: 'INVALID_ARGUMENT', reason: 'INVALID_REQUEST' } });
+    expect(aborted).toMatchObject({ reason: { reason: 'CANCELLED' } });
+    const ids = results.map((one) => (one.status === 'fulfilled' ? one.value.messageId : one.reason));
+    const messages = await received(topic, 50);
+    expect(messages.map(({ body, tag, messageId }) => [body, tag, messageId])).toEqual(
+      ids.map((messageId, index) => [`${index}`, `t${index}`, messageId]),
+    );
+    await producer.publish('alone');
+    expect(called.at(-1)).toBe('SendMessage');
   });
 
   it('goes on with another id where the proxy does not know its own', async () => {

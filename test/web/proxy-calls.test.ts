@@ -1,6 +1,6 @@
 import { Code } from '@connectrpc/connect';
 import { describe, expect, it } from 'vitest';
-import { failure } from '../../src/proxy/failures.ts';
+import { failure } from '../../src/proxy/rpc/failures.ts';
 import type { Token } from '../../src/web/api.ts';
 import type { ProxyCalls } from '../../src/web/proxy-calls.ts';
 import { scriptedCalls } from './scripted-proxy.ts';

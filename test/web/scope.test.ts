@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { type CallOptions, onAbort, runInTime, type Scope, sleep } from '../../src/web/scope.ts';
+import { type CallOptions, joinScopes, onAbort, runInTime, type Scope, sleep } from '../../src/web/scope.ts';
 
 /** Nobody closes it. */
 const open = { timeoutMs: 60_000, onClose: () => () => {} };
@@ -84,4 +84,17 @@ it('sleeps until the time is over or the signal aborted', async () => {
   controller.abort();
   await slept;
   await sleep(1_000_000, controller.signal);
+});
+
+describe('a call that several wait for', () => {
+  it('lasts as long as one of them does', () => {
+    const stops = [new AbortController(), new AbortController(), new AbortController()];
+    const joined = joinScopes(stops.map(({ signal }, index) => ({ signal, remainingMs: () => 10 * (index + 1) })));
+    expect(joined.remainingMs()).toBe(30);
+    stops[2]?.abort('third');
+    stops[0]?.abort('first');
+    expect(joined.signal.aborted).toBe(false);
+    stops[1]?.abort('second');
+    expect(joined.signal.reason).toBe('second');
+  });
 });

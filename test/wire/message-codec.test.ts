@@ -1,7 +1,12 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { expect, it } from 'vitest';
-import { HealthCheckResponseSchema, SendMessageResponseSchema } from '../../src/gen/rocketmq/rocketmq_pb.ts';
-import { decoderOf, encoderOf } from '../../src/wire/message-codec.ts';
+import {
+  AckMessageRequestSchema,
+  HealthCheckResponseSchema,
+  SendMessageRequestSchema,
+  SendMessageResponseSchema,
+} from '../../src/gen/rocketmq/rocketmq_pb.ts';
+import { decoderOf, encoderOf, requestDecoderOf } from '../../src/wire/message-codec.ts';
 import { ProtoError } from '../../src/wire/proto-error.ts';
 import { ProtoWriter } from '../../src/wire/proto-writer.ts';
 
@@ -21,4 +26,11 @@ it('reads and writes by protobuf-es what has no code of its own', () => {
   const bytes = encoderOf(HealthCheckResponseSchema, new ProtoWriter())({ healthy: true, message: 'OK' });
   expect(bytes).toEqual(toBinary(HealthCheckResponseSchema, message));
   expect(decoderOf(HealthCheckResponseSchema)(bytes)).toEqual(message);
+});
+
+it('reads requests raw where that is generated, others as ever', () => {
+  const send = toBinary(SendMessageRequestSchema, create(SendMessageRequestSchema, { messageBody: 'größe' }));
+  expect(requestDecoderOf(SendMessageRequestSchema)(send)).toMatchObject({ messageBody: Buffer.from('größe') });
+  const ack = create(AckMessageRequestSchema, { consumerId: 'c', receiptHandle: 'r' });
+  expect(requestDecoderOf(AckMessageRequestSchema)(toBinary(AckMessageRequestSchema, ack))).toEqual(ack);
 });

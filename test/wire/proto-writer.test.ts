@@ -34,6 +34,14 @@ describe('ProtoWriter writes', () => {
     expect(written((writer) => writer.int32(8, value))).toBe(`08${hex}`);
   });
 
+  it.each([0, 1, 63, 64, 65, 5_000])('parts of bytes, as it writes all of them: %s', (length) => {
+    const source = Uint8Array.from({ length: length + 7 }, (_, index) => index);
+    const [part, whole] = [new ProtoWriter(), new ProtoWriter()];
+    part.part(0x52, source, 3, 3 + length);
+    whole.bytes(0x52, source.subarray(3, 3 + length));
+    expect(part.written()).toEqual(whole.written());
+  });
+
   it('bools', () => {
     expect(written((writer) => writer.bool(8, true))).toBe('0801');
     expect(written((writer) => writer.bool(8, false))).toBe('0800');
@@ -112,5 +120,12 @@ describe('ProtoWriter', () => {
     writer.reset();
     expect(kept.byteLength).toBe(protoKeptBytesMax);
     expect(writer.written().buffer.byteLength).toBeLessThan(kept.byteLength);
+  });
+
+  it('makes no more room for a long text than it takes', () => {
+    const writer = new ProtoWriter();
+    writer.string(10, 'é'.repeat(2_097_152));
+    expect(writer.written().buffer.byteLength).toBe(4_194_304 + 15);
+    expect(writer.written()).toHaveLength(4_194_304 + 5);
   });
 });

@@ -5,6 +5,7 @@ import { Deadline } from '../../remoting/deadline.ts';
 import { dial } from '../../remoting/dial.ts';
 import { RemotingError } from '../../remoting/errors.ts';
 import { encodeHeartbeat } from '../../remoting/requests/heartbeat.ts';
+import { TurnEnd } from '../../remoting/turn-end.ts';
 import { ClientError } from '../errors.ts';
 import type { ConnectionOptions } from '../options.ts';
 import { checkDenied } from './denied.ts';
@@ -31,6 +32,8 @@ interface Refusal {
 
 /** One channel per server address, opened on first use, shared by all, opened again after it was lost. */
 export class Channels {
+  /** At its end leaves what was asked of all of them. */
+  readonly turn = new TurnEnd();
   readonly #options: ConnectionOptions;
   readonly #onOpen: (channel: Channel) => void;
   readonly #open = new Map<string, Channel>();
@@ -101,6 +104,7 @@ export class Channels {
       credentials: () => credentials?.current,
       checkReply: (reply: Command, from: string) => checkDenied(reply, from, credentials?.current),
       liveness,
+      turn: this.turn,
       successor: (leaving: Channel, within: Deadline) => this.#successor(leaving, within),
     };
     const opening = dial(address, options, deadline).then(

@@ -25,6 +25,15 @@ export interface Membership {
   readonly subscription: Subscription;
 }
 
+/** A heartbeat that is not answered. */
+interface Beat {
+  /** Of what it tells. */
+  readonly revision: number;
+  readonly answered: Promise<number>;
+  /** The one behind it, for those who have something newer to tell. */
+  next: Promise<number> | undefined;
+}
+
 /**
  * Tells brokers which groups live here: they ask producers about open transactions, show consumers to operators, and tie both to
  * the connection. Their answer also tells the broker's version.
@@ -41,8 +50,7 @@ export class Heartbeats {
   #revision = 0;
   /** What a broker heard last. */
   readonly #heard = new WeakMap<Channel, number>();
-  /** The heartbeats of a connection that are not answered; none of them fails. */
-  readonly #beating = new WeakMap<Channel, Set<Promise<unknown>>>();
+  readonly #beating = new WeakMap<Channel, Beat>();
 
   constructor(clientId: string, producerGroup: string, log: ClientLog) {
     this.#clientId = clientId;
@@ -92,7 +100,7 @@ export class Heartbeats {
 
   /** Sends the first heartbeat of a connection; `versionOf` waits for its answer. */
   greet(channel: Channel): void {
-    const greeting = this.#beat(channel, Deadline.after(heartbeatTimeoutMs)).catch((error: unknown) => {
+    const greeting = this.#beat(channel).catch((error: unknown) => {
       if (!isDenied(error)) throw error;
       // It has answered, and may still permit what is asked of it.
       this.#warn(channel, error);
@@ -121,13 +129,14 @@ export class Heartbeats {
    * @throws ClientError `unauthenticated`, `denied`; RemotingError when it does not answer in time.
    */
   async tell(channel: Channel, deadline: Deadline): Promise<void> {
-    if (this.#heard.get(channel) !== this.#revision) await this.#beat(channel, deadline);
+    if (this.#heard.get(channel) === this.#revision) return;
+    await deadline.wait(this.#beat(channel), `telling ${channel.address} who lives here`);
   }
 
   /** Sends a heartbeat on each connection; one that fails is told to the log and tried again the next time. */
   async beatAll(channels: readonly Channel[]): Promise<void> {
     const beats = channels.map((channel) =>
-      this.#beat(channel, Deadline.after(heartbeatTimeoutMs)).catch((error: unknown) => {
+      this.#beat(channel).catch((error: unknown) => {
         if (isDenied(error)) this.#warn(channel, error);
         else this.#log.debug({ err: error, broker: channel.address }, 'a heartbeat failed');
       }),
@@ -143,10 +152,10 @@ export class Heartbeats {
     const request = unregisterClient.encode({ clientId: this.#clientId, consumerGroup: group });
     const takeOff = async (channel: Channel): Promise<void> => {
       const deadline = Deadline.after(heartbeatTimeoutMs);
-      const beating = Promise.all(this.#beating.get(channel) ?? []);
+      const beating = this.#beating.get(channel)?.answered.catch(() => {});
       try {
         // Brokers work on requests of a connection side by side: a heartbeat that still names the group would bring it back.
-        await deadline.wait(beating, 'waiting for heartbeats to be answered');
+        if (beating !== undefined) await deadline.wait(beating, 'waiting for a heartbeat to be answered');
         unregisterClient.decodeReply(await channel.invoke(request, deadline), channel.address);
       } catch (error) {
         const broker = channel.address;
@@ -163,31 +172,38 @@ export class Heartbeats {
     else this.#memberCounts.set(group, count);
   }
 
-  async #beat(channel: Channel, deadline: Deadline): Promise<number> {
+  /**
+   * Each names all groups: of many that join at once, one for each would fill the connection. So one is under way at a time, and who has
+   * something newer to tell shares the one behind it.
+   */
+  #beat(channel: Channel): Promise<number> {
+    const beat = this.#beating.get(channel);
+    if (beat === undefined) return this.#send(channel);
+    if (beat.revision === this.#revision) return beat.answered;
+    beat.next ??= beat.answered.catch(() => {}).then(() => this.#beat(channel));
+    return beat.next;
+  }
+
+  #send(channel: Channel): Promise<number> {
+    const beat: Beat = { revision: this.#revision, answered: this.#ask(channel), next: undefined };
+    this.#beating.set(channel, beat);
+    const forget = (): void => void this.#beating.delete(channel);
+    beat.answered.then(forget, forget);
+    return beat.answered;
+  }
+
+  async #ask(channel: Channel): Promise<number> {
     const { consumers } = this;
     const revision = this.#revision;
     const content = encodeHeartbeat({ clientId: this.#clientId, producerGroups: [...this.#producerGroups], consumers });
     try {
-      const answered = channel.invoke(content, deadline);
-      this.#track(channel, answered);
-      decodeHeartbeatReply(await answered, channel.address);
+      decodeHeartbeatReply(await channel.invoke(content, Deadline.after(heartbeatTimeoutMs)), channel.address);
       this.#heard.set(channel, revision);
     } catch (error) {
       if (error instanceof RemotingError || isDenied(error)) throw error;
       this.#warn(channel, error);
     }
     return channel.serverVersion ?? 0;
-  }
-
-  #track(channel: Channel, answered: Promise<unknown>): void {
-    const beating = this.#beating.get(channel) ?? new Set();
-    this.#beating.set(channel, beating);
-    const ended = answered
-      .catch(() => {})
-      .then(() => {
-        beating.delete(ended);
-      });
-    beating.add(ended);
   }
 
   #warn(channel: Channel, error: unknown): void {

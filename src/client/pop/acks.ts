@@ -37,7 +37,7 @@ export class Acks {
         return;
       }
       this.#pending.set(channel, [entry]);
-      setImmediate(() => this.#flush(channel));
+      channel.turn.gather(() => this.#flush(channel));
     });
   }
 

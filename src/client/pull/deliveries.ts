@@ -1,8 +1,9 @@
 import { Deadline } from '../../remoting/deadline.ts';
+import { NumberTable } from '../../tables/number-table.ts';
 import { Alarm } from '../alarm.ts';
 import { eachAtOnce } from '../each-at-once.ts';
 import { ClientError } from '../errors.ts';
-import type { PullReceipt } from '../receipt.ts';
+import type { PullClaim, PullReceipt } from '../receipt.ts';
 import type { DeliveryNumbers } from './delivery-numbers.ts';
 import type { ProcessQueue, PulledMessage } from './process-queue.ts';
 import type { PullParts } from './pull-options.ts';
@@ -55,8 +56,8 @@ export interface DeliveriesOptions {
 export class Deliveries {
   readonly #parts: PullParts;
   readonly #options: DeliveriesOptions;
-  /** By number. */
-  readonly #open = new Map<number, Delivery>();
+  /** By the lower 32 bits of their numbers. */
+  readonly #open = new NumberTable<Delivery>();
   /** Rings when the time of one of them is over. */
   readonly #alarm = new Alarm((nowMs) => this.#endOverdue(nowMs));
   /** Messages on their way back; none of them fails. */
@@ -74,19 +75,19 @@ export class Deliveries {
     const { topic: queueTopic, brokerName, queueId } = reader.queue;
     const { deliveryNumbers } = this.#parts;
     const { clientMark } = deliveryNumbers;
-    const deliveryNumber = deliveryNumbers.next();
+    const deliveryNumber = this.#freeNumber(deliveryNumbers);
     const { queueOffset } = message.stored;
     const receipt = { clientMark, deliveryNumber, brokerName, queueTopic, queueId, queueOffset };
     const endsAtMs = performance.now() + durationMs;
     const delivery = { message, reader, messages, receipt, owner, endsAtMs };
-    this.#open.set(deliveryNumber, delivery);
+    this.#open.set(deliveryNumber | 0, delivery);
     this.#alarm.set(endsAtMs);
     owner.onHandedOut();
     return delivery;
   }
 
   /** The message is done. @throws ClientError `expired`. */
-  ack(receipt: PullReceipt): void {
+  ack(receipt: PullClaim): void {
     const { deliveryNumbers } = this.#parts;
     if (wasAcknowledged(receipt, deliveryNumbers)) return;
     const { reader, messages, message } = this.#take(receipt);
@@ -98,12 +99,12 @@ export class Deliveries {
   }
 
   /** The message comes again after a delay; resolves when that is sure. @throws ClientError `expired`. */
-  async nack(receipt: PullReceipt, delayMs: number): Promise<void> {
+  async nack(receipt: PullClaim, delayMs: number): Promise<void> {
     await this.#giveBack(this.#take(receipt), delayMs);
   }
 
   /** Counts the time of a delivery anew. @throws ClientError `expired`. */
-  extend(receipt: PullReceipt, durationMs: number): PullReceipt {
+  extend(receipt: PullClaim, durationMs: number): PullReceipt {
     const delivery = this.#take(receipt);
     return this.add(delivery, delivery.owner, durationMs).receipt;
   }
@@ -161,13 +162,22 @@ export class Deliveries {
   }
 
   /** A delivery that still counts, which it does no more from now on. @throws ClientError `expired`. */
-  #take({ clientMark, deliveryNumber }: PullReceipt): Delivery {
-    const delivery = this.#open.get(deliveryNumber);
-    if (delivery === undefined || delivery.receipt.clientMark !== clientMark) throw expiredError();
-    this.#open.delete(deliveryNumber);
+  #take({ clientMark, deliveryNumber }: PullClaim): Delivery {
+    const delivery = this.#open.get(deliveryNumber | 0);
+    if (delivery?.receipt.deliveryNumber !== deliveryNumber || delivery.receipt.clientMark !== clientMark)
+      throw expiredError();
+    this.#open.delete(deliveryNumber | 0);
     delivery.owner.onSettled();
     if (this.#waiting.size > 0) this.#wakeWaiting();
     return delivery;
+  }
+
+  /** The next; where one is open that is older by 2^32, the one behind. */
+  #freeNumber(numbers: DeliveryNumbers): number {
+    for (;;) {
+      const number = numbers.next();
+      if (!this.#open.has(number | 0)) return number;
+    }
   }
 
   #wakeWaiting(): void {
@@ -248,7 +258,7 @@ export function reconsumeTimesOf({ stored, localReconsumeTimes }: PulledMessage)
 }
 
 /** Whether a delivery of this client was acknowledged, as far as that is remembered. */
-export function wasAcknowledged({ clientMark, deliveryNumber }: PullReceipt, numbers: DeliveryNumbers): boolean {
+export function wasAcknowledged({ clientMark, deliveryNumber }: PullClaim, numbers: DeliveryNumbers): boolean {
   return clientMark === numbers.clientMark && numbers.isAcknowledged(deliveryNumber);
 }
 

@@ -9,7 +9,7 @@ import { ClientError } from '../errors.ts';
 import { checkFilter } from '../filter-check.ts';
 import { LazyStream, type StartedStream } from '../lazy-stream.ts';
 import { OpenStreams } from '../open-streams.ts';
-import type { PullReceipt } from '../receipt.ts';
+import type { PullClaim, PullReceipt } from '../receipt.ts';
 import { fixStartOffsets } from '../start-offsets.ts';
 import { expiredError, wasAcknowledged } from './deliveries.ts';
 import { LocalOffsets } from './local-offsets.ts';
@@ -86,7 +86,7 @@ export class PullConsumer implements Consumer<PullReceipt> {
   }
 
   /** One promise serves all acks that succeed: there are as many as messages. */
-  ack(receipt: PullReceipt): Promise<void> {
+  ack(receipt: PullClaim): Promise<void> {
     try {
       this.ackNow(receipt);
       return acknowledged;
@@ -96,18 +96,18 @@ export class PullConsumer implements Consumer<PullReceipt> {
   }
 
   /** Always true: brokers know nothing of single deliveries. */
-  ackNow(receipt: PullReceipt): boolean {
+  ackNow(receipt: PullClaim): boolean {
     const member = this.#members.find(this.#options.subscriber.group);
     if (member !== undefined) member.deliveries.ack(receipt);
     else if (!wasAcknowledged(receipt, this.#parts.deliveryNumbers)) throw expiredError();
     return true;
   }
 
-  async nack(receipt: PullReceipt, delayMs: number, deadline: Deadline): Promise<void> {
+  async nack(receipt: PullClaim, delayMs: number, deadline: Deadline): Promise<void> {
     await deadline.wait(this.#member().deliveries.nack(receipt, delayMs), 'giving a message back');
   }
 
-  async changeInvisibleDuration(receipt: PullReceipt, durationMs: number): Promise<PullReceipt> {
+  async changeInvisibleDuration(receipt: PullClaim, durationMs: number): Promise<PullReceipt> {
     return this.#member().deliveries.extend(receipt, durationMs);
   }
 

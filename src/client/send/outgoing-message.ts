@@ -18,6 +18,8 @@ export interface OutgoingMessage {
   readonly keys?: string | undefined;
   /** User properties; reserved names are the caller's to refuse. */
   readonly properties?: Iterable<readonly [string, string]> | undefined;
+  /** More user properties, as `encodeProperties` writes them. */
+  readonly propertyBytes?: Buffer | undefined;
   /** Messages of one key are stored in one queue. */
   readonly shardingKey?: string | undefined;
   readonly delivery: Delivery;
@@ -57,7 +59,7 @@ export interface StoredMore {
   readonly namespace?: string | undefined;
 }
 
-/** What is stored with a message: the user's properties and RocketMQ's own. */
+/** What is stored with a message behind its `propertyBytes`: the user's other properties and RocketMQ's own. */
 export function storedProperties(
   message: OutgoingMessage,
   messageId: string,

@@ -66,6 +66,7 @@ export class Producer {
       countMax,
       bytesMax,
       waitingMax: sendsInFlightMax + sendsWaitingMax,
+      turn: this.#cluster.brokers.turn,
       sendOne: (message, deadline) => this.#sendOne(message, undefined, deadline),
       sendAll: (messages, deadline) => this.#sendGroup(messages, deadline),
     });
@@ -124,7 +125,7 @@ export class Producer {
 
   #record(message: OutgoingMessage, messageId: string): OutgoingRecord {
     const properties = storedProperties(message, messageId, { namespace: this.#options.namespace });
-    return { flag: 0, body: message.body, properties };
+    return { flag: 0, body: message.body, properties, propertyBytes: message.propertyBytes };
   }
 
   #sendPart(first: OutgoingMessage, drafts: readonly BatchDraft[], deadline: Deadline): Promise<SendResult[]> {
@@ -165,7 +166,8 @@ export class Producer {
     const content = async (place: Place, channel: Channel, attempt: Deadline): Promise<CommandContent> => {
       await this.#checkBody(message.body, channel, attempt);
       const delivery = await this.#deliveryProperty(message.delivery, channel, attempt);
-      const properties = encodeProperties(storedProperties(message, messageId, { delivery, half, namespace }));
+      const others = encodeProperties(storedProperties(message, messageId, { delivery, half, namespace }));
+      const properties = message.propertyBytes === undefined ? others : message.propertyBytes.toString() + others;
       return sendMessage.encode({ ...this.#fields(topic, place), sysFlag, properties }, sent.body);
     };
     const stored = await this.#store({ topic, shardingKey, content }, deadline);
@@ -223,7 +225,8 @@ export class Producer {
     checkSize(content);
     const invoke = (): Promise<Command> => this.#paths.timed(brokerName, () => channel.invoke(content, attempt));
     const reply = await this.#gate(channel).run(invoke, attempt);
-    return { ...place, channel, reply: decodeReply(reply, channel.address) };
+    const { queue, route, bornTimestampMs } = place;
+    return { queue, route, bornTimestampMs, channel, reply: decodeReply(reply, channel.address) };
   }
 
   #fields(topic: string, { queue, bornTimestampMs }: Place) {
@@ -236,7 +239,6 @@ export class Producer {
       sysFlag: 0,
       bornTimestampMs,
       flag: 0,
-      properties: '',
       reconsumeTimes: 0,
       unitMode: false,
       batch: false,

@@ -1,5 +1,6 @@
 import type { Deadline } from '../../remoting/deadline.ts';
 import { RemotingError, ResponseError } from '../../remoting/errors.ts';
+import type { TurnEnd } from '../../remoting/turn-end.ts';
 import { ClientError } from '../errors.ts';
 import type { OutgoingMessage, SendResult } from './outgoing-message.ts';
 
@@ -15,6 +16,8 @@ export interface SendGroupsOptions {
   readonly bytesMax: number;
   /** Most messages that may wait for their answers at once; one more is refused. */
   readonly waitingMax: number;
+  /** At whose end groups leave. */
+  readonly turn: TurnEnd;
   /** Sends one message. */
   readonly sendOne: (message: OutgoingMessage, deadline: Deadline) => Promise<SendResult>;
   /** Stores messages of one topic, all of them or none. */
@@ -67,7 +70,7 @@ export class SendGroups {
     }
     if (group === undefined) {
       group = { deadline: send.deadline, sends: [], bytes: 0 };
-      if (this.#open.size === 0) setImmediate(() => this.#sendOpen());
+      if (this.#open.size === 0) this.#options.turn.gather(() => this.#sendOpen());
       this.#open.set(topic, group);
     }
     group.sends.push(send);
@@ -84,9 +87,11 @@ export class SendGroups {
   }
 
   #sendOpen(): void {
-    const groups = [...this.#open.values()];
-    this.#open.clear();
-    for (const group of groups) void this.#send(group);
+    // One by one: a table that is cleared at once is left behind with all that is in it, and keeps it from being collected for long.
+    for (const [topic, group] of [...this.#open]) {
+      this.#open.delete(topic);
+      void this.#send(group);
+    }
   }
 
   /** Never fails. */

@@ -13,7 +13,7 @@ const request = {
   sysFlag: { wire: 'f', kind: 'int32' },
   bornTimestampMs: { wire: 'g', kind: 'millis' },
   flag: { wire: 'h', kind: 'int32' },
-  /** Encoded properties; empty for a batch, whose records carry their own. */
+  /** Encoded properties; none for a batch, whose records carry their own. */
   properties: { wire: 'i', kind: 'string', optional: true },
   reconsumeTimes: { wire: 'j', kind: 'int32', optional: true },
   unitMode: { wire: 'k', kind: 'boolean', optional: true },

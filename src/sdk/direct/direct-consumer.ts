@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { runCall } from '../../client/api/call.ts';
 import type { Consumer } from '../../client/consumer.ts';
-import type { Receipt } from '../../client/receipt.ts';
+import type { Claim } from '../../client/receipt.ts';
 import type { ReceivedMessage } from '../../client/received-message.ts';
 import { shownProperties } from '../../client/shown-properties.ts';
 import type { ConsumerPort, ReceiveOptions } from '../gateway.ts';
@@ -22,7 +22,7 @@ export interface DirectConsumerParts {
   readonly topic: string;
   readonly groupId: string;
   readonly options: ReceiveOptions;
-  readonly receipts: DirectHandles<Receipt>;
+  readonly receipts: DirectHandles<Claim>;
   readonly timeoutMs: number;
   readonly onClosed: () => void;
 }

@@ -6,7 +6,7 @@ import { checkConsumeFrom, openConsumer, parseFilter } from '../../client/api/su
 import { TransactionProducer } from '../../client/api/transaction-producer.ts';
 import { ClusterClient } from '../../client/client.ts';
 import { clientDefaults } from '../../client/options.ts';
-import { decodeReceipt, encodeReceipt } from '../../client/receipt.ts';
+import { decodeClaim, encodeClaim } from '../../client/receipt.ts';
 import { CheckedGroups } from '../../client/send/checked-groups.ts';
 import type {
   CleanupConsumerRequest,
@@ -211,7 +211,7 @@ export class DirectGateway implements Gateway {
   }
 }
 
-const receiptText = { encode: encodeReceipt, decode: decodeReceipt };
+const receiptText = { encode: encodeClaim, decode: decodeClaim };
 
 const cleanedNothing: CleanupResult = {
   cleanedCount: 0,

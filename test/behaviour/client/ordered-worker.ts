@@ -2,7 +2,7 @@ import type { ClusterClient } from '../../../src/client/client.ts';
 import type { Consumer, ConsumerOptions } from '../../../src/client/consumer.ts';
 import { parseTagFilter } from '../../../src/client/message-filter.ts';
 import type { ConsumeMode } from '../../../src/client/options.ts';
-import { isPullReceipt } from '../../../src/client/receipt.ts';
+import { isPullClaim } from '../../../src/client/receipt.ts';
 import type { ReceivedMessage } from '../../../src/client/received-message.ts';
 import { soon } from '../../support/real-client.ts';
 
@@ -79,7 +79,7 @@ export class OrderedWorker {
 
   async #read(): Promise<void> {
     for await (const message of this.#consumer.stream({ messagesMax: 100, signal: this.#ending.signal })) {
-      this.hasPulled = isPullReceipt(message.receipt);
+      this.hasPulled = isPullClaim(message.receipt);
       // To leave the loop would end the stream, which gives back.
       if (this.#isHanging) await new Promise(() => {});
       // One that fails is late; it comes again.

@@ -149,6 +149,35 @@ describe('Heartbeats', () => {
     await expect(heartbeats.tell(channel, soon())).rejects.toMatchObject({ kind: 'closed' });
   });
 
+  test('those who join while one is under way share the one behind it', async () => {
+    const channel = await connect();
+    const answer = deferred<object>();
+    peer.on(HEART_BEAT, () => answer.promise);
+    const told = [heartbeats.tell(channel, soon())];
+    await peer.request(HEART_BEAT);
+    for (let count = 0; count < 200; count += 1) {
+      heartbeats.join(popMembership(`readers-${count}`, 'one', '*'));
+      told.push(heartbeats.tell(channel, soon()));
+    }
+    answer.resolve({});
+    await Promise.all(told);
+    expect(peer.requests(HEART_BEAT)).toHaveLength(2);
+    expect(bodyOf(await peer.request(HEART_BEAT, 1))).toMatchObject({ consumerDataSet: { length: 200 } });
+  });
+
+  test('who has newer things to tell is not told the failure of what was under way', async () => {
+    const channel = await connect();
+    const answer = deferred<object>();
+    peer.on(HEART_BEAT, () => answer.promise);
+    const first = heartbeats.tell(channel, Deadline.after(20));
+    heartbeats.join(popMembership('readers', 'one', '*'));
+    const second = heartbeats.tell(channel, soon());
+    await expect(first).rejects.toMatchObject({ kind: 'timeout' });
+    answer.resolve({});
+    await second;
+    expect(peer.requests(HEART_BEAT)).toHaveLength(2);
+  });
+
   test('a group is taken off a broker behind the heartbeats that still name it', async () => {
     const channel = await connect();
     const answer = deferred<object>();

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Deliveries, type DeliveryOwner } from '../../../src/client/pull/deliveries.ts';
 import { Offsets } from '../../../src/client/pull/offsets.ts';
 import { ProcessQueue } from '../../../src/client/pull/process-queue.ts';
@@ -73,6 +73,22 @@ describe('Deliveries', () => {
     await expect(deliveries.nack(receipt, 0)).rejects.toMatchObject({ kind: 'expired' });
     expect(() => deliveries.ack({ ...receipt, clientMark: 'other' })).toThrow('another client');
     expect(() => deliveries.ack({ ...receipt, deliveryNumber: receipt.deliveryNumber + 1 })).toThrow('another client');
+  });
+
+  test('a number whose lower bits are those of one that is still open is left out, and neither is taken for the other', () => {
+    const deliveries = deliveriesOf();
+    const { deliveryNumbers } = parts;
+    const first = add(deliveries);
+    const next = deliveryNumbers.next.bind(deliveryNumbers);
+    const numbers = [first.deliveryNumber + 2 ** 32, first.deliveryNumber + 2 ** 32 + 1];
+    const jump = vi.spyOn(deliveryNumbers, 'next').mockImplementation(() => numbers.shift() ?? next());
+    const second = add(deliveries);
+    jump.mockRestore();
+    expect(second.deliveryNumber).toBe(first.deliveryNumber + 2 ** 32 + 1);
+    const older = { ...second, deliveryNumber: first.deliveryNumber + 1 };
+    expect(() => deliveries.ack(older)).toThrow('delivered again');
+    deliveries.ack(first);
+    expect([inFlightCount, settledCount]).toEqual([1, 1]);
   });
 
   test('a message whose time is over goes back; a longer time has a receipt of its own', async () => {

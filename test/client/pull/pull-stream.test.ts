@@ -1,4 +1,5 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
+import type { PullReceipt } from '../../../src/client/receipt.ts';
 import { stalledLooks, UnreadBytes } from '../../../src/client/unread-bytes.ts';
 import { startPullClient } from '../../support/pull-client.ts';
 import { soon } from '../../support/real-client.ts';
@@ -29,7 +30,7 @@ test('several streams take turns, and what one leaves the others get', async () 
   const { open, send } = await startPullClient();
   await send('topic', 'first');
   const consumer = await open('g', 'topic');
-  const readers = [new StreamReader(consumer), new StreamReader(consumer)] as const;
+  const readers = [new StreamReader<PullReceipt>(consumer), new StreamReader<PullReceipt>(consumer)] as const;
   for (let number = 0; number < 10; number += 1) {
     await send('topic', String(number));
     await vi.waitUntil(() => readers[0].bodies.length + readers[1].bodies.length === number + 2, { timeout: 10_000 });

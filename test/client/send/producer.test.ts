@@ -3,6 +3,7 @@ import type { OutgoingMessage } from '../../../src/client/send/outgoing-message.
 import { queueForKey } from '../../../src/client/send/queue-selector.ts';
 import { Deadline } from '../../../src/remoting/deadline.ts';
 import { decodeOffsetMessageId } from '../../../src/remoting/message-id.ts';
+import { decodeProperties, encodeProperties } from '../../../src/remoting/message-properties.ts';
 import { RequestCode } from '../../../src/remoting/request-code.ts';
 import { ResponseCode } from '../../../src/remoting/response-code.ts';
 import {
@@ -100,6 +101,21 @@ describe('Producer', () => {
       ['KEYS', 'k1 k2'],
       ['__SHARDINGKEY', 'order-1'],
     ]);
+  });
+
+  test('sends properties that are encoded already beside the others', async () => {
+    const { producer } = cluster.client();
+    const propertyBytes = Buffer.from(encodeProperties([['größe', '5']]));
+    const sent = message({ propertyBytes, properties: [['k', 'v']] });
+    await producer.send(sent, soon());
+    const [single] = sends(...cluster.brokers);
+    expect(decodeProperties(single?.extFields['i'] ?? '')).toEqual(
+      new Map([
+        ['größe', '5'],
+        ['k', 'v'],
+        ['UNIQ_KEY', expect.any(String)],
+      ]),
+    );
   });
 
   test('uses all queues in turn', async () => {

@@ -210,7 +210,6 @@ test('every broker of a topic hears of a client before its first request', async
   const ask = () => client.requestReply.request(outgoing('topic', 'x'), Deadline.after(500));
   await expect(ask()).rejects.toMatchObject({ kind: 'timeout' });
   for (const peer of cluster.brokers) {
-    const codes = peer.received.map(({ code }) => code).filter((code) => code !== RequestCode.SEND_MESSAGE_V2);
-    expect(codes.slice(0, 2)).toEqual([RequestCode.HEART_BEAT, RequestCode.HEART_BEAT]);
+    expect(peer.received[0]?.code).toBe(RequestCode.HEART_BEAT);
   }
 });

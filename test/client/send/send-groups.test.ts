@@ -60,7 +60,7 @@ describe('messages that are sent in one turn', () => {
     const { send } = bound(producer({ namespace: 'space' }));
     const results = await Promise.all([send(message('a', { tag: 'x' })), send(message('b', { keys: 'k' }))]);
     const [request] = broker.requests(SEND_BATCH_MESSAGE);
-    expect(request?.extFields).toMatchObject({ b: 'topic', m: 'true', i: '' });
+    expect(request?.extFields).toMatchObject({ b: 'topic', m: 'true' });
     expect(
       decodeBatch(request?.body ?? Buffer.alloc(0)).map(({ properties }) => Object.fromEntries(properties)),
     ).toEqual([

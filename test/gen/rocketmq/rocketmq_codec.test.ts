@@ -2,11 +2,12 @@ import { isDeepStrictEqual } from 'node:util';
 import { create, type DescField, type DescMessage, fromBinary, ScalarType, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { codecs } from '../../../src/gen/rocketmq/rocketmq_codec.ts';
+import { codecs, rawDecoders } from '../../../src/gen/rocketmq/rocketmq_codec.ts';
 import { file_rocketmq_rocketmq, SendMessageRequestSchema } from '../../../src/gen/rocketmq/rocketmq_pb.ts';
 import { ProtoError } from '../../../src/wire/proto-error.ts';
 import { ProtoReader } from '../../../src/wire/proto-reader.ts';
 import { ProtoWriter } from '../../../src/wire/proto-writer.ts';
+import { TextMap } from '../../../src/wire/text-map.ts';
 import { Mutator } from '../../support/mutator.ts';
 import { knownFields } from '../../support/protobuf-model.ts';
 
@@ -164,4 +165,45 @@ it.each([
   const desc: DescMessage = SendMessageRequestSchema;
   const codec = codecs['rocketmq.SendMessageRequest'] as AnyCodec;
   expect(encode(codec, init).equals(toBinary(desc, create(desc, init)))).toBe(true);
+});
+
+/** A raw message as one of strings. */
+function ofStrings(value: unknown, name = ''): unknown {
+  if (value instanceof TextMap) return value.toRecord();
+  if (name === 'messageBody' && value instanceof Uint8Array) return Buffer.from(value).toString();
+  if (value instanceof Uint8Array || typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((one) => ofStrings(one));
+  const message = Object.fromEntries(Object.entries(value).map(([key, one]) => [key, ofStrings(one, key)]));
+  return message['$typeName'] === 'rocketmq.MessageProperties' ? { properties: {}, ...message } : message;
+}
+
+const rawSuites = suites.flatMap(([typeName, desc, codec]) => {
+  const raw = Object.entries(rawDecoders).find(([name]) => name === typeName)?.[1];
+  return raw === undefined ? [] : [[typeName, desc, codec, raw] as const];
+});
+
+it('reads raw what sends', () => {
+  expect(rawSuites.map(([typeName]) => typeName)).toEqual(Object.keys(rawDecoders));
+  expect(Object.keys(rawDecoders)).toContain('rocketmq.PublishRequest');
+});
+
+describe.each(rawSuites)('the raw decoder of %s', (_, desc, codec, raw) => {
+  it('takes, reads and refuses as the one that gives strings', () => {
+    const samples = fc.sample(messagesOf(desc), { seed: 7, numRuns: 20 });
+    const valid = samples.map((init) => Buffer.from(toBinary(desc, create(desc, init))));
+    const mutator = new Mutator(7);
+    const read = (work: (reader: ProtoReader) => unknown, from: Buffer): unknown => {
+      try {
+        return work(new ProtoReader(from));
+      } catch (error) {
+        return error instanceof ProtoError ? error.message : expect.fail(String(error));
+      }
+    };
+    for (let run = 0; run < 1_000; run += 1) {
+      const mutated = run < valid.length ? (valid[run] ?? Buffer.alloc(0)) : mutator.mutate(valid);
+      const expected = read((reader) => codec.decode(reader), mutated);
+      const given = ofStrings(read(raw, mutated));
+      if (!isDeepStrictEqual(given, expected)) expect(given, mutated.toString('hex')).toStrictEqual(expected);
+    }
+  });
 });

@@ -125,15 +125,20 @@ export function buildGo(): Promise<string> {
 /**
  * Path of the program that is made of a folder with a Go module. A folder with a `buf.gen.yaml` has code made of `proto` first, and
  * of its own `proto` where it has one, in a copy.
+ * @param program of another module, which that of the folder requires. Default: that of the folder.
  */
-export async function compileGo(source: string): Promise<string> {
+export async function compileGo(source: string, program = '.'): Promise<string> {
   const proto = join(checkoutDirectory(), 'proto');
   const template = join(source, 'buf.gen.yaml');
   const isGenerated = existsSync(template);
   const files = [...(await filesBelow(source)), ...(isGenerated ? await filesBelow(proto) : [])];
   const directory = await makeDirectory(await outputDirectory('go', files), (partial) => {
     const cwd = isGenerated ? join(partial, 'source') : source;
-    const build = { command: 'go', arguments: ['build', '-buildvcs=false', '-o', join(partial, 'program'), '.'], cwd };
+    const build = {
+      command: 'go',
+      arguments: ['build', '-buildvcs=false', '-o', join(partial, 'program'), program],
+      cwd,
+    };
     if (!isGenerated) return [build];
     const buf = join(checkoutDirectory(), 'node_modules', '.bin', 'buf');
     const generate = (...from: readonly string[]): Command => ({

@@ -1,18 +1,20 @@
 import { expect, test } from 'vitest';
-import { decodeReceipt, encodeReceipt, type Receipt } from '../../../src/client/receipt.ts';
+import { type Claim, decodeClaim, encodeClaim } from '../../../src/client/receipt.ts';
 import { DirectHandles } from '../../../src/sdk/direct/direct-handles.ts';
 
-const receipt: Receipt = {
-  clientMark: 'abc',
-  deliveryNumber: 7,
+const receipt: Claim = {
+  startOffset: 1n,
+  popTimeMs: 2,
+  invisibleDurationMs: 3,
+  reviveQueueId: 4,
+  retry: '1',
   brokerName: 'broker-a',
-  queueTopic: 'orders',
-  queueId: 3,
+  queueId: 5,
   queueOffset: 2n ** 53n + 1n,
 };
 
-function handlesOf(...owner: string[]): DirectHandles<Receipt> {
-  return new DirectHandles('receipt handle', owner, { encode: encodeReceipt, decode: decodeReceipt });
+function handlesOf(...owner: string[]): DirectHandles<Claim> {
+  return new DirectHandles('receipt handle', owner, { encode: encodeClaim, decode: decodeClaim });
 }
 
 test('a handle is read by the owner that made it, and by no other', () => {

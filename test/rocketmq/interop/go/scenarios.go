@@ -26,12 +26,12 @@ type scenario func(client api.RocketMQProxyClient, topic string) error
 
 // scenarios are the same for each client, see interop.test.ts.
 var scenarios = map[string]scenario{
-	"stream":   receiveAll,
-	"large":    func(client api.RocketMQProxyClient, topic string) error { return echo(client, topic, large) },
-	"gzip":     func(client api.RocketMQProxyClient, topic string) error { return echo(client, topic, large, zipped) },
-	"unary":    func(client api.RocketMQProxyClient, topic string) error { return echo(client, topic, "Grüße 🚀") },
-	"cancel":   cancel,
-	"deadline": passDeadline,
+	"stream":   subscribed(receiveAll),
+	"large":    subscribed(echo(large)),
+	"gzip":     subscribed(echo(large, zipped)),
+	"unary":    subscribed(echo("Grüße 🚀")),
+	"cancel":   subscribed(cancel),
+	"deadline": subscribed(passDeadline),
 	"error":    fail,
 }
 
@@ -63,6 +63,19 @@ func subscribe(ctx context.Context, client api.RocketMQProxyClient, topic string
 	return &subscription{client, consumer.ConsumerId, producer.ProducerId}, nil
 }
 
+// subscribed is a scenario with a subscription of its own.
+func subscribed(run func(ctx context.Context, own *subscription) error) scenario {
+	return func(client api.RocketMQProxyClient, topic string) error {
+		ctx, end := within()
+		defer end()
+		own, err := subscribe(ctx, client, topic)
+		if err != nil {
+			return err
+		}
+		return run(ctx, own)
+	}
+}
+
 func (own *subscription) receive(ctx context.Context) (api.RocketMQProxy_ReceiveMessagesClient, error) {
 	return own.client.ReceiveMessages(ctx, &api.ReceiveMessagesRequest{ConsumerId: own.consumerId})
 }
@@ -77,38 +90,28 @@ func (own *subscription) ack(ctx context.Context, message *api.Message) error {
 	return err
 }
 
-func echo(client api.RocketMQProxyClient, topic, body string, options ...grpc.CallOption) error {
-	ctx, end := within()
-	defer end()
-	own, err := subscribe(ctx, client, topic)
-	if err != nil {
-		return err
+func echo(body string, options ...grpc.CallOption) func(ctx context.Context, own *subscription) error {
+	return func(ctx context.Context, own *subscription) error {
+		stream, err := own.receive(ctx)
+		if err != nil {
+			return err
+		}
+		if err := own.send(ctx, body, options...); err != nil {
+			return err
+		}
+		message, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		if message.MessageBody != body {
+			return fmt.Errorf("sent %d bytes, received %d others", len(body), len(message.MessageBody))
+		}
+		return own.ack(ctx, message)
 	}
-	stream, err := own.receive(ctx)
-	if err != nil {
-		return err
-	}
-	if err := own.send(ctx, body, options...); err != nil {
-		return err
-	}
-	message, err := stream.Recv()
-	if err != nil {
-		return err
-	}
-	if message.MessageBody != body {
-		return fmt.Errorf("sent %d bytes, received %d others", len(body), len(message.MessageBody))
-	}
-	return own.ack(ctx, message)
 }
 
 // receiveAll sends messages side by side and acknowledges each as it comes. On a machine that stands still some are sent twice.
-func receiveAll(client api.RocketMQProxyClient, topic string) error {
-	ctx, end := within()
-	defer end()
-	own, err := subscribe(ctx, client, topic)
-	if err != nil {
-		return err
-	}
+func receiveAll(ctx context.Context, own *subscription) error {
 	stream, err := own.receive(ctx)
 	if err != nil {
 		return err
@@ -136,13 +139,7 @@ func receiveAll(client api.RocketMQProxyClient, topic string) error {
 }
 
 // cancel leaves a message, which then comes again: its invisible time is longer than the call.
-func cancel(client api.RocketMQProxyClient, topic string) error {
-	ctx, end := within()
-	defer end()
-	own, err := subscribe(ctx, client, topic)
-	if err != nil {
-		return err
-	}
+func cancel(ctx context.Context, own *subscription) error {
 	left, leave := context.WithCancel(ctx)
 	defer leave()
 	stream, err := own.receive(left)
@@ -172,13 +169,7 @@ func cancel(client api.RocketMQProxyClient, topic string) error {
 	return own.ack(ctx, message)
 }
 
-func passDeadline(client api.RocketMQProxyClient, topic string) error {
-	ctx, end := within()
-	defer end()
-	own, err := subscribe(ctx, client, topic)
-	if err != nil {
-		return err
-	}
+func passDeadline(ctx context.Context, own *subscription) error {
 	soon, late := context.WithTimeout(ctx, 300*time.Millisecond)
 	defer late()
 	stream, err := own.receive(soon)
