@@ -66,7 +66,7 @@ export default defineConfig({
         test: {
           name: 'rocketmq',
           include: ['test/{rocketmq,conformance,behaviour}/**/*.test.ts'],
-          globalSetup: ['test/faults/table.ts'],
+          globalSetup: ['test/faults/table.ts', 'test/rocketmq/fetched.ts'],
           env: { ROCKETMQ_TARGET: 'apache' },
           // Tests that may run side by side mostly wait; a cold JVM takes no more of them at once.
           maxConcurrency: 4,

@@ -242,7 +242,8 @@ const suite = (variant: Variant): void => {
       const settings = {
         ROCKETMQ_ENDPOINT: cluster.nameServer,
         PROXY_DATA_DIR: directory,
-        PROXY_INVISIBLE_DURATION: '6s',
+        // Longer than a process takes to start on a crowded machine.
+        PROXY_INVISIBLE_DURATION: '15s',
       };
       const before = await startProxyProcess(settings);
       const clientBefore = new ProxyClient(before.address);

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { rolldown } from 'rolldown';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { checkoutDirectory } from '../rocketmq/java.ts';
-import { compileGo, endOf, skipGo } from '../rocketmq/official/build.ts';
+import { buildConformance, endOf, skipGo } from '../rocketmq/official/build.ts';
 
 const directory = join(checkoutDirectory(), 'test', 'conformance');
 const output = join(checkoutDirectory(), 'build', 'conformance');
@@ -32,7 +32,7 @@ describe.skipIf(skipGo())("Connect's conformance suite", () => {
   let program: string;
 
   beforeAll(async () => {
-    program = await compileGo(join(directory, 'go'), `${suite}/cmd/connectconformance`);
+    program = await buildConformance();
     await bundleServer();
     await describeMessages();
   }, 600_000);

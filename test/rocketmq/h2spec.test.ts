@@ -1,12 +1,10 @@
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
 import type { TlsOptions } from 'node:tls';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { OnStream } from '../../src/http2/stream.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { startHttp2, takeAll } from '../support/http2-server.ts';
-import { checkoutDirectory } from './java.ts';
-import { compileGo, endOf, skipGo } from './official/build.ts';
+import { buildH2spec, endOf, skipGo } from './official/build.ts';
 
 /** Judges HTTP/2 in full, answers with a few bytes, as h2spec expects of a server. */
 const answerAll: OnStream = (stream) => {
@@ -28,7 +26,7 @@ describe.skipIf(skipGo())('h2spec', () => {
   let program: string;
 
   beforeAll(async () => {
-    program = await compileGo(join(checkoutDirectory(), 'test', 'rocketmq', 'official', 'h2spec'));
+    program = await buildH2spec();
   }, 600_000);
 
   /** The last line of what it says, which counts; all of it when something failed. */

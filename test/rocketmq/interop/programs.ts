@@ -19,16 +19,26 @@ function argumentsOf({ cleartext, tls }: ProxyPorts, prefix: string): string[] {
   return [cleartext.address, tls.address, tls.caFile, prefix];
 }
 
+/** Path of the program on grpc-go. */
+export function buildGoJudge(): Promise<string> {
+  return compileGo(folder('go'));
+}
+
+/** Class path of the program on grpc-java. */
+export function buildJavaJudge(): Promise<string> {
+  const jars = join(checkoutDirectory(), 'test', 'rocketmq', '.cache', 'grpc-java');
+  const libraries = { pom: folder('java', 'pom.xml'), properties: [], jars };
+  return compileJavaOn(libraries, [folder('java', 'src')]);
+}
+
 /** Judges by grpc-go. @param prefix of the topics, which must be there: see `go/main.go`. */
 export async function judgeByGo(ports: ProxyPorts, prefix: string): Promise<Verdict[]> {
-  return runProgram(await compileGo(folder('go')), argumentsOf(ports, prefix));
+  return runProgram(await buildGoJudge(), argumentsOf(ports, prefix));
 }
 
 /** Judges by grpc-java. @param prefix of the topics, which must be there: see `Interop.java`. */
 export async function judgeByJava(ports: ProxyPorts, prefix: string): Promise<Verdict[]> {
-  const jars = join(checkoutDirectory(), 'test', 'rocketmq', '.cache', 'grpc-java');
-  const libraries = { pom: folder('java', 'pom.xml'), properties: [], jars };
-  const classPath = await compileJavaOn(libraries, [folder('java', 'src')]);
+  const classPath = await buildJavaJudge();
   const descriptors = join(checkoutDirectory(), 'proto', 'published.binpb');
   return runProgram('java', [
     ...[...jvmOptions, '-cp', classPath, 'interop.Interop'],

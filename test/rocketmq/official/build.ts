@@ -13,6 +13,9 @@ export const javaClientVersions = ['4.9.8', '5.5.0'] as const;
 /** A version of the Java client. */
 export type JavaClientVersion = (typeof javaClientVersions)[number];
 
+/** Go module of Connect's conformance suite. */
+export const conformanceModule = 'connectrpc.com/conformance';
+
 /** Slow lines need minutes for the jars and modules of a first fetch. */
 const fetchTimeoutMs = 600_000;
 
@@ -39,7 +42,8 @@ function skip(what: string, missing: string | undefined): boolean {
   return true;
 }
 
-function missingForJava(): string | undefined {
+/** What this machine lacks for the official Java clients, as a sentence, or `undefined` when nothing is missing. */
+export function missingForJava(): string | undefined {
   if (!runs('java', '-version') || !runs('javac', '-version'))
     return `Java's compiler is missing: install a JDK, ${javaRelease} or newer, and put \`java\` and \`javac\` on the PATH.`;
   const isFetched = javaClientVersions.every((version) => existsSync(jarsDirectory(version)));
@@ -61,8 +65,12 @@ export function skipJavaClients(): boolean {
  * @throws Error instead when `CI=true`.
  */
 export function skipGo(): boolean {
-  const missing = runs('go', 'version') ? undefined : 'Go is missing: install 1.21 or newer and put `go` on the PATH.';
-  return skip('tests with the official Go client', missing);
+  return skip('tests with the official Go client', missingForGo());
+}
+
+/** What this machine lacks for programs in Go, as a sentence, or `undefined` when nothing is missing. */
+export function missingForGo(): string | undefined {
+  return runs('go', 'version') ? undefined : 'Go is missing: install 1.21 or newer and put `go` on the PATH.';
 }
 
 /** Class path of the Java programs that judge, for one client version. */
@@ -120,6 +128,17 @@ export function fetchJars({ pom, properties, jars }: JavaLibraries): Promise<str
 /** Path of the Go program that judges. */
 export function buildGo(): Promise<string> {
   return compileGo(join(sourceDirectory(), 'go'));
+}
+
+/** Path of h2spec. */
+export function buildH2spec(): Promise<string> {
+  return compileGo(join(sourceDirectory(), 'h2spec'));
+}
+
+/** Path of the runner of Connect's conformance suite. */
+export function buildConformance(): Promise<string> {
+  const source = join(checkoutDirectory(), 'test', 'conformance', 'go');
+  return compileGo(source, `${conformanceModule}/cmd/connectconformance`);
 }
 
 /**
