@@ -1,3 +1,4 @@
+import type { Cancellation } from '../basics/ending.ts';
 import type { Deadline } from '../remoting/deadline.ts';
 import type { ConsumeFrom } from './consume-from.ts';
 import type { Demand } from './demand.ts';
@@ -41,11 +42,11 @@ export interface StreamOptions {
   /** Messages that may be handed out and not yet acknowledged, at least 1. */
   readonly messagesMax: number;
   /** Ends the stream. */
-  readonly signal: AbortSignal;
+  readonly signal: Cancellation;
   /** Called each time that the stream stops polling because its reader has enough. */
   readonly onPaused?: () => void;
   /** What its receivers have when the signal ends it. Default: what they have not settled is given back at once. */
-  readonly grace?: StreamGrace;
+  readonly grace?: StreamGrace | undefined;
   /** How many more messages its reader wants now; it is asked each time that some may be taken. Default: as many as there is room for. */
   readonly demand?: Demand;
   /** Its part of what all streams may take ahead of their readers, which says when they have read. Default: no bound in bytes. */

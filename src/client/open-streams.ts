@@ -1,3 +1,4 @@
+import { Ending } from '../basics/ending.ts';
 import type { StreamOptions } from './consumer.ts';
 import { afterGrace } from './stream-grace.ts';
 
@@ -40,8 +41,8 @@ export class OpenStreams<S extends OpenStream> {
    * @returns `end` resolves when all is given back, but waits for no grace.
    */
   start(options: StreamOptions, begin: (options: StreamOptions) => Beginning<S>) {
-    const ending = new AbortController();
-    const { stream, giveBack, giveBackUnread } = begin({ ...options, signal: ending.signal });
+    const ending = new Ending();
+    const { stream, giveBack, giveBackUnread } = begin({ ...options, signal: ending });
     let ended: Promise<void> | undefined;
     const end = (): Promise<void> => {
       if (ended !== undefined) return ended;

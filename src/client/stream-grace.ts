@@ -1,3 +1,4 @@
+import type { Cancellation } from '../basics/ending.ts';
 import { pause } from '../remoting/deadline.ts';
 
 /** What a stream that has ended leaves to its receivers before it gives back what they have. */
@@ -21,7 +22,7 @@ const lookIntervalMs = 20;
 export function afterGrace(
   grace: StreamGrace | undefined,
   inFlightCount: () => number,
-  signal: AbortSignal,
+  signal: Cancellation,
   giveBack: () => Promise<void>,
 ): { readonly hasGrace: boolean; readonly released: Promise<void> } {
   const graceMs = signal.aborted ? 0 : (grace?.begin() ?? 0);

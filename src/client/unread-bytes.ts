@@ -1,3 +1,4 @@
+import type { Cancellation } from '../basics/ending.ts';
 import { UnreadQueue } from './unread-queue.ts';
 
 /** How often it is looked whether readers go on, in ms. */
@@ -51,7 +52,7 @@ export class UnreadBytes {
    * @param signal ends the stream: whatever it has is gone.
    * @param onStalled is to end it: its reader has stalled, and others wait for the room.
    */
-  open(signal: AbortSignal, onStalled: () => void): UnreadStream {
+  open(signal: Cancellation, onStalled: () => void): UnreadStream {
     const stream: UnreadStream = new UnreadStream(onStalled, {
       change: (bytes) => this.#change(bytes),
       room: (bytes) => this.#room(stream, bytes),
@@ -59,8 +60,12 @@ export class UnreadBytes {
     });
     this.#streams.add(stream);
     this.#timer ??= setInterval(() => this.#look(), lookIntervalMs).unref();
-    if (signal.aborted) stream.close();
-    else signal.addEventListener('abort', () => stream.close(), { once: true });
+    const close = (): void => {
+      signal.removeEventListener('abort', close);
+      stream.close();
+    };
+    if (signal.aborted) close();
+    else signal.addEventListener('abort', close);
     return stream;
   }
 

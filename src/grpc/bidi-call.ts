@@ -33,9 +33,8 @@ export class BidiCall implements StreamHandler {
   }
 
   reset(): void {
-    const error = cancelled();
-    this.#parts.context.abort(error);
-    this.#requests.cancel(error);
+    this.#parts.context.end.abort();
+    this.#requests.cancel(cancelled());
     this.#pump.stop();
   }
 

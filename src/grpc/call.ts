@@ -1,6 +1,6 @@
+import { type Cancellation, Ending } from '../basics/ending.ts';
 import { ErrorCode } from '../http2/errors.ts';
 import type { Http2Stream } from '../http2/stream.ts';
-import { CallEnd } from './call-end.ts';
 import { GrpcError, StatusCode } from './status.ts';
 import { timeoutMsMax } from './timeout.ts';
 
@@ -17,10 +17,8 @@ export interface GrpcCall {
   readonly peer: string;
   /** What the caller left of its deadline when the call came, in ms; undefined where it set none. */
   readonly timeoutMs: number | undefined;
-  /** Aborted when the caller has gone or its deadline has passed. Made when it is first asked for. */
-  readonly signal: AbortSignal;
-  /** Says the same as the signal, and costs less. */
-  readonly end: CallEnd;
+  /** Aborted when the caller has gone or its deadline has passed. */
+  readonly end: Cancellation;
   /** Whether the caller's deadline has passed. */
   readonly hasTimedOut: boolean;
   /** A field of the request, whose name is in lower case; several of one name are joined with commas. */
@@ -44,16 +42,13 @@ export interface ReplyWatcher {
 
 /** One call, as the gRPC layer keeps it. */
 export class CallContext implements GrpcCall {
-  readonly end = new CallEnd();
+  readonly end = new Ending();
   timeoutMs: number | undefined;
   readonly #stream: Http2Stream;
   /** Called when the handler has cut the call. */
   onCut: () => void = ignore;
   /** Called when the call has ended, however; it may be called again. */
   onEnd: () => void = ignore;
-  #controller: AbortController | undefined;
-  /** Why the call was aborted. */
-  #reason: GrpcError | undefined;
   #hasTimedOut = false;
   #timer: NodeJS.Timeout | undefined;
   #watcher: ReplyWatcher | undefined;
@@ -72,14 +67,6 @@ export class CallContext implements GrpcCall {
 
   get hasTimedOut(): boolean {
     return this.#hasTimedOut;
-  }
-
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
-    }
-    return this.#controller.signal;
   }
 
   header(name: string): string | undefined {
@@ -116,16 +103,8 @@ export class CallContext implements GrpcCall {
       const error = deadlineExceeded();
       this.#hasTimedOut = true;
       this.#timer = setTimeout(expired, expiredGraceMs, error);
-      this.abort(error);
+      this.end.abort();
     }, roundedUp(this.timeoutMs));
-  }
-
-  /** The first reason counts. */
-  abort(reason: GrpcError): void {
-    if (this.#reason !== undefined) return;
-    this.#reason = reason;
-    this.end.abort();
-    this.#controller?.abort(reason);
   }
 
   /** The call has ended: no deadline is kept any more. */
@@ -140,7 +119,7 @@ export function deadlineExceeded(): GrpcError {
   return new GrpcError(StatusCode.DEADLINE_EXCEEDED, 'the deadline of the call has passed');
 }
 
-/** Why a call is aborted whose stream has ended. */
+/** Why a request cannot be had of a call whose stream has ended. */
 export function cancelled(): GrpcError {
   return new GrpcError(StatusCode.CANCELLED, 'the caller has cancelled the call, or its connection was lost');
 }

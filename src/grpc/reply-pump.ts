@@ -35,7 +35,16 @@ export class ReplyPump {
       this.stop();
     });
     try {
-      await this.#sendAll();
+      while (!this.#isOver) {
+        context.progressed();
+        let isDone = this.#sendNow();
+        if (isDone === undefined) {
+          const next = await this.#replies.next();
+          if (next.done === true) break;
+          isDone = this.#isOver || this.#begin(next.value);
+        }
+        if (!isDone) await this.#sendRest();
+      }
       // A handler that only obeys its signal ends without an error.
       if (context.hasTimedOut) throw deadlineExceeded();
       answer.end();
@@ -58,20 +67,6 @@ export class ReplyPump {
     this.#onRoom?.();
     // A handler that is at work is not waited for.
     this.#replies.return?.().catch(() => {});
-  }
-
-  async #sendAll(): Promise<void> {
-    const { context } = this.#parts;
-    while (!this.#isOver) {
-      context.progressed();
-      let isDone = this.#sendNow();
-      if (isDone === undefined) {
-        const next = await this.#replies.next();
-        if (next.done === true) return;
-        isDone = this.#isOver || this.#begin(next.value);
-      }
-      if (!isDone) await this.#sendRest();
-    }
   }
 
   /** @returns undefined where no reply is at hand; else as `#begin`. */

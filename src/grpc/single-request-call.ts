@@ -1,5 +1,4 @@
 import type { StreamHandler } from '../http2/stream.ts';
-import { cancelled } from './call.ts';
 import { type CallParts, checkCompressed, decodeRequest, decompress } from './call-parts.ts';
 import { MessageReader, type MessageSink } from './message-reader.ts';
 import type { ServerStreamMethod, UnaryMethod } from './method.ts';
@@ -116,7 +115,7 @@ export class SingleRequestCall implements StreamHandler, MessageSink {
   /** Nobody waits for the answer any more. */
   #drop(): void {
     this.#end();
-    this.#parts.context.abort(cancelled());
+    this.#parts.context.end.abort();
     this.#pump?.stop();
   }
 

@@ -1,4 +1,4 @@
-import type { NumberTable } from '../tables/number-table.ts';
+import type { NumberTable } from '../basics/number-table.ts';
 import type { OpenStream } from './open-stream.ts';
 import type { MemoryHolder, RequestMemory } from './request-memory.ts';
 

@@ -1,4 +1,4 @@
-import { NumberTable } from '../tables/number-table.ts';
+import { NumberTable } from '../basics/number-table.ts';
 import type { AbuseMeter } from './abuse-meter.ts';
 import { writeReset, writeWindowUpdate } from './control-frames.ts';
 import { ConnectionError, ErrorCode } from './errors.ts';

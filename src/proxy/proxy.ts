@@ -1,5 +1,6 @@
 import type { ConnectError } from '@connectrpc/connect';
 import { LRUCache } from 'lru-cache';
+import { type Cancellation, Ending } from '../basics/ending.ts';
 import type { ClientOptions, Vendor } from '../client/options.ts';
 import { UnreadBytes } from '../client/unread-bytes.ts';
 import { file_google_rpc_error_details } from '../gen/google/rpc/error_details_pb.ts';
@@ -115,7 +116,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const metrics = createMetrics(sessions, unreadBytes);
   const targets = new Targets(options);
   const defaultTarget = targets.default;
-  const draining = new AbortController();
+  const draining = new Ending();
   const grace = new DrainGrace();
   const readiness = new ReadinessProbe(engines, defaultTarget);
   const instance = options.instance ?? new Instance();
@@ -128,14 +129,14 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     metrics,
     receipts: new Receipts(sealer, instance),
     peers,
-    draining: draining.signal,
+    draining: draining,
     grace,
     unreadBytes,
     isReady: () => readiness.state.ready,
   });
   const files = new WatchedSettings(options);
   files.sealKeys(sealer);
-  const limits = options.clientLimits && new ClientLimits(options.clientLimits, draining.signal);
+  const limits = options.clientLimits && new ClientLimits(options.clientLimits, draining);
   const calls = new Calls(metrics, log, { tokens: files.tokens(), limits });
   const serving = createServing(options, createServedMethods(service, calls));
   const tls = files.tls((material) => listener.renewTls(material));
@@ -218,7 +219,7 @@ interface ServiceParts {
   readonly metrics: ProxyMetrics;
   readonly receipts: Receipts;
   readonly peers: Peers;
-  readonly draining: AbortSignal;
+  readonly draining: Cancellation;
   readonly grace: DrainGrace;
   readonly unreadBytes: UnreadBytes;
   readonly isReady: () => boolean;

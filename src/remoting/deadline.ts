@@ -1,15 +1,9 @@
 import { setMaxListeners } from 'node:events';
+import type { Cancellation } from '../basics/ending.ts';
 import { RemotingError } from './errors.ts';
 
 /** Longest time that Node's timers can wait, 24.8 days; asked for more, they fire at once. */
 const durationMsMax = 2 ** 31 - 1;
-
-/** What may end a call early: an AbortSignal, or anything else that tells of its end in the same way. */
-export interface Cancellation {
-  readonly aborted: boolean;
-  addEventListener(type: 'abort', listener: () => void): void;
-  removeEventListener(type: 'abort', listener: () => void): void;
-}
 
 /** Why a call may wait no longer. */
 export type DeadlineEnd = 'timeout' | 'cancelled';
@@ -116,7 +110,7 @@ export class Deadline {
 }
 
 /** Waits so long, in ms, or until the signal, whichever comes first. Never fails. */
-export async function pause(durationMs: number, signal: AbortSignal): Promise<void> {
+export async function pause(durationMs: number, signal: Cancellation): Promise<void> {
   await Deadline.after(durationMs, signal)
     .sleep(durationMs)
     .catch(() => {});

@@ -1,4 +1,4 @@
-import { NumberTable } from '../tables/number-table.ts';
+import { NumberTable } from '../basics/number-table.ts';
 import { type Command, nextOpaque } from './command.ts';
 import type { Deadline } from './deadline.ts';
 import { RemotingError } from './errors.ts';

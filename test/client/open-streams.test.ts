@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Cancellation } from '../../src/basics/ending.ts';
 import type { StreamOptions } from '../../src/client/consumer.ts';
 import { OpenStreams } from '../../src/client/open-streams.ts';
 import { deferred } from '../support/scripted-peer.ts';
@@ -8,7 +9,7 @@ class TestStream {
   readonly happened: string[] = [];
   readonly givenBack = deferred<void>();
   inFlightCount: number;
-  #signal: AbortSignal | undefined;
+  #signal: Cancellation | undefined;
 
   constructor(inFlightCount: number) {
     this.inFlightCount = inFlightCount;

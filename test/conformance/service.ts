@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { create, type Message, type MessageInitShape } from '@bufbuild/protobuf';
 import { type Any, anyPack } from '@bufbuild/protobuf/wkt';
 import { type Code, ConnectError } from '@connectrpc/connect';
@@ -6,6 +5,7 @@ import type { HeaderField } from '../../src/http2/hpack/header-field.ts';
 import type { Call } from '../../src/proxy/rpc/call.ts';
 import type { Calls, IncomingCall } from '../../src/proxy/rpc/calls.ts';
 import type { ServedMethod } from '../../src/proxy/rpc/served-methods.ts';
+import { Deadline } from '../../src/remoting/deadline.ts';
 import type { Metadata } from './metadata.ts';
 import type {
   BidiRequest,
@@ -132,12 +132,9 @@ class Exchange {
     this.#metadata.addTrailers(toFields(definition?.responseTrailers));
   }
 
-  /** @throws why the call has ended meanwhile. */
+  /** As the proxy's handlers wait. @throws RemotingError when the call has ended meanwhile. */
   async wait(durationMs = 0): Promise<void> {
-    const { signal } = this.#call;
-    await sleep(durationMs, undefined, { signal }).catch(() => {
-      throw signal.reason;
-    });
+    await Deadline.after(durationMs, this.#call.end).sleep(durationMs);
   }
 
   /** @param requests those that the reply tells of. */

@@ -1,6 +1,8 @@
 /** Streams of requests, by raw frames. */
+
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
+import { ended } from '../../src/basics/ending.ts';
 import type { GrpcCall } from '../../src/grpc/call.ts';
 import type { GrpcMethod } from '../../src/grpc/method.ts';
 import { GrpcError, StatusCode } from '../../src/grpc/status.ts';
@@ -138,8 +140,8 @@ describe('a stream of requests', () => {
     const reading = bidi(async function* (requests, call) {
       for await (const request of requests) {
         yield request;
-        if (String(request) === 'two') await new Promise((resolve) => call.signal.addEventListener('abort', resolve));
-        if (call.signal.aborted) await requests.next().catch((error: unknown) => ends.push(error));
+        if (String(request) === 'two') await ended(call.end);
+        if (call.end.aborted) await requests.next().catch((error: unknown) => ends.push(error));
       }
     });
     const client = await (await ServedGrpc.start({ [path]: reading })).rawClient();

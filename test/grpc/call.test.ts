@@ -1,7 +1,8 @@
 /** What a handler knows of its call. */
+
 import { describe, expect, test } from 'vitest';
+import { ended } from '../../src/basics/ending.ts';
 import type { GrpcCall } from '../../src/grpc/call.ts';
-import { StatusCode } from '../../src/grpc/status.ts';
 import { CANCEL } from '../support/raw-http2.ts';
 import { patient, prefixed, ServedGrpc, statusOfAnswer, unary } from '../support/served-grpc.ts';
 
@@ -27,27 +28,20 @@ async function held() {
 }
 
 describe('GrpcCall', () => {
-  test('has one signal, also where it is asked for only after the caller has gone', async () => {
+  test('ends when its caller cancels it', async () => {
     const { client, open } = await held();
-    const early = await open();
-    const { signal } = early.call;
-    expect(signal.aborted).toBe(false);
-    const late = await open();
-    for (const { id } of [early, late]) client.reset(id, CANCEL);
-    await client.settled();
-    for (const { call } of [early, late]) {
-      expect(call.signal).toBe(call.signal);
-      expect(call.signal.reason).toMatchObject({ code: StatusCode.CANCELLED });
-      expect(call.hasTimedOut).toBe(false);
-    }
-    expect(early.call.signal).toBe(signal);
+    const { call, id } = await open();
+    expect(call.end.aborted).toBe(false);
+    client.reset(id, CANCEL);
+    await ended(call.end);
+    expect(call.hasTimedOut).toBe(false);
   });
 
   test('is aborted when its connection is lost', async () => {
     const { client, open } = await held();
     const { call } = await open();
     client.client.socket.destroy();
-    await expect.poll(() => call.signal.aborted, patient).toBe(true);
+    await expect.poll(() => call.end.aborted, patient).toBe(true);
   });
 
   test('can be cut, once, and then is as one whose caller has gone', async () => {
@@ -55,7 +49,7 @@ describe('GrpcCall', () => {
     const { call, id } = await open();
     call.cut();
     call.cut();
-    expect(call.signal.aborted).toBe(true);
+    expect(call.end.aborted).toBe(true);
     expect((await client.answer(id)).resetCode).toBe(11);
   });
 
@@ -71,13 +65,11 @@ describe('GrpcCall', () => {
     const { call, id } = await open({ 'grpc-timeout': timeout });
     expect(statusOfAnswer(await client.answer(id))).toBe('4 the deadline of the call has passed');
     expect(call.hasTimedOut).toBe(true);
-    expect(call.signal.reason).toMatchObject({ code: StatusCode.DEADLINE_EXCEEDED });
+    expect(call.end.aborted).toBe(true);
   });
 
   test('lets a handler say how a call ends whose deadline has passed', async () => {
-    const late = unary(
-      (_, call) => new Promise((resolve) => call.signal.addEventListener('abort', () => resolve('late'))),
-    );
+    const late = unary((_, call) => ended(call.end).then(() => 'late'));
     const client = await (await ServedGrpc.start({ [path]: late })).rawClient();
     expect((await client.call(path, prefixed(''), { 'grpc-timeout': '5m' })).body).toEqual(prefixed('late'));
   });
@@ -98,6 +90,6 @@ describe('GrpcCall', () => {
     const client = await (await ServedGrpc.start({ [path]: answer })).rawClient();
     await client.call(path, prefixed(''), { 'grpc-timeout': '20m' });
     await new Promise((resolve) => setTimeout(resolve, 60));
-    expect(calls.map(({ signal, hasTimedOut }) => [signal.aborted, hasTimedOut])).toEqual([[false, false]]);
+    expect(calls.map(({ end, hasTimedOut }) => [end.aborted, hasTimedOut])).toEqual([[false, false]]);
   });
 });

@@ -1,6 +1,7 @@
 /** Streams of replies, by raw frames. */
-import { once } from 'node:events';
+
 import { describe, expect, test } from 'vitest';
+import { ended } from '../../src/basics/ending.ts';
 import type { GrpcCall } from '../../src/grpc/call.ts';
 import type { GrpcMethod, ReplySource } from '../../src/grpc/method.ts';
 import { CANCEL } from '../support/raw-http2.ts';
@@ -137,7 +138,7 @@ describe('a stream of replies', () => {
     const waiting = stream(async function* (call) {
       try {
         yield Buffer.alloc(200_000);
-        await once(call.signal, 'abort');
+        await ended(call.end);
         ends.push('aborted');
       } finally {
         ends.push('finally');
@@ -160,7 +161,7 @@ describe('a stream of replies', () => {
     const ends: boolean[] = [];
     const late = stream(async function* (call) {
       yield 'in time';
-      await (heeds ? once(call.signal, 'abort') : new Promise(() => {}));
+      await (heeds ? ended(call.end) : new Promise(() => {}));
       ends.push(call.hasTimedOut);
     });
     const client = await (await ServedGrpc.start({ [path]: late })).rawClient();
@@ -173,7 +174,7 @@ describe('a stream of replies', () => {
   test('can be cut by its handler while a reply is on its way', async () => {
     const seen: string[] = [];
     const cutting = stream(function* (call) {
-      call.signal.addEventListener('abort', () => seen.push('aborted'));
+      call.end.addEventListener('abort', () => seen.push('aborted'));
       call.watchReplies({
         encoded: () => {
           seen.push('encoded');

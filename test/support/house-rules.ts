@@ -23,16 +23,16 @@ const browserRooms = new Set(['gen', 'web']);
 
 /** Who may import whom: rooms are the folders of `src` and the files directly in it. */
 const rooms: ReadonlyMap<string, Room> = new Map<string, Room>([
-  ['tables', { rooms: ['tables'] }],
-  ['remoting', { rooms: ['remoting', 'tables'] }],
-  ['http2', { rooms: ['http2', 'tables'] }],
-  ['grpc', { rooms: ['grpc', 'http2'] }],
-  ['client', { rooms: ['client', 'remoting', 'tables'], types: ['log'], packages: ['lru-cache'] }],
+  ['basics', { rooms: ['basics'] }],
+  ['remoting', { rooms: ['remoting', 'basics'] }],
+  ['http2', { rooms: ['http2', 'basics'] }],
+  ['grpc', { rooms: ['grpc', 'basics', 'http2'] }],
+  ['client', { rooms: ['client', 'remoting', 'basics'], types: ['log'], packages: ['lru-cache'] }],
   ['broker', { rooms: ['broker', 'remoting'], types: ['log'] }],
   [
     'proxy',
     {
-      rooms: ['proxy', 'client', 'gen', 'grpc', 'http2', 'remoting', 'wire'],
+      rooms: ['proxy', 'basics', 'client', 'gen', 'grpc', 'http2', 'remoting', 'wire'],
       types: ['log', 'options'],
       packages: ['@bufbuild/protobuf', '@connectrpc/connect', '@connectrpc/connect-node', 'lru-cache', 'prom-client'],
     },

@@ -52,7 +52,7 @@ export function sendOptions(changes: Partial<SendOptions> = {}): SendOptions {
 
 /** A call of somebody who stays and waits for ever. */
 export function patientCall(signal = new AbortController().signal): Call {
-  return { signal, end: signal, timeoutMs: undefined, caller: anyone };
+  return { end: signal, timeoutMs: undefined, caller: anyone };
 }
 
 /** Why a handler failed, as its caller is told: the reason, and the text. */

@@ -61,7 +61,7 @@ it('leaves nothing behind: a plain test file ends by itself', { timeout: 60_000 
   const folder = mkdtempSync(join(tmpdir(), 'testing-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const names = readdirSync('src', { recursive: true, encoding: 'utf8' }).map((name) => name.replaceAll('\\', '/'));
-  const paths = names.filter((name) => /^(?:broker|remoting|tables|testing)\/.*\.ts$/.test(name));
+  const paths = names.filter((name) => /^(?:basics|broker|remoting|testing)\/.*\.ts$/.test(name));
   compileSource(join(folder, 'dist'), paths);
   writeFileSync(join(folder, 'orders.test.mjs'), program);
   // Its own environment: what vitest sets would make it a part of this run.

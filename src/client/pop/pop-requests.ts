@@ -1,3 +1,4 @@
+import type { Cancellation } from '../../basics/ending.ts';
 import type { Channel } from '../../remoting/channel.ts';
 import { Deadline } from '../../remoting/deadline.ts';
 import { MessageProperty } from '../../remoting/message.ts';
@@ -119,7 +120,7 @@ export interface PopWait {
 export async function waitForMessages(
   source: PopSource,
   { pollDurationMs, order }: PopWait,
-  signal: AbortSignal,
+  signal: Cancellation,
 ): Promise<boolean> {
   const { subscriber, filter, brokerName, channel, clocks } = source;
   const wanted = isAll(filter) ? {} : { expressionType: filter.type, expression: filter.expression };

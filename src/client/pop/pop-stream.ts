@@ -35,11 +35,12 @@ export class PopStream {
   readonly #taker: PopTaker;
   /** The poll under way at each broker; none of them fails. */
   readonly #polls = new Map<string, Promise<void>>();
-  /** What is taken at each broker beside its poll; none of it fails. */
-  readonly #takes = new Map<string, Promise<void>>();
   /** Undefined where no order is wanted. */
   readonly #ordered: OrderedTakes | undefined;
-  readonly #contendedPauseMs = new Map<string, number>();
+  /** What is taken at each broker beside its poll, where there is an order; none of it fails. */
+  #takes: Map<string, Promise<void>> | undefined;
+  /** Of each broker that others have taken from; undefined while there was none: many streams only wait. */
+  #contendedPauseMs: Map<string, number> | undefined;
   /** Rings when there may be something to do for who waits for a message. */
   readonly #bell = new Bell();
   /** What was taken and waits for the reader. */
@@ -115,7 +116,7 @@ export class PopStream {
 
   /** What was taken, or still will be, and no reader gets. To be called once the signal has ended the stream. */
   async leftOver(): Promise<readonly PoppedMessage[]> {
-    await Promise.all([...this.#polls.values(), ...this.#takes.values()]);
+    await Promise.all([...this.#polls.values(), ...(this.#takes?.values() ?? [])]);
     return this.#inHand.splice(0);
   }
 
@@ -178,19 +179,12 @@ export class PopStream {
     const route = await this.#route();
     if (route === undefined || this.#options.signal.aborted) return;
     for (const brokerName of this.#inTurn([...route.readQueueCounts.keys()])) {
-      if (!this.#polls.has(brokerName)) this.#start(this.#polls, brokerName, this.#poll(route, brokerName));
-      else if (this.#ordered?.isDue(brokerName) === true && !this.#takes.has(brokerName)) {
-        this.#start(this.#takes, brokerName, this.#takeFreed(route, brokerName));
+      if (!this.#polls.has(brokerName)) this.#polls.set(brokerName, this.#poll(route, brokerName));
+      else if (this.#ordered?.isDue(brokerName) === true && this.#takes?.has(brokerName) !== true) {
+        this.#takes ??= new Map();
+        this.#takes.set(brokerName, this.#takeFreed(route, brokerName));
       }
     }
-  }
-
-  #start(runs: Map<string, Promise<void>>, brokerName: string, run: Promise<void>): void {
-    const ended = run.finally(() => {
-      runs.delete(brokerName);
-      this.#bell.ring();
-    });
-    runs.set(brokerName, ended);
   }
 
   #notePause(paused: boolean): void {
@@ -232,6 +226,9 @@ export class PopStream {
       if (this.#canTake && !(await this.#takeThere(source, route))) await this.#pauseForOthers(brokerName);
     } catch (error) {
       await this.#noteFailure(brokerName, error);
+    } finally {
+      this.#polls.delete(brokerName);
+      this.#bell.ring();
     }
   }
 
@@ -241,6 +238,9 @@ export class PopStream {
       await this.#takeThere(await this.#source(route, brokerName), route);
     } catch (error) {
       await this.#noteFailure(brokerName, error);
+    } finally {
+      this.#takes?.delete(brokerName);
+      this.#bell.ring();
     }
   }
 
@@ -311,7 +311,7 @@ export class PopStream {
     };
     try {
       await (this.#options.unread?.take(countMax, take) ?? take());
-      if (poppedCount > 0) this.#contendedPauseMs.delete(source.brokerName);
+      if (poppedCount > 0) this.#contendedPauseMs?.delete(source.brokerName);
       return poppedCount;
     } finally {
       this.#expectedCount -= countMax;
@@ -335,6 +335,7 @@ export class PopStream {
 
   /** The broker has messages in queues that another consumer is popping from right now. */
   async #pauseForOthers(brokerName: string): Promise<void> {
+    this.#contendedPauseMs ??= new Map();
     const durationMs = this.#contendedPauseMs.get(brokerName) ?? contendedPauseMs;
     this.#contendedPauseMs.set(brokerName, Math.min(contendedPauseMsMax, durationMs * 2));
     await pause(durationMs, this.#options.signal);

@@ -1,5 +1,5 @@
+import { NumberTable } from '../../basics/number-table.ts';
 import { Deadline } from '../../remoting/deadline.ts';
-import { NumberTable } from '../../tables/number-table.ts';
 import { Alarm } from '../alarm.ts';
 import { eachAtOnce } from '../each-at-once.ts';
 import { ClientError } from '../errors.ts';

@@ -1,3 +1,4 @@
+import type { Cancellation } from '../../basics/ending.ts';
 import type { TransactionCheck } from './transaction-checks.ts';
 
 /** Checks of one group and topic that may wait for a stream with room; brokers ask again for what is over that. */
@@ -31,7 +32,7 @@ export class WaitingChecks {
   }
 
   /** The next check; undefined where none came within so many ms, or before the signal. */
-  async take(signal: AbortSignal, withinMs: number): Promise<TransactionCheck | undefined> {
+  async take(signal: Cancellation, withinMs: number): Promise<TransactionCheck | undefined> {
     if (this.count === 0 && !signal.aborted) await this.#arrival(signal, withinMs);
     if (signal.aborted) return undefined;
     const [check] = this.#checks.values();
@@ -46,7 +47,7 @@ export class WaitingChecks {
     this.#bytes -= check.body.length;
   }
 
-  #arrival(signal: AbortSignal, withinMs: number): Promise<void> {
+  #arrival(signal: Cancellation, withinMs: number): Promise<void> {
     return new Promise((resolve) => {
       const wake = (): void => {
         clearTimeout(timer);

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Code } from '@connectrpc/connect';
-import type { Cancellation } from '../../remoting/deadline.ts';
+import type { Cancellation } from '../../basics/ending.ts';
+import { pause } from '../../remoting/deadline.ts';
 import { failure } from '../rpc/failures.ts';
 import { streamEnding } from '../rpc/stream-ending.ts';
 
@@ -40,7 +40,7 @@ interface Client {
 /** Keeps one client from taking the proxy from all others. Holds nothing for clients without a call once their allowance is full again. */
 export class ClientLimits {
   readonly #settings: ClientLimitSettings;
-  readonly #draining: AbortSignal;
+  readonly #draining: Cancellation;
   readonly #now: () => number;
   readonly #hold: Hold;
   readonly #clients = new Map<string, Client>();
@@ -51,7 +51,7 @@ export class ClientLimits {
    */
   constructor(
     settings: ClientLimitSettings,
-    draining: AbortSignal,
+    draining: Cancellation,
     now: () => number = () => performance.now(),
     hold: Hold = holdBack,
   ) {
@@ -143,9 +143,9 @@ export class ClientLimits {
 
 async function holdBack(durationMs: number, signals: readonly Cancellation[]): Promise<void> {
   if (durationMs <= 0) return;
-  const { signal, release } = streamEnding(signals);
-  await sleep(durationMs, undefined, { signal }).catch(() => {});
-  release();
+  const { signal, end } = streamEnding(signals);
+  await pause(durationMs, signal);
+  end();
 }
 
 function count(client: Client, kind: CallKind, change: number): void {

@@ -1,4 +1,5 @@
 import { Code, type ConnectError } from '@connectrpc/connect';
+import type { Cancellation } from '../../basics/ending.ts';
 import type { StreamGrace } from '../../client/stream-grace.ts';
 import { UnreadBytes } from '../../client/unread-bytes.ts';
 import type { ReceiveMessagesRequest } from '../../gen/rocketmq/rocketmq_pb.ts';
@@ -24,7 +25,7 @@ export interface ReceiveOptions extends SettleOptions {
   /** Messages of one stream that may be in flight, where it does not ask for less. */
   readonly messagesMax: number;
   /** Aborted when the proxy shuts down: streams end with UNAVAILABLE. */
-  readonly draining: AbortSignal;
+  readonly draining: Cancellation;
   /** What receivers have when the proxy shuts down. */
   readonly grace?: StreamGrace;
   readonly log: Log;
@@ -49,17 +50,17 @@ export function createReceiveHandlers(
     const session = sessions.consumer(request.consumerId, call.caller);
     const streamMax = toMessagesMax(request.messagesMax, messagesMax);
     const { consumer } = await session.open(deadlineOf(call, createTimeoutMs));
-    const stalled = new AbortController();
-    const { signal, release } = streamEnding([call.signal, draining, stalled.signal]);
+    const { signal, end } = streamEnding([call.end, draining]);
+    let isStalled = false;
     const { group, topic } = session.fields;
     const unread = unreadBytes.open(signal, () => {
       log.warn({ group, topic }, 'ended a stream whose reader stands still while others wait for PROXY_UNREAD_MB');
       onStalled?.();
-      stalled.abort();
+      isStalled = true;
+      end();
       call.reader?.cut();
     });
-    const stream = { messagesMax: streamMax, signal, onPaused, unread };
-    const messages = consumer.stream(grace === undefined ? stream : { ...stream, grace });
+    const messages = consumer.stream({ messagesMax: streamMax, signal, onPaused, unread, grace });
     const deliveries = new StreamDeliveries(messages, {
       binaryBodies: request.binaryBodies,
       cuts,
@@ -72,10 +73,10 @@ export function createReceiveHandlers(
       () => unread.progressed(),
     );
     const outcome = (): ConnectError | undefined => {
-      if (stalled.signal.aborted) return standsStill();
+      if (isStalled) return standsStill();
       return draining.aborted ? shuttingDown() : undefined;
     };
-    return { deliveries, reader: new ReaderWatch(onPaused), unread, onReceived, release, failure: outcome };
+    return { deliveries, reader: new ReaderWatch(onPaused), unread, onReceived, release: end, failure: outcome };
   };
 
   return {

@@ -1,4 +1,5 @@
-import { type Cancellation, Deadline } from '../../remoting/deadline.ts';
+import type { Cancellation } from '../../basics/ending.ts';
+import { Deadline } from '../../remoting/deadline.ts';
 import type { Caller } from '../access/caller.ts';
 
 /** Most bytes of one request or reply in protobuf: a message of the largest size and what surrounds it. */
@@ -10,8 +11,6 @@ export const createTimeoutMs = 14_000;
 /** What a handler knows of the call that it serves, however the call arrived. */
 export interface Call {
   /** Aborted when the caller has gone or its deadline has passed. */
-  readonly signal: AbortSignal;
-  /** Says the same as the signal, and may cost less. */
   readonly end: Cancellation;
   /** What the caller left of its deadline, in ms; undefined where it set none. */
   readonly timeoutMs: number | undefined;

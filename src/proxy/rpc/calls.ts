@@ -1,7 +1,7 @@
 import { Code, type ConnectError } from '@connectrpc/connect';
+import type { Cancellation } from '../../basics/ending.ts';
 import type { Replies } from '../../grpc/method.ts';
 import type { Log } from '../../log.ts';
-import type { Cancellation } from '../../remoting/deadline.ts';
 import { anyone, type Caller, nobody } from '../access/caller.ts';
 import type { ClientLimits } from '../access/client-limits.ts';
 import type { Tokens } from '../access/tokens.ts';
@@ -22,8 +22,6 @@ export interface Access {
 /** What a call brings with it, whichever way it comes. */
 export interface IncomingCall {
   /** Aborted when the caller has gone or its deadline has passed. */
-  readonly signal: AbortSignal;
-  /** Says the same as the signal, and may cost less. */
   readonly end: Cancellation;
   /** Whether its own deadline is what aborted it. */
   readonly hasTimedOut: boolean;
@@ -179,7 +177,7 @@ class AddressNames {
   }
 }
 
-/** A call whose caller is known. Its signal is not asked for before a handler asks, since some ways of calling make it only then. */
+/** A call whose caller is known. */
 class AdmittedCall implements Call {
   readonly caller: Caller;
   /** Whose limits count. */
@@ -192,10 +190,6 @@ class AdmittedCall implements Call {
     this.caller = caller;
     this.client = client;
     this.limit = limit;
-  }
-
-  get signal(): AbortSignal {
-    return this.#incoming.signal;
   }
 
   get end(): Cancellation {

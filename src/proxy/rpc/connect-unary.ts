@@ -9,9 +9,7 @@ import {
   errorToJsonBytes,
   parseContentType,
 } from '@connectrpc/connect/protocol-connect';
-import { cancelled, deadlineExceeded } from '../../grpc/call.ts';
-import { CallEnd } from '../../grpc/call-end.ts';
-import type { GrpcError } from '../../grpc/status.ts';
+import { Ending } from '../../basics/ending.ts';
 import type { IncomingCall } from './calls.ts';
 import { connectLimits, type JsonOptions } from './connect.ts';
 import { toFailure } from './failures.ts';
@@ -125,14 +123,12 @@ function write(response: ServerResponse, { status, type, body }: Answer): void {
 
 /** A call as Node's HTTP/1.1 server knows it. */
 class UnaryCall implements IncomingCall {
-  readonly end = new CallEnd();
+  readonly end = new Ending();
   readonly reader = undefined;
   readonly address: string;
   readonly authorization: string | undefined;
   readonly #endsAtMs: number | undefined;
   readonly #timer: NodeJS.Timeout | undefined;
-  #controller: AbortController | undefined;
-  #reason: GrpcError | undefined;
   #hasTimedOut = false;
 
   constructor({ socket, headers }: IncomingMessage, timeoutMs: number | undefined) {
@@ -152,30 +148,14 @@ class UnaryCall implements IncomingCall {
     return this.#endsAtMs === undefined ? undefined : this.#endsAtMs - performance.now();
   }
 
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
-    }
-    return this.#controller.signal;
-  }
-
   /** The answer is known, or nobody waits for it. */
   close(): void {
     clearTimeout(this.#timer);
-    this.#abort(cancelled());
+    this.end.abort();
   }
 
   #timeOut(): void {
     this.#hasTimedOut = true;
-    this.#abort(deadlineExceeded());
-  }
-
-  /** The first reason counts. */
-  #abort(reason: GrpcError): void {
-    if (this.#reason !== undefined) return;
-    this.#reason = reason;
     this.end.abort();
-    this.#controller?.abort(reason);
   }
 }

@@ -11,6 +11,7 @@ import {
 } from '@connectrpc/connect';
 import type { UniversalHandler, UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { compressionGzip } from '@connectrpc/connect-node';
+import type { Cancellation } from '../../basics/ending.ts';
 import { rpcBytesMax } from './call.ts';
 import type { IncomingCall } from './calls.ts';
 import { ReplyReader } from './reply-reader.ts';
@@ -95,11 +96,7 @@ export class ContextCall implements IncomingCall {
     this.context = context;
   }
 
-  get signal(): AbortSignal {
-    return this.context.signal;
-  }
-
-  get end(): AbortSignal {
+  get end(): Cancellation {
     return this.context.signal;
   }
 

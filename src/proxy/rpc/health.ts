@@ -1,14 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
+import type { Cancellation } from '../../basics/ending.ts';
 import {
   type HealthCheckRequest,
   type HealthCheckResponseSchema,
   type HealthListResponseSchema,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from '../../gen/grpc/health/v1/health_pb.ts';
+import { pause } from '../../remoting/deadline.ts';
 import type { Call } from './call.ts';
 import { failure } from './failures.ts';
+import { streamEnding } from './stream-ending.ts';
 
 /** How often a watched status is looked at, in ms. */
 export const watchIntervalMs = 1_000;
@@ -27,7 +29,7 @@ export interface HealthOptions {
   readonly services: readonly string[];
   readonly isReady: () => boolean;
   /** Aborted when the proxy shuts down: nothing serves any more, and watches end. */
-  readonly draining: AbortSignal;
+  readonly draining: Cancellation;
 }
 
 /** The server as a whole, the service '', serves until it shuts down; the services serve while the proxy is ready. */
@@ -54,16 +56,20 @@ export function createHealthHandlers({ services, isReady, draining }: HealthOpti
     },
 
     async *watch({ service }, call) {
-      const signal = AbortSignal.any([call.signal, draining]);
+      const { signal, end } = streamEnding([call.end, draining]);
       let told: ServingStatus | undefined;
-      while (!call.signal.aborted) {
-        const status = statusOf(service);
-        if (status !== told) yield { status };
-        told = status;
-        if (draining.aborted)
-          throw failure(Code.Unavailable, 'SHUTTING_DOWN', 'the proxy is shutting down: watch another instance');
-        // The end of the wait says nothing: what is true then is looked at.
-        await sleep(watchIntervalMs, undefined, { signal, ref: false }).catch(() => {});
+      try {
+        while (!call.end.aborted) {
+          const status = statusOf(service);
+          if (status !== told) yield { status };
+          told = status;
+          if (draining.aborted)
+            throw failure(Code.Unavailable, 'SHUTTING_DOWN', 'the proxy is shutting down: watch another instance');
+          // The end of the wait says nothing: what is true then is looked at.
+          await pause(watchIntervalMs, signal);
+        }
+      } finally {
+        end();
       }
     },
   };

@@ -1,6 +1,7 @@
 import { type DescFile, type DescMessage, type DescService, toBinary } from '@bufbuild/protobuf';
 import { type DescriptorProto, type EnumDescriptorProto, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { Code } from '@connectrpc/connect';
+import { type Cancellation, ended } from '../../basics/ending.ts';
 import { failure } from './failures.ts';
 import { streamEnding } from './stream-ending.ts';
 
@@ -45,7 +46,7 @@ export interface ReflectionHandlers {
  */
 export function createReflectionHandlers(
   services: readonly DescService[],
-  draining: AbortSignal,
+  draining: Cancellation,
   more: readonly DescFile[] = [],
 ): ReflectionHandlers {
   const files = withImports([...services.map(({ file }) => file), ...more]);
@@ -84,24 +85,21 @@ export function createReflectionHandlers(
 /** What comes until the proxy shuts down. Its writer may be silent for ever, so the end does not wait for it. @throws ConnectError. */
 async function* untilDraining<Request>(
   requests: AsyncIterable<Request>,
-  draining: AbortSignal,
+  draining: Cancellation,
 ): AsyncGenerator<Request> {
   const iterator = requests[Symbol.asyncIterator]();
-  const { signal, release } = streamEnding([draining]);
-  const ended = new Promise<undefined>((resolve) => {
-    signal.addEventListener('abort', () => resolve(undefined));
-    if (signal.aborted) resolve(undefined);
-  });
+  const { signal, end } = streamEnding([draining]);
   try {
+    const isEnding = ended(signal);
     for (;;) {
-      const next = await Promise.race([ended, iterator.next()]);
+      const next = await Promise.race([isEnding, iterator.next()]);
       if (next === undefined)
         throw failure(Code.Unavailable, 'SHUTTING_DOWN', 'the proxy is shutting down: ask another instance');
       if (next.done === true) return;
       yield next.value;
     }
   } finally {
-    release();
+    end();
   }
 }
 

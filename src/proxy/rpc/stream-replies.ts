@@ -47,7 +47,7 @@ export class StreamReplies<Reply> implements AsyncIterableIterator<Reply, undefi
 
   next(): Promise<IteratorResult<Reply, undefined>> {
     const next = this.#next();
-    this.#last = next.catch(() => {});
+    this.#last = next.catch(ignore);
     return next;
   }
 
@@ -71,6 +71,7 @@ export class StreamReplies<Reply> implements AsyncIterableIterator<Reply, undefi
     return this;
   }
 
+  /** One function, and not one for each step: what waits holds memory for each of them, and streams mostly wait. */
   async #next(): Promise<IteratorResult<Reply, undefined>> {
     if (this.#state === 'over') return over;
     this.#state = 'begun';
@@ -78,8 +79,13 @@ export class StreamReplies<Reply> implements AsyncIterableIterator<Reply, undefi
     let end: StreamEnd = 'done';
     try {
       this.#source ??= (await this.#call.begin())[Symbol.asyncIterator]();
-      const next = await this.#read(this.#source);
-      if (next.done !== true) return next;
+      const next = this.#failure === undefined ? await this.#source.next() : undefined;
+      if (next?.done !== true) {
+        const error = this.#failure === undefined ? this.#call.refusal() : this.#failure.error;
+        if (next !== undefined && error === undefined) return next;
+        await this.#source.return?.();
+        throw error;
+      }
     } catch (error) {
       end = { error };
     } finally {
@@ -87,15 +93,6 @@ export class StreamReplies<Reply> implements AsyncIterableIterator<Reply, undefi
     }
     this.#end(end);
     return over;
-  }
-
-  async #read(source: ReplySource<Reply>): Promise<IteratorResult<Reply, unknown>> {
-    const next = this.#failure === undefined ? await source.next() : undefined;
-    if (next?.done === true) return next;
-    const error = this.#failure === undefined ? this.#call.refusal() : this.#failure.error;
-    if (next !== undefined && error === undefined) return next;
-    await source.return?.();
-    throw error;
   }
 
   /** Ends what the handler has open. @throws what the caller is told. */
@@ -116,3 +113,5 @@ export class StreamReplies<Reply> implements AsyncIterableIterator<Reply, undefi
     if (told !== undefined) throw told;
   }
 }
+
+function ignore(): void {}

@@ -1,5 +1,6 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import { ConnectError } from '@connectrpc/connect';
+import type { Cancellation } from '../../basics/ending.ts';
 import type { GrpcCall } from '../../grpc/call.ts';
 import type { GrpcMethod } from '../../grpc/method.ts';
 import { answered } from '../../grpc/refusal.ts';
@@ -8,7 +9,6 @@ import { GrpcError, type GrpcStatus } from '../../grpc/status.ts';
 import type { HeaderField } from '../../http2/hpack/header-field.ts';
 import type { Http2Stream, OnStream } from '../../http2/stream.ts';
 import type { Log } from '../../log.ts';
-import type { Cancellation } from '../../remoting/deadline.ts';
 import { encoderOf, requestDecoderOf } from '../../wire/message-codec.ts';
 import { ProtoWriter } from '../../wire/proto-writer.ts';
 import type { CorsPolicy } from '../port/cors.ts';
@@ -108,10 +108,6 @@ class StreamCall implements IncomingCall, RepliesReader {
 
   constructor(call: GrpcCall) {
     this.#call = call;
-  }
-
-  get signal(): AbortSignal {
-    return this.#call.signal;
   }
 
   get end(): Cancellation {

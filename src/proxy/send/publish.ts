@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
+import { type Cancellation, ended } from '../../basics/ending.ts';
 import { Bell } from '../../client/bell.ts';
 import type { RawPublishRequest } from '../../gen/rocketmq/rocketmq_codec.ts';
 import type { PublishRequest, PublishResponseSchema } from '../../gen/rocketmq/rocketmq_pb.ts';
@@ -63,7 +64,7 @@ class PublishStream {
 
   async *answers(): AsyncGenerator<PublishReply> {
     const { draining } = this.#parts.options;
-    const ending = streamEnding([this.#call.signal, draining]);
+    const ending = streamEnding([this.#call.end, draining]);
     void this.#read(ending.signal);
     try {
       while (this.#isReading || this.#requestCount > 0) {
@@ -78,21 +79,18 @@ class PublishStream {
         this.#freed.ring();
       }
     } finally {
-      ending.release();
+      ending.end();
     }
     if (this.#failure !== undefined) throw this.#failure;
   }
 
   /** Never fails. */
-  async #read(ending: AbortSignal): Promise<void> {
-    const ended = new Promise<undefined>((resolve) => {
-      ending.addEventListener('abort', () => resolve(undefined));
-      if (ending.aborted) resolve(undefined);
-    });
+  async #read(ending: Cancellation): Promise<void> {
+    const over = ended(ending);
     try {
       for (;;) {
-        while (this.#isFull && !ending.aborted) await Promise.race([this.#freed.heard(), ended]);
-        const next = ending.aborted ? undefined : await Promise.race([this.#requests.next(), ended]);
+        while (this.#isFull && !ending.aborted) await Promise.race([this.#freed.heard(), over]);
+        const next = ending.aborted ? undefined : await Promise.race([this.#requests.next(), over]);
         if (next === undefined) throw shuttingDown();
         if (next.done === true) break;
         await this.#take(next.value);

@@ -1,4 +1,5 @@
 import type { ConnectError } from '@connectrpc/connect';
+import type { Cancellation } from '../../basics/ending.ts';
 import type { Log } from '../../log.ts';
 import type { Engines } from '../engines.ts';
 import type { Sessions } from '../session/sessions.ts';
@@ -15,7 +16,7 @@ export interface SendOptions {
   /** Longest time of one send, in ms. */
   readonly writeTimeoutMs: number;
   /** Aborted when the proxy shuts down: streams end with UNAVAILABLE. */
-  readonly draining: AbortSignal;
+  readonly draining: Cancellation;
   readonly log: Log;
   /** Called for messages that were stored. */
   readonly onSent: (count: number) => void;

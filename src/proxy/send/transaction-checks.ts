@@ -30,7 +30,7 @@ export function createTransactionCheckHandlers(parts: SendParts, options: SendOp
       const producer = () => sessions.producer(producerId, call.caller);
       const spec = producer();
       const checks = await groups.open(engines.get(spec), groupOf(producerGroup, spec.topic), spec.topic);
-      const ending = streamEnding([call.signal, draining]);
+      const ending = streamEnding([call.end, draining]);
       const { signal } = ending;
       try {
         await checks.reach(deadlineOf(call, createTimeoutMs));
@@ -44,7 +44,7 @@ export function createTransactionCheckHandlers(parts: SendParts, options: SendOp
           else log.error({ messageId: check.half.messageId }, 'a half message is too large to be delivered');
         }
       } finally {
-        ending.release();
+        ending.end();
         checks.close();
       }
       if (draining.aborted)

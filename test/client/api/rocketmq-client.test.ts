@@ -131,7 +131,7 @@ describe('in a process of its own', () => {
     const names = readdirSync('src', { recursive: true, encoding: 'utf8' }).map((name) => name.replaceAll('\\', '/'));
     compileSource(
       join(folder, 'dist'),
-      names.filter((name) => /^(?:client|remoting|tables)\/.*\.ts$/.test(name)),
+      names.filter((name) => /^(?:basics|client|remoting)\/.*\.ts$/.test(name)),
     );
     writeFileSync(join(folder, 'rounds.mjs'), roundsProgram);
     writeFileSync(join(folder, 'plain.mjs'), plainProgram);

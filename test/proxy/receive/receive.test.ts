@@ -82,7 +82,7 @@ describe('receiving', { timeout: 30_000 }, () => {
     onTestFinished(() => caller.abort());
     const request = create(ReceiveMessagesRequestSchema, { consumerId: id, messagesMax });
     const stream = handlers
-      .receiveMessages(request, { ...patientCall(call.signal ?? caller.signal), ...call })
+      .receiveMessages(request, { ...patientCall(caller.signal), ...call })
       [Symbol.asyncIterator]();
     return { stream, caller };
   }
@@ -184,7 +184,7 @@ describe('receiving', { timeout: 30_000 }, () => {
     it('does not start for a caller that has gone already', async () => {
       const caller = new AbortController();
       caller.abort();
-      const [reason] = await refusalOf(receive(consumerId, { signal: caller.signal }).stream.next());
+      const [reason] = await refusalOf(receive(consumerId, { end: caller.signal }).stream.next());
       expect(reason).toBe('CANCELLED');
       expect(cluster.broker.requests(POP_MESSAGE)).toEqual([]);
     });

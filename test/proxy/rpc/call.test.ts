@@ -4,7 +4,6 @@ import { type Call, deadlineOf } from '../../../src/proxy/rpc/call.ts';
 
 const call = (timeoutMs: number | undefined, signal = new AbortController().signal): Call => ({
   timeoutMs,
-  signal,
   end: signal,
   caller: anyone,
 });

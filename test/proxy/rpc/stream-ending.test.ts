@@ -11,11 +11,11 @@ test('ends with the first of its signals, and with one that has come already', (
   expect(streamEnding([one.signal, other.signal]).signal.aborted).toBe(true);
 });
 
-test('listens no more once it is released, and ends what still waits', () => {
+test('listens no more once it has ended, and ends what still waits', () => {
   const one = new AbortController();
   const ending = streamEnding([one.signal]);
   expect(getEventListeners(one.signal, 'abort')).toHaveLength(1);
-  ending.release();
+  ending.end();
   expect(getEventListeners(one.signal, 'abort')).toHaveLength(0);
   expect(ending.signal.aborted).toBe(true);
 });

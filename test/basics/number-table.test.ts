@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { NumberTable } from '../../src/tables/number-table.ts';
+import { NumberTable } from '../../src/basics/number-table.ts';
 
 /** One thing done to a table and to a Map. */
 const step = fc.record({
