@@ -35,8 +35,8 @@ export function isGroupable({ shardingKey, delivery, body }: OutgoingMessage): b
  */
 export class SendGroups {
   readonly #options: SendGroupsOptions;
-  /** By topic: those to which more may come in this turn. */
-  readonly #open = new Map<string, SendGroup>();
+  /** By topic: those to which more may come in this turn. Each turn has its own: a table that is used for long keeps what was in it from being collected. */
+  #open = new Map<string, SendGroup>();
   #waitingCount = 0;
 
   constructor(options: SendGroupsOptions) {
@@ -87,11 +87,9 @@ export class SendGroups {
   }
 
   #sendOpen(): void {
-    // One by one: a table that is cleared at once is left behind with all that is in it, and keeps it from being collected for long.
-    for (const [topic, group] of [...this.#open]) {
-      this.#open.delete(topic);
-      void this.#send(group);
-    }
+    const open = this.#open;
+    this.#open = new Map();
+    for (const group of open.values()) void this.#send(group);
   }
 
   /** Never fails. */
