@@ -28,6 +28,11 @@ export class UnreadBytes {
   #waiting: Waiting[] = [];
   #bytes = 0;
   #timer: NodeJS.Timeout | undefined;
+  readonly #streamBudget: Budget = {
+    change: (bytes) => this.#change(bytes),
+    room: (stream, bytes) => this.#room(stream, bytes),
+    closed: (stream) => this.#forget(stream),
+  };
 
   /** @param bytesMax of bodies; those of requests under way count with what they may bring. */
   constructor(bytesMax: number) {
@@ -53,11 +58,7 @@ export class UnreadBytes {
    * @param onStalled is to end it: its reader has stalled, and others wait for the room.
    */
   open(signal: Cancellation, onStalled: () => void): UnreadStream {
-    const stream: UnreadStream = new UnreadStream(onStalled, {
-      change: (bytes) => this.#change(bytes),
-      room: (bytes) => this.#room(stream, bytes),
-      closed: () => this.#forget(stream),
-    });
+    const stream = new UnreadStream(onStalled, this.#streamBudget);
     this.#streams.add(stream);
     this.#timer ??= setInterval(() => this.#look(), lookIntervalMs).unref();
     const close = (): void => {
@@ -150,10 +151,11 @@ export interface TakenMessage {
   readonly stored: { readonly body: Buffer };
 }
 
+/** Of all streams. */
 interface Budget {
   readonly change: (bytes: number) => void;
-  readonly room: (bytes: number) => Promise<boolean> | true;
-  readonly closed: () => void;
+  readonly room: (stream: UnreadStream, bytes: number) => Promise<boolean> | true;
+  readonly closed: (stream: UnreadStream) => void;
 }
 
 /** What one stream has taken, and how its reader goes on. */
@@ -287,7 +289,7 @@ export class UnreadStream {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#budget.closed();
+    this.#budget.closed(this);
     this.#budget.change(-this.#inHandBytes - this.#givenBytes);
     this.#inHandBytes = 0;
     this.#givenBytes = 0;
@@ -295,7 +297,7 @@ export class UnreadStream {
 
   /** Waits for room. False when the stream has been closed. */
   async #enter(bytes: number): Promise<boolean> {
-    if (this.#isClosed || !(await this.#budget.room(bytes))) return false;
+    if (this.#isClosed || !(await this.#budget.room(this, bytes))) return false;
     if (this.#isClosed) this.#budget.change(-bytes);
     return !this.#isClosed;
   }

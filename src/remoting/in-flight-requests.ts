@@ -12,8 +12,8 @@ export interface Asker {
 interface Pending {
   readonly asker: Asker;
   readonly deadline: Deadline;
-  /** Takes back what listens for the end of the caller's interest; undefined where that cannot end. */
-  readonly forget: (() => void) | undefined;
+  /** Listens for the end of the caller's interest; undefined where that cannot end. */
+  readonly cancel: (() => void) | undefined;
 }
 
 /** The requests of one connection that wait for their reply, by opaque. One timer watches over all of their deadlines. */
@@ -69,13 +69,9 @@ export class InFlightRequests {
     const opaque = this.nextOpaque();
     write(opaque);
     const { signal, endsAtMs } = deadline;
-    let forget: (() => void) | undefined;
-    if (signal !== undefined) {
-      const cancel = (): void => this.#giveUp(opaque, 'cancelled');
-      signal.addEventListener('abort', cancel);
-      forget = () => signal.removeEventListener('abort', cancel);
-    }
-    this.#pending.set(opaque, { asker, deadline, forget });
+    const cancel = signal === undefined ? undefined : (): void => this.#giveUp(opaque, 'cancelled');
+    if (cancel !== undefined) signal?.addEventListener('abort', cancel);
+    this.#pending.set(opaque, { asker, deadline, cancel });
     if (endsAtMs < this.#timerEndsAtMs) this.#arm(endsAtMs);
   }
 
@@ -107,7 +103,7 @@ export class InFlightRequests {
     const pending = this.#pending.get(opaque);
     if (pending === undefined) return undefined;
     this.#pending.delete(opaque);
-    pending.forget?.();
+    if (pending.cancel !== undefined) pending.deadline.signal?.removeEventListener('abort', pending.cancel);
     return pending;
   }
 
